@@ -1,0 +1,291 @@
+//! [`Applier`]: moves what the journal holds into the database.
+//!
+//! It reads the journal in order and books one transaction per organization and batch, and only
+//! then lets the journal forget. A crash anywhere in between repeats work whose repetition changes
+//! nothing, because the ledger decides what is new. While the database is away it waits and the
+//! journal grows.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use mai_client_organization::register_seen;
+use mai_generation_processing::{insert_failed_calls, pending::insert_pending};
+use mai_journal::{Admission, Journal, JournalError, Position};
+use mai_primitives::{Clock, OrganizationId, UnixTime};
+use mai_storage::{DbConnection, Storage, TransactionError};
+use mai_usage_tracking::record_generations;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    applier::open_calls::OpenCalls,
+    record::{Record, RecordFormatError, Settled},
+};
+
+mod open_calls;
+mod work;
+
+use work::Work;
+
+/// How many bytes of records one batch reads.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long a batch gathers before it is read: one transaction then serves many calls.
+const GATHER: Duration = Duration::from_millis(20);
+/// Pauses between attempts while the database refuses.
+const RETRY: [Duration; 4] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// Why a batch could not be applied yet.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] mai_storage::Error),
+    /// A generation cannot be booked as it is.
+    #[error(transparent)]
+    Usage(#[from] mai_usage_tracking::Error),
+    /// A member could not be registered.
+    #[error(transparent)]
+    Organization(#[from] mai_client_organization::Error),
+    /// The journal cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record cannot be read. Nothing after it is applied until somebody has looked at it.
+    #[error("{cause} at position {position}")]
+    Record {
+        /// Where the record stands.
+        position: Position,
+        /// What is wrong.
+        cause: RecordFormatError,
+    },
+}
+
+impl TransactionError for ApplyError {
+    fn storage(&self) -> Option<&mai_storage::Error> {
+        match self {
+            Self::Storage(cause) => Some(cause),
+            Self::Usage(cause) => cause.storage(),
+            Self::Organization(cause) => cause.storage(),
+            Self::Journal(_) | Self::Record { .. } => None,
+        }
+    }
+}
+
+/// How far the applier is. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct ApplierState(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    applied_to: AtomicU64,
+    failing: AtomicBool,
+}
+
+impl ApplierState {
+    /// Everything below this position is in the database.
+    pub fn applied_to(&self) -> Position {
+        Position::new(self.0.applied_to.load(Ordering::Acquire))
+    }
+
+    /// Whether the last attempt failed.
+    pub fn is_failing(&self) -> bool {
+        self.0.failing.load(Ordering::Acquire)
+    }
+}
+
+/// Moves records from the journal to the database.
+pub struct Applier {
+    journal: Journal,
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    state: ApplierState,
+    /// Wakes the reconciler when there is something new to look up.
+    new_pending: Arc<Notify>,
+    /// Opened records below this position belong to an earlier process, so nobody settles them.
+    recovered_to: Position,
+    next: Position,
+    open: OpenCalls,
+}
+
+impl Applier {
+    /// An applier for a journal that was just opened and to which nothing was written since.
+    pub fn new(journal: Journal, storage: Storage, clock: Arc<dyn Clock>, new_pending: Arc<Notify>) -> Self {
+        let (recovered_to, next) = (journal.durable_end(), journal.first());
+        let state = ApplierState::default();
+        state.0.applied_to.store(next.get(), Ordering::Release);
+        Self { journal, storage, clock, state, new_pending, recovered_to, next, open: OpenCalls::default() }
+    }
+
+    /// How far this applier is.
+    pub fn state(&self) -> ApplierState {
+        self.state.clone()
+    }
+
+    /// Applies until `stop`, and then what is there at that moment, if the database takes it.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut failures = 0;
+        loop {
+            match self.step().await {
+                Ok(progressed) => {
+                    if failures > 0 {
+                        info!("records reach the database again");
+                    }
+                    failures = 0;
+                    self.state.0.failing.store(false, Ordering::Release);
+                    if progressed {
+                        continue;
+                    }
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    tokio::select! {
+                        () = self.journal.wait_beyond(self.next) => tokio::time::sleep(GATHER).await,
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Err(cause) => {
+                    if failures == 0 {
+                        error!(error = %cause, "records stay in the journal until they can be applied");
+                    }
+                    self.state.0.failing.store(true, Ordering::Release);
+                    let pause = RETRY.get(failures).or(RETRY.last()).copied().unwrap_or(GATHER);
+                    failures += 1;
+                    if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                        warn!(
+                            "stopping with records that only the journal holds; the next start applies them"
+                        );
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Applies one batch; false when there was nothing to apply.
+    async fn step(&mut self) -> Result<bool, ApplyError> {
+        let batch = {
+            let (journal, next) = (self.journal.clone(), self.next);
+            blocking(move || journal.read(next, BATCH_BYTES)).await??
+        };
+        let found = !batch.records.is_empty();
+        let mut settled = Vec::with_capacity(batch.records.len());
+        // Only a batch that was applied as a whole changes what is remembered.
+        let mut open = self.open.clone();
+        for (position, bytes) in batch.records {
+            let record =
+                Record::from_bytes(&bytes).map_err(|cause| ApplyError::Record { position, cause })?;
+            match record {
+                Record::Opened(opened) => open.insert(position, opened),
+                Record::Carried(opened) if position < self.recovered_to => open.insert(position, opened),
+                Record::Carried(_) => {}
+                Record::Settled(one) => {
+                    open.remove(&one.call.exchange);
+                    settled.push(one);
+                }
+            }
+        }
+        if batch.next >= self.recovered_to && self.next <= self.recovered_to {
+            settled.extend(open.take_before(self.recovered_to).map(OpenCalls::crashed));
+        }
+        self.apply(settled).await?;
+        self.open = open;
+        self.next = batch.next;
+        if found {
+            self.carry_old_calls().await?;
+            self.forget().await?;
+        }
+        Ok(found)
+    }
+
+    async fn apply(&mut self, settled: Vec<Settled>) -> Result<(), ApplyError> {
+        let mut organizations: BTreeMap<OrganizationId, Vec<Settled>> = BTreeMap::new();
+        for one in settled {
+            organizations.entry(one.call.organization.clone()).or_default().push(one);
+        }
+        for (organization, settled) in organizations {
+            self.apply_organization(organization, settled).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_organization(&self, org: OrganizationId, settled: Vec<Settled>) -> Result<(), ApplyError> {
+        let now = UnixTime::from(self.clock.now());
+        let work = Arc::new(Work::of(&settled, now));
+        if work.has_pending() {
+            self.new_pending.notify_one();
+        }
+        let transaction = {
+            let (org, work) = (org.clone(), Arc::clone(&work));
+            self.storage.write(move |conn| write(conn, &org, &work, now))
+        };
+        match transaction.await {
+            Err(ApplyError::Usage(cause)) if cause.storage().is_none() && settled.len() > 1 => {
+                // One record that cannot be booked must not hold up the others.
+                for one in settled {
+                    Box::pin(self.apply_organization(org.clone(), vec![one])).await?;
+                }
+                Ok(())
+            }
+            Err(ApplyError::Usage(cause)) if cause.storage().is_none() => {
+                error!(organization = %org, error = %cause, "a generation cannot be booked and waits for a look-up");
+                let work = Work::of_unbookable(&settled, now);
+                self.storage.write(move |conn| write(conn, &org, &work, now)).await
+            }
+            other => other,
+        }
+    }
+
+    /// Writes the opened records of long calls again, so that the segments behind them can go.
+    async fn carry_old_calls(&mut self) -> Result<(), ApplyError> {
+        for (exchange, opened) in self.open.older_than(self.next, self.journal.stats().max_bytes / 8) {
+            let bytes = Record::Carried(opened)
+                .to_bytes()
+                .map_err(|cause| ApplyError::Record { position: self.next, cause })?;
+            let position = self.journal.append(Admission::Continuing, bytes).await?;
+            self.open.moved(&exchange, position);
+        }
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), ApplyError> {
+        let below = self.open.first().map_or(self.next, |first| first.min(self.next));
+        let journal = self.journal.clone();
+        blocking(move || journal.forget(below)).await??;
+        self.state.0.applied_to.store(self.next.get(), Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Everything that one organization's share of a batch means for the database.
+fn write(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    work: &Work,
+    now: UnixTime,
+) -> Result<(), ApplyError> {
+    match register_seen(conn, org, &work.members, now) {
+        // Usage is booked whatever the state of an organization's settings.
+        Err(cause) if cause.storage().is_none() => {
+            error!(organization = %org, error = %cause, "members stay unregistered");
+        }
+        other => drop(other?),
+    }
+    record_generations(conn, org, &work.generations, now)?;
+    insert_pending(conn, &work.pending, now)?;
+    insert_failed_calls(conn, &work.failed)?;
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApplyError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| mai_storage::Error::Unavailable(cause.to_string()).into())
+}

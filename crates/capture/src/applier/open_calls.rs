@@ -1,0 +1,111 @@
+//! Calls that were opened and are not settled yet.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mai_generation_processing::PendingReason;
+use mai_journal::Position;
+
+use crate::{
+    call::ExchangeId,
+    record::{Opened, Outcome, Settled},
+};
+
+/// The opened records that the journal must keep, by position and by call.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenCalls {
+    by_position: BTreeMap<Position, Opened>,
+    positions: HashMap<ExchangeId, Position>,
+}
+
+impl OpenCalls {
+    pub(super) fn insert(&mut self, position: Position, opened: Opened) {
+        let exchange = opened.call.exchange.clone();
+        if let Some(earlier) = self.positions.insert(exchange, position) {
+            self.by_position.remove(&earlier);
+        }
+        self.by_position.insert(position, opened);
+    }
+
+    pub(super) fn remove(&mut self, exchange: &ExchangeId) {
+        if let Some(position) = self.positions.remove(exchange) {
+            self.by_position.remove(&position);
+        }
+    }
+
+    /// Where the first of them stands: the journal must not forget this.
+    pub(super) fn first(&self) -> Option<Position> {
+        self.by_position.keys().next().copied()
+    }
+
+    /// Takes those that were opened before `position`.
+    pub(super) fn take_before(&mut self, position: Position) -> impl Iterator<Item = Opened> + use<> {
+        let kept = self.by_position.split_off(&position);
+        let taken = std::mem::replace(&mut self.by_position, kept);
+        self.positions.retain(|_, at| *at >= position);
+        taken.into_values()
+    }
+
+    /// Those that stand more than `distance` bytes before `end`.
+    pub(super) fn older_than(&self, end: Position, distance: u64) -> Vec<(ExchangeId, Opened)> {
+        let before = Position::new(end.get().saturating_sub(distance));
+        let old = self.by_position.range(..before);
+        old.map(|(_, opened)| (opened.call.exchange.clone(), opened.clone())).collect()
+    }
+
+    /// A call's record was written again at `position`.
+    pub(super) fn moved(&mut self, exchange: &ExchangeId, position: Position) {
+        let Some(earlier) = self.positions.get(exchange).copied() else { return };
+        if let Some(opened) = self.by_position.remove(&earlier) {
+            self.insert(position, opened);
+        }
+    }
+
+    /// What is known of a call whose process died.
+    pub(super) fn crashed(opened: Opened) -> Settled {
+        Settled {
+            call: opened.call,
+            generation_id: Some(opened.generation_id),
+            outcome: Outcome::Unknown { reason: PendingReason::Crash },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::tests::call;
+
+    fn opened() -> Opened {
+        Opened { call: call(), generation_id: mai_primitives::GenerationId::new("gen-1").unwrap() }
+    }
+
+    #[test]
+    fn the_oldest_open_call_bounds_what_is_forgotten() {
+        let mut open = OpenCalls::default();
+        let (first, second) = (opened(), opened());
+        open.insert(Position::new(10), first.clone());
+        open.insert(Position::new(20), second.clone());
+        assert_eq!(open.first(), Some(Position::new(10)));
+        open.remove(&first.call.exchange);
+        assert_eq!(open.first(), Some(Position::new(20)));
+        open.moved(&second.call.exchange, Position::new(90));
+        assert_eq!(open.first(), Some(Position::new(90)));
+        // A call that was settled meanwhile is not brought back by its carried copy.
+        open.moved(&first.call.exchange, Position::new(95));
+        open.remove(&second.call.exchange);
+        assert_eq!(open.first(), None);
+    }
+
+    #[test]
+    fn calls_of_an_earlier_process_are_taken_out() {
+        let mut open = OpenCalls::default();
+        let (old, new) = (opened(), opened());
+        open.insert(Position::new(10), old.clone());
+        open.insert(Position::new(20), new.clone());
+        let taken: Vec<_> = open.take_before(Position::new(20)).collect();
+        assert_eq!(taken, [old]);
+        assert_eq!(open.first(), Some(Position::new(20)));
+        assert_eq!(open.older_than(Position::new(100), 80).len(), 0);
+        assert_eq!(open.older_than(Position::new(100), 79), [(new.call.exchange.clone(), new)]);
+    }
+}

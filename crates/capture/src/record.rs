@@ -1,0 +1,165 @@
+//! The journal's records: what is known about a call, as JSON, one record a payload.
+//!
+//! A settled record repeats the whole call, so that its opened record may be forgotten first.
+
+use mai_generation_processing::PendingReason;
+use mai_openrouter::{Observation, Usage, UsageReport};
+use mai_primitives::{GenerationId, ModelName, Usd};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::call::Call;
+
+/// A record that cannot be written or read, which only a defect or a foreign file can cause.
+#[derive(Debug, Error)]
+#[error("a journal record cannot be encoded or read")]
+pub struct RecordFormatError(#[from] serde_json::Error);
+
+/// One record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// Upstream has accepted the call.
+    Opened(Opened),
+    /// The same opened record written again, so that old segments can be deleted under a long stream.
+    Carried(Opened),
+    /// The call is over, and this is what is known.
+    Settled(Settled),
+}
+
+/// A call that upstream has accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The call.
+    pub call: Call,
+    /// The id by which upstream knows it.
+    pub generation_id: GenerationId,
+}
+
+/// A call that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The call.
+    pub call: Call,
+    /// The id by which upstream knows it, where it told us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<GenerationId>,
+    /// What is known about its cost.
+    pub outcome: Outcome,
+}
+
+/// What is known about the cost of a call that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Upstream reported exact usage.
+    Exact(ExactUsage),
+    /// The generation exists, its cost is not known.
+    Unknown {
+        /// Why it is not known.
+        #[serde(with = "reason_text")]
+        reason: PendingReason,
+    },
+    /// Upstream refused or failed the call and charges nothing.
+    Failed {
+        /// The HTTP status, or 0 where there was no answer.
+        status: u16,
+        /// A short word for what happened.
+        reason: String,
+    },
+}
+
+/// Exact usage, as upstream reported it. Amounts are nano-dollars, counts are native tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExactUsage {
+    /// The model that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
+    /// The host that served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_provider: Option<String>,
+    /// Prompt tokens.
+    pub input_tokens: i64,
+    /// Completion tokens.
+    pub output_tokens: i64,
+    /// Part of the prompt tokens that came from a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<i64>,
+    /// Part of the prompt tokens that went into a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<i64>,
+    /// Part of the completion tokens that was reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<i64>,
+    /// The raw cost in nano-dollars.
+    pub cost_nanos: i64,
+    /// Upstream's own text of the cost.
+    pub cost_text: String,
+    /// Whether the organization's own provider key was charged.
+    pub is_byok: bool,
+}
+
+impl ExactUsage {
+    /// The usage with the names that go with it. Names that we could not store are left out.
+    pub fn new(usage: &Usage, model: Option<&str>, serving_provider: Option<&str>) -> Self {
+        Self {
+            model: model.and_then(|name| ModelName::new(name).ok()),
+            serving_provider: serving_provider.map(str::to_owned),
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cached_tokens: usage.cached_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            cost_nanos: usage.cost.nanos(),
+            cost_text: usage.cost_text.clone(),
+            is_byok: usage.is_byok,
+        }
+    }
+
+    /// The raw cost.
+    pub const fn cost(&self) -> Usd {
+        Usd::from_nanos(self.cost_nanos)
+    }
+}
+
+impl Outcome {
+    /// What an observed answer says; `otherwise` is why its usage would be missing.
+    pub fn of(seen: &Observation, otherwise: PendingReason) -> Self {
+        match &seen.usage {
+            UsageReport::Exact(usage) => {
+                Self::Exact(ExactUsage::new(usage, seen.model.as_deref(), seen.provider.as_deref()))
+            }
+            UsageReport::Incomplete { .. } => Self::Unknown { reason: PendingReason::CostUnknown },
+            UsageReport::Absent if seen.error => Self::Unknown { reason: PendingReason::ErrorEvent },
+            UsageReport::Absent => Self::Unknown { reason: otherwise },
+        }
+    }
+}
+
+impl Record {
+    /// The bytes for the journal.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RecordFormatError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Reads what [`Record::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordFormatError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+/// A reason travels as the same text that the database stores.
+mod reason_text {
+    use mai_generation_processing::PendingReason;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub(super) fn serialize<S: Serializer>(reason: &PendingReason, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(reason.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PendingReason, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,288 @@
+//! The HTTP client of the hot path, and which headers cross it.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    header::{self, Entry},
+};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use thiserror::Error;
+
+/// Why there is no client, or no answer.
+#[derive(Debug, Error)]
+pub enum UpstreamError {
+    /// The base URL cannot be used.
+    #[error("`{0}` is not an http or https URL without query")]
+    BaseUrl(String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// The connection failed or broke before an answer came.
+    #[error("upstream gave no answer")]
+    NoAnswer(#[source] hyper_util::client::legacy::Error),
+    /// No answer within the time.
+    #[error("upstream gave no answer in time")]
+    Timeout,
+}
+
+/// A client for one upstream. There is one per worker, so that a connection is driven by the thread
+/// that uses it.
+#[derive(Clone)]
+pub struct Upstream {
+    base: String,
+    connector: HttpsConnector<HttpConnector>,
+    client: Client<HttpsConnector<HttpConnector>, Pieces>,
+}
+
+/// What is sent upstream.
+pub struct UpstreamRequest {
+    /// The method.
+    pub method: Method,
+    /// The path below the base URL, beginning with `/`.
+    pub path: String,
+    /// The client's headers; what must not cross is removed by [`Upstream::send`].
+    pub headers: HeaderMap,
+    /// `Bearer …` with the organization's provider key. Must be marked sensitive.
+    pub authorization: HeaderValue,
+    /// The organization's name, sent as the application's title.
+    pub title: Option<HeaderValue>,
+    /// The body in pieces, so that the one value we change costs no copy of the rest.
+    pub body: Pieces,
+}
+
+impl Upstream {
+    /// A client of the API at `base`, for example `https://openrouter.ai/api/v1`.
+    pub fn new(base: &str) -> Result<Self, UpstreamError> {
+        let base = base.trim_end_matches('/');
+        let wrong = || UpstreamError::BaseUrl(base.to_owned());
+        let uri: Uri = base.parse().map_err(|_| wrong())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+            return Err(wrong());
+        }
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        // Without it a small piece of a stream waits for the acknowledgement of the one before.
+        connector.set_nodelay(true);
+        let tls =
+            rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .map_err(UpstreamError::Tls)?
+                .with_webpki_roots()
+                .with_no_client_auth();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
+        Ok(Self { base: base.to_owned(), client: client(connector.clone()), connector })
+    }
+
+    /// The same upstream with connections of its own.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        Self {
+            base: self.base.clone(),
+            client: client(self.connector.clone()),
+            connector: self.connector.clone(),
+        }
+    }
+
+    /// Sends a request and returns when the head of the answer is there.
+    pub async fn send(
+        &self,
+        request: UpstreamRequest,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let uri = format!("{}{}", self.base, request.path);
+        let mut head = Request::new(request.body);
+        *head.method_mut() = request.method;
+        *head.uri_mut() = uri.parse().map_err(|_| UpstreamError::BaseUrl(uri))?;
+        *head.headers_mut() = request.headers;
+        prepare(head.headers_mut(), request.authorization, request.title);
+        match tokio::time::timeout(patience, self.client.request(head)).await {
+            Ok(answer) => answer.map_err(UpstreamError::NoAnswer),
+            Err(_) => Err(UpstreamError::Timeout),
+        }
+    }
+}
+
+fn client(connector: HttpsConnector<HttpConnector>) -> Client<HttpsConnector<HttpConnector>, Pieces> {
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        // Bounds what one connection buffers for a slow reader.
+        .http1_max_buf_size(64 * 1024)
+        .build(connector)
+}
+
+/// Headers of one hop, of the client's identity, and of features that would change who pays.
+fn stays_here(name: &HeaderName) -> bool {
+    const NAMES: [&str; 24] = [
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "http-referer",
+        "keep-alive",
+        "origin",
+        "proxy-authorization",
+        "proxy-connection",
+        "referer",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-api-key",
+        "x-openrouter-title",
+        "x-real-ip",
+        "x-request-id",
+        "x-title",
+    ];
+    const PREFIXES: [&str; 3] = ["x-forwarded-", "x-openrouter-cache", "x-openwebui-"];
+    let name = name.as_str();
+    NAMES.binary_search(&name).is_ok() || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn prepare(headers: &mut HeaderMap, authorization: HeaderValue, title: Option<HeaderValue>) {
+    let removed: Vec<HeaderName> = headers.keys().filter(|name| stays_here(name)).cloned().collect();
+    for name in removed {
+        if let Entry::Occupied(entry) = headers.entry(name) {
+            entry.remove_entry_mult();
+        }
+    }
+    headers.insert(header::AUTHORIZATION, authorization);
+    // The tee reads the answer as it passes, so it must come as plain text.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Some(title) = title {
+        headers.insert(HeaderName::from_static("x-openrouter-title"), title);
+    }
+}
+
+/// Which headers of an answer the client gets: all but those of one hop and those that describe the
+/// upstream's own site.
+pub fn passes_to_client(name: &HeaderName) -> bool {
+    const NAMES: [&str; 14] = [
+        "alt-svc",
+        "connection",
+        "date",
+        "keep-alive",
+        "nel",
+        "proxy-authenticate",
+        "report-to",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = name.as_str();
+    NAMES.binary_search(&name).is_err() && !name.starts_with("access-control-") && !name.starts_with("cf-")
+}
+
+/// A body of a few byte slices, sent one after the other with a known length.
+#[derive(Debug, Default)]
+pub struct Pieces(VecDeque<Bytes>);
+
+impl<const N: usize> From<[Bytes; N]> for Pieces {
+    fn from(pieces: [Bytes; N]) -> Self {
+        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length: usize = self.0.iter().map(Buf::remaining).sum();
+        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[test]
+    fn identity_and_hop_headers_stay_here() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "authorization",
+            "cookie",
+            "host",
+            "te",
+            "via",
+            "x-api-key",
+            "x-forwarded-for",
+            "x-title",
+            "x-openrouter-cache",
+            "x-openrouter-cache-ttl",
+            "x-openwebui-user-email",
+            "http-referer",
+            "accept-encoding",
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("secret"));
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("secret"));
+        }
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("x-session-id", HeaderValue::from_static("s-1"));
+        prepare(&mut headers, HeaderValue::from_static("Bearer upstream"), None);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-encoding", "authorization", "content-type", "x-session-id"]);
+        assert!(!headers.values().any(|value| value == "secret"));
+    }
+
+    #[test]
+    fn base_urls_are_checked() {
+        for wrong in ["", "openrouter.ai/api/v1", "ftp://x/", "https://x/?a=1"] {
+            assert!(matches!(Upstream::new(wrong), Err(UpstreamError::BaseUrl(_))), "{wrong}");
+        }
+        assert_eq!(
+            Upstream::new("https://openrouter.ai/api/v1/").unwrap().base,
+            "https://openrouter.ai/api/v1"
+        );
+    }
+
+    #[tokio::test]
+    async fn pieces_are_sent_in_order_with_their_length() {
+        let body = Pieces::from([Bytes::from_static(b"{"), Bytes::new(), Bytes::from_static(b"}")]);
+        assert_eq!(body.size_hint().exact(), Some(2));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "{}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Client organizations and everybody and everything that belongs to one: members, the ids under
+//! which OpenRouter knows them, gateway keys, API tokens, and the markup rate of every instant.
+//!
+//! [`Directory`] is what a gateway keeps of it in memory. Every change of what the directory holds
+//! increases [`mai_global_settings::revision`] in the same transaction.
+
+pub mod api_tokens;
+pub mod directory;
+pub mod error;
+pub mod gateway_keys;
+pub mod mapping;
+pub mod members;
+pub mod model;
+pub mod openrouter_user;
+pub mod query;
+pub mod register;
+pub mod schema;
+pub mod service;
+
+mod digest;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use api_tokens::{ApiTokenModel, ApiTokenRole, ApiTokenTable, CreatedApiToken, NewApiToken};
+pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
+pub use error::{Error, Result, TokenRefusal};
+pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
+pub use mai_global_settings::{Change, MasterKey, revision};
+pub use mapping::{
+    UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,
+};
+pub use members::{MemberForm, MemberModel, MemberRole, MemberSource, MemberTable};
+pub use model::{ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch, ProviderKeyState};
+pub use openrouter_user::{ParsedOpenRouterUserId, openrouter_user_id, parse_openrouter_user_id};
+pub use register::{SeenMember, register_seen};
+/// The table itself, for queries in Diesel's language; the original's class of the same name.
+pub use schema::client_organizations::table as ClientOrganization;
+/// The table itself, for queries in Diesel's language; the original's class of the same name.
+pub use schema::user_client_mapping::table as UserClientMapping;
+pub use service::ClientOrganizationTable;

@@ -1,0 +1,258 @@
+//! The ids under which OpenRouter knows the members of an organization.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use mai_global_settings::bump_revision;
+use mai_primitives::{Clock, OpenRouterUserId, OrganizationId, UnixTime, UserId};
+use mai_storage::{DbConnection, Storage};
+
+use crate::{
+    error::{Error, Result},
+    openrouter_user::{openrouter_user_id, parse_openrouter_user_id},
+    query::require_organization,
+    schema::user_client_mapping,
+};
+
+/// A mapping as it is stored; its key is the organization and the user.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = user_client_mapping, primary_key(client_org_id, user_id), treat_none_as_default_value = false)]
+pub struct UserClientMappingModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// The member as we know it.
+    pub user_id: UserId,
+    /// The member as OpenRouter knows it; no two members of an organization share one.
+    pub openrouter_user_id: OpenRouterUserId,
+    /// Whether the mapping is used.
+    pub is_active: bool,
+    /// When the row was made.
+    pub created_at: UnixTime,
+    /// When the row was last changed.
+    pub updated_at: UnixTime,
+}
+
+/// What a new mapping is made of.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "the fields are named as the columns and as in the original")]
+pub struct UserClientMappingForm {
+    /// The member as we know it.
+    pub user_id: UserId,
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// The member as OpenRouter knows it; none makes [`openrouter_user_id`].
+    pub openrouter_user_id: Option<OpenRouterUserId>,
+}
+
+/// A partial update of a mapping: what is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserClientMappingPatch {
+    /// The member as OpenRouter knows it.
+    pub openrouter_user_id: Option<OpenRouterUserId>,
+    /// Whether the mapping is used.
+    pub is_active: Option<bool>,
+}
+
+/// The mapping of one member, active or not.
+pub fn mapping(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    user: &UserId,
+) -> Result<Option<UserClientMappingModel>> {
+    Ok(user_client_mapping::table
+        .find((organization, user))
+        .select(UserClientMappingModel::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// The active mapping of a user in whatever organization; of several the one that changed last.
+fn mapping_of_user(conn: &mut DbConnection, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+    use user_client_mapping::{client_org_id, is_active, table, updated_at, user_id};
+    Ok(table
+        .filter(user_id.eq(user))
+        .filter(is_active.eq(true))
+        .order((updated_at.desc(), client_org_id))
+        .select(UserClientMappingModel::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// The active mappings of an organization, by user id.
+pub fn mappings(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+) -> Result<Vec<UserClientMappingModel>> {
+    use user_client_mapping::{client_org_id, is_active, table, user_id};
+    Ok(table
+        .filter(client_org_id.eq(organization))
+        .filter(is_active.eq(true))
+        .order(user_id)
+        .select(UserClientMappingModel::as_select())
+        .load(conn)?)
+}
+
+/// The member of an organization whom a foreign source calls `external`: the member with exactly
+/// this OpenRouter id, or the only one for whom the original system would have made this id of
+/// eight hex digits. None when nobody fits, or more than one.
+pub fn user_by_external_id(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    external: &OpenRouterUserId,
+) -> Result<Option<UserId>> {
+    let mappings = || user_client_mapping::table.filter(user_client_mapping::client_org_id.eq(organization));
+    let exact = mappings()
+        .filter(user_client_mapping::openrouter_user_id.eq(external))
+        .select(user_client_mapping::user_id)
+        .first::<UserId>(conn)
+        .optional()?;
+    let parsed = parse_openrouter_user_id(external.as_str()).filter(|id| id.prefix == organization.as_str());
+    let (None, Some(parsed)) = (&exact, parsed) else { return Ok(exact) };
+    let users = mappings().select(user_client_mapping::user_id).load::<UserId>(conn)?;
+    let mut fitting = users.into_iter().filter(|user| parsed.may_be(user));
+    let first = fitting.next();
+    Ok(if fitting.next().is_some() { None } else { first })
+}
+
+fn require_free_openrouter_id(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    user: &UserId,
+    wanted: &OpenRouterUserId,
+) -> Result<()> {
+    use user_client_mapping::{client_org_id, openrouter_user_id, table, user_id};
+    let owner = table
+        .filter(client_org_id.eq(organization))
+        .filter(openrouter_user_id.eq(wanted))
+        .select(user_id)
+        .first::<UserId>(conn)
+        .optional()?;
+    match owner {
+        Some(owner) if owner != *user => Err(Error::Taken("OpenRouter user id")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads and changes mappings.
+#[derive(Clone)]
+pub struct UserClientMappingTable {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+}
+
+impl UserClientMappingTable {
+    /// A service on `storage`.
+    pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, clock }
+    }
+
+    /// The active mapping of a user in whatever organization, or none; of several the one that
+    /// changed last.
+    pub async fn get_user_mapping(&self, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+        let user = user.clone();
+        self.storage.read(move |conn| mapping_of_user(conn, &user)).await
+    }
+
+    /// The same as [`Self::get_user_mapping`]; the other name of the original.
+    pub async fn get_mapping_by_user_id(&self, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+        self.get_user_mapping(user).await
+    }
+
+    /// The active mappings of an organization, by user id.
+    pub async fn get_client_users(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<UserClientMappingModel>> {
+        let organization = organization.clone();
+        self.storage.read(move |conn| mappings(conn, &organization)).await
+    }
+
+    /// The same as [`Self::get_client_users`]; the other name of the original.
+    pub async fn get_mappings_by_client_id(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<UserClientMappingModel>> {
+        self.get_client_users(organization).await
+    }
+
+    /// The member of an organization whom a foreign source calls `external`, see
+    /// [`user_by_external_id`].
+    pub async fn get_user_by_external_id(
+        &self,
+        organization: &OrganizationId,
+        external: &OpenRouterUserId,
+    ) -> Result<Option<UserId>> {
+        let (organization, external) = (organization.clone(), external.clone());
+        self.storage.read(move |conn| user_by_external_id(conn, &organization, &external)).await
+    }
+
+    /// Makes a mapping. An unknown organization is [`Error::NotFound`]; a user that has a mapping
+    /// already, or an OpenRouter id that another member has, is [`Error::Taken`].
+    pub async fn create_mapping(&self, form: UserClientMappingForm) -> Result<UserClientMappingModel> {
+        let now = self.clock.now().into();
+        let openrouter_user_id = match form.openrouter_user_id {
+            Some(id) => id,
+            None => openrouter_user_id(&form.client_org_id, &form.user_id)?,
+        };
+        let new = UserClientMappingModel {
+            client_org_id: form.client_org_id,
+            user_id: form.user_id,
+            openrouter_user_id,
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+        };
+        self.storage
+            .write(move |conn| {
+                bump_revision(conn)?;
+                require_organization(conn, &new.client_org_id)?;
+                if mapping(conn, &new.client_org_id, &new.user_id)?.is_some() {
+                    return Err(Error::Taken("user id"));
+                }
+                require_free_openrouter_id(conn, &new.client_org_id, &new.user_id, &new.openrouter_user_id)?;
+                diesel::insert_into(user_client_mapping::table).values(&new).execute(conn)?;
+                Ok(new.clone())
+            })
+            .await
+    }
+
+    /// Changes what the patch names, of an active or inactive mapping. A user without one is
+    /// [`Error::NotFound`]; an OpenRouter id that another member has is [`Error::Taken`].
+    pub async fn update_mapping(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+        patch: UserClientMappingPatch,
+    ) -> Result<UserClientMappingModel> {
+        let (organization, user) = (organization.clone(), user.clone());
+        let now: UnixTime = self.clock.now().into();
+        self.storage
+            .write(move |conn| {
+                bump_revision(conn)?;
+                let old = mapping(conn, &organization, &user)?;
+                let old = old.ok_or_else(|| Error::not_found("mapping of the user", user.as_str()))?;
+                let new = UserClientMappingModel {
+                    openrouter_user_id: patch.openrouter_user_id.clone().unwrap_or(old.openrouter_user_id),
+                    is_active: patch.is_active.unwrap_or(old.is_active),
+                    updated_at: now,
+                    ..old
+                };
+                require_free_openrouter_id(conn, &organization, &user, &new.openrouter_user_id)?;
+                diesel::update(user_client_mapping::table.find((&organization, &user)))
+                    .set(&new)
+                    .execute(conn)?;
+                Ok(new)
+            })
+            .await
+    }
+
+    /// Makes a mapping inactive. False when there is none; true also when it was inactive already.
+    pub async fn deactivate_mapping(&self, organization: &OrganizationId, user: &UserId) -> Result<bool> {
+        let patch = UserClientMappingPatch { is_active: Some(false), ..Default::default() };
+        match self.update_mapping(organization, user, patch).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Members who turn up in the traffic are registered when their usage is booked.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use diesel::prelude::*;
+use mai_global_settings::bump_revision;
+use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId};
+use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
+
+use crate::{
+    error::Result,
+    mapping::UserClientMappingModel,
+    members::{MemberModel, MemberRole, MemberSource},
+    query::require_organization,
+    schema::{members, user_client_mapping},
+};
+
+/// Names and addresses that strangers send are cut to this many characters.
+const MAX_TEXT_CHARACTERS: usize = 200;
+
+/// A member as a call named it.
+#[derive(Debug, Clone)]
+pub struct SeenMember {
+    /// The member.
+    pub user_id: UserId,
+    /// What the call sent to OpenRouter as `user`.
+    pub openrouter_user_id: OpenRouterUserId,
+    /// What people call the member, where the call says so.
+    pub name: Option<String>,
+    /// The member's address, where the call says so.
+    pub email: Option<String>,
+    /// What the member may see, where the call says so; it counts for a new member only.
+    pub role: Option<MemberRole>,
+    /// Where the call comes from.
+    pub source: MemberSource,
+}
+
+/// Registers and maps the members that are new, and gives those that are known the name and address
+/// that a call names. Returns how many rows were written; the common case, nothing new, only reads.
+///
+/// [`UserId::unattributed`] stands for nobody and is left out. An unknown organization is an error
+/// before anything is written, so a caller's transaction can go on without it.
+pub fn register_seen(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    seen: &[SeenMember],
+    now: UnixTime,
+) -> Result<usize> {
+    let members: Vec<SeenMember> = merge(seen).into_values().collect();
+    let mut is_locked = false;
+    let mut written = 0;
+    for chunk in members.chunks(BATCH_ROWS) {
+        let work = compare(conn, organization, chunk, now)?;
+        if work.is_empty() {
+            continue;
+        }
+        if !is_locked {
+            require_organization(conn, organization)?;
+            bump_revision(conn)?;
+            is_locked = true;
+        }
+        written += work.write(conn, organization, now)?;
+    }
+    Ok(written)
+}
+
+/// One entry per user, in the order of the user ids; of several texts the last counts.
+fn merge(seen: &[SeenMember]) -> BTreeMap<UserId, SeenMember> {
+    let mut members = BTreeMap::<UserId, SeenMember>::new();
+    for one in seen.iter().filter(|one| one.user_id.as_str() != UserId::UNATTRIBUTED) {
+        let one = SeenMember {
+            name: clean(one.name.as_deref()),
+            email: clean(one.email.as_deref()),
+            ..one.clone()
+        };
+        let member = members.entry(one.user_id.clone()).or_insert_with(|| one.clone());
+        member.name = one.name.or(member.name.take());
+        member.email = one.email.or(member.email.take());
+        member.role = one.role.or(member.role);
+    }
+    members
+}
+
+/// What a stranger sends must never be the reason why usage cannot be booked: PostgreSQL refuses NUL,
+/// and nobody needs a name of a megabyte.
+fn clean(text: Option<&str>) -> Option<String> {
+    let text: String =
+        text?.chars().filter(|character| !character.is_control()).take(MAX_TEXT_CHARACTERS).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What has to be written.
+struct Work {
+    new_members: Vec<MemberModel>,
+    new_mappings: Vec<UserClientMappingModel>,
+    /// The user with the name and the address as they shall be.
+    changed: Vec<(UserId, Option<String>, Option<String>)>,
+}
+
+fn compare(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    seen: &[SeenMember],
+    now: UnixTime,
+) -> Result<Work> {
+    let user_ids: Vec<&UserId> = seen.iter().map(|one| &one.user_id).collect();
+    let openrouter_ids: Vec<&OpenRouterUserId> = seen.iter().map(|one| &one.openrouter_user_id).collect();
+    let known: HashMap<UserId, (Option<String>, Option<String>)> = members::table
+        .filter(members::client_org_id.eq(organization))
+        .filter(members::user_id.eq_any(user_ids.iter().copied()))
+        .select((members::user_id, (members::name, members::email)))
+        .load::<(UserId, (Option<String>, Option<String>))>(conn)?
+        .into_iter()
+        .collect();
+    // An OpenRouter id that another user has stays with that user; it is not tried again and again.
+    let (mapped_users, mapped_ids): (HashSet<UserId>, HashSet<OpenRouterUserId>) = user_client_mapping::table
+        .filter(user_client_mapping::client_org_id.eq(organization))
+        .filter(
+            user_client_mapping::user_id
+                .eq_any(user_ids)
+                .or(user_client_mapping::openrouter_user_id.eq_any(openrouter_ids)),
+        )
+        .select((user_client_mapping::user_id, user_client_mapping::openrouter_user_id))
+        .load::<(UserId, OpenRouterUserId)>(conn)?
+        .into_iter()
+        .unzip();
+
+    let mut work = Work { new_members: Vec::new(), new_mappings: Vec::new(), changed: Vec::new() };
+    for one in seen {
+        match known.get(&one.user_id) {
+            None => work.new_members.push(new_member(organization, one, now)),
+            Some((name, email)) => {
+                let differs =
+                    (one.name.is_some() && one.name != *name) || (one.email.is_some() && one.email != *email);
+                if differs {
+                    let name = one.name.clone().or_else(|| name.clone());
+                    let email = one.email.clone().or_else(|| email.clone());
+                    work.changed.push((one.user_id.clone(), name, email));
+                }
+            }
+        }
+        if !mapped_users.contains(&one.user_id) && !mapped_ids.contains(&one.openrouter_user_id) {
+            work.new_mappings.push(UserClientMappingModel {
+                client_org_id: organization.clone(),
+                user_id: one.user_id.clone(),
+                openrouter_user_id: one.openrouter_user_id.clone(),
+                is_active: true,
+                created_at: now,
+                updated_at: now,
+            });
+        }
+    }
+    Ok(work)
+}
+
+fn new_member(organization: &OrganizationId, seen: &SeenMember, now: UnixTime) -> MemberModel {
+    MemberModel {
+        client_org_id: organization.clone(),
+        user_id: seen.user_id.clone(),
+        name: seen.name.clone(),
+        email: seen.email.clone(),
+        role: seen.role.unwrap_or(MemberRole::Member),
+        source: seen.source,
+        is_active: true,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+impl Work {
+    fn is_empty(&self) -> bool {
+        self.new_members.is_empty() && self.new_mappings.is_empty() && self.changed.is_empty()
+    }
+
+    /// Another process may have written the same since we looked, which is as good. Empty batches are
+    /// left out, as SQLite would report the count of the statement before them.
+    fn write(&self, conn: &mut DbConnection, organization: &OrganizationId, now: UnixTime) -> Result<usize> {
+        let mut written = 0;
+        if !self.new_members.is_empty() {
+            written += on_backend!(conn, inner => diesel::insert_into(members::table)
+                .values(&self.new_members)
+                .on_conflict_do_nothing()
+                .execute(inner))?;
+        }
+        if !self.new_mappings.is_empty() {
+            written += on_backend!(conn, inner => diesel::insert_into(user_client_mapping::table)
+                .values(&self.new_mappings)
+                .on_conflict_do_nothing()
+                .execute(inner))?;
+        }
+        for (user, name, email) in &self.changed {
+            written += diesel::update(members::table.find((organization, user)))
+                .set((members::name.eq(name), members::email.eq(email), members::updated_at.eq(now)))
+                .execute(conn)?;
+        }
+        Ok(written)
+    }
+}

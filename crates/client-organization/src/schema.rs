@@ -1,0 +1,143 @@
+//! The tables as Diesel sees them; the migrations define them.
+
+diesel::table! {
+    /// The client organizations.
+    client_organizations (id) {
+        /// `org_…`, or the configured id in single-organization mode.
+        id -> Text,
+        /// What people call it.
+        name -> Text,
+        /// Sealed by the master key.
+        openrouter_api_key -> Nullable<Text>,
+        /// Hex SHA-256 of the key in clear.
+        openrouter_api_key_fingerprint -> Nullable<Text>,
+        /// The last four characters of the key in clear.
+        openrouter_api_key_last4 -> Nullable<Text>,
+        /// The id of the key in OpenRouter's management API.
+        openrouter_key_hash -> Nullable<Text>,
+        /// Parts per million; null is the global default.
+        markup_rate -> Nullable<BigInt>,
+        /// Nano-dollars of client price; null is no limit.
+        monthly_limit -> Nullable<BigInt>,
+        /// Where statements go.
+        billing_email -> Nullable<Text>,
+        /// IANA name of the zone whose days count.
+        timezone -> Text,
+        /// Whether an answer is read to its end when the client has left.
+        drain_on_disconnect -> Bool,
+        /// Whether its keys work.
+        is_active -> Bool,
+        /// Unix seconds.
+        created_at -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Which markup rate held from when on.
+    organization_markup_rates (client_org_id, valid_from) {
+        /// The organization.
+        client_org_id -> Text,
+        /// Unix seconds.
+        valid_from -> BigInt,
+        /// Parts per million; null is the default rate of the time in question.
+        markup_rate -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// The people of the organizations.
+    members (client_org_id, user_id) {
+        /// The organization.
+        client_org_id -> Text,
+        /// The member.
+        user_id -> Text,
+        /// What people call the member.
+        name -> Nullable<Text>,
+        /// The member's address.
+        email -> Nullable<Text>,
+        /// `admin`, `member` or `pending`.
+        role -> Text,
+        /// Where the row comes from.
+        source -> Text,
+        /// Whether the member still belongs here.
+        is_active -> Bool,
+        /// Unix seconds.
+        created_at -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// The ids under which OpenRouter knows the members.
+    user_client_mapping (client_org_id, user_id) {
+        /// The organization.
+        client_org_id -> Text,
+        /// The member.
+        user_id -> Text,
+        /// What OpenRouter gets as `user`.
+        openrouter_user_id -> Text,
+        /// Whether the mapping is used.
+        is_active -> Bool,
+        /// Unix seconds.
+        created_at -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// The keys that open the gateway.
+    gateway_keys (client_org_id, id) {
+        /// The organization.
+        client_org_id -> Text,
+        /// `key_…`
+        id -> Text,
+        /// Hex SHA-256 of the key.
+        key_hash -> Text,
+        /// The first characters of the key.
+        key_prefix -> Text,
+        /// What people call the key.
+        name -> Text,
+        /// The member whose key it is; null is the whole organization.
+        user_id -> Nullable<Text>,
+        /// Whether the identity headers of its caller are believed.
+        is_trusted_client -> Bool,
+        /// Unix seconds; null is never.
+        expires_at -> Nullable<BigInt>,
+        /// Unix seconds; null is not revoked.
+        revoked_at -> Nullable<BigInt>,
+        /// Unix seconds.
+        created_at -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// The tokens that open the API.
+    api_tokens (id) {
+        /// `token_…`
+        id -> Text,
+        /// Hex SHA-256 of the token.
+        token_hash -> Text,
+        /// The first characters of the token.
+        token_prefix -> Text,
+        /// What people call the token.
+        name -> Text,
+        /// `reseller`, `admin` or `member`.
+        role -> Text,
+        /// Null for a reseller only.
+        client_org_id -> Nullable<Text>,
+        /// The member whose token it is.
+        user_id -> Nullable<Text>,
+        /// Unix seconds; null is never.
+        expires_at -> Nullable<BigInt>,
+        /// Unix seconds; null is not revoked.
+        revoked_at -> Nullable<BigInt>,
+        /// Unix seconds.
+        created_at -> BigInt,
+    }
+}

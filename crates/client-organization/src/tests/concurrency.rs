@@ -1,0 +1,102 @@
+//! Changes that meet must neither lose one another nor fail.
+
+use mai_primitives::Usd;
+use tokio::runtime::Runtime;
+
+use super::{Fixture, at, each, organization, rate, user};
+use crate::{
+    Change, ClientOrganizationPatch, MemberForm, MemberRole, MemberSource, SeenMember, openrouter_user_id,
+    register_seen,
+};
+
+const ROUNDS: i64 = 15;
+
+/// What a thread does in each round.
+type Work<'a> = &'a (dyn Fn(&Fixture, &Runtime, i64) + Sync);
+
+fn on_threads(fixture: &Fixture, work: &[Work<'_>]) {
+    std::thread::scope(|scope| {
+        for one in work {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                for round in 1..=ROUNDS {
+                    one(fixture, &runtime, round);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn patches_of_different_fields_do_not_undo_one_another() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let patch = |runtime: &Runtime, patch| {
+            runtime.block_on(fixture.organizations.update(&organization("A"), patch)).unwrap();
+        };
+        on_threads(
+            fixture,
+            &[
+                &|_, runtime, round| {
+                    let limit = Change::Set(Usd::from_nanos(round));
+                    patch(runtime, ClientOrganizationPatch { monthly_limit: limit, ..Default::default() });
+                },
+                &|_, runtime, round| {
+                    let name = Some(format!("name {round}"));
+                    patch(runtime, ClientOrganizationPatch { name, ..Default::default() });
+                },
+                &|_, runtime, round| {
+                    let markup_rate = Change::Set(rate(&format!("1.{round:02}")));
+                    patch(runtime, ClientOrganizationPatch { markup_rate, ..Default::default() });
+                },
+            ],
+        );
+        let row = fixture.organizations.get_by_id(&organization("A")).await.unwrap().unwrap();
+        assert_eq!(row.monthly_limit, Some(Usd::from_nanos(ROUNDS)));
+        assert_eq!(row.name, format!("name {ROUNDS}"));
+        assert_eq!(row.markup_rate, Some(rate("1.15")));
+        assert_eq!(fixture.revision(), 1 + 3 * ROUNDS);
+    });
+}
+
+#[test]
+fn members_seen_by_several_processes_at_once_are_registered_once() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let a = organization("A");
+        let seen: Vec<SeenMember> = (0..60)
+            .map(|index| {
+                let user_id = user(&format!("u{index}"));
+                SeenMember {
+                    openrouter_user_id: openrouter_user_id(&a, &user_id).unwrap(),
+                    user_id,
+                    name: None,
+                    email: None,
+                    role: None,
+                    source: MemberSource::Gateway,
+                }
+            })
+            .collect();
+        let register = |fixture: &Fixture, _: &Runtime, round: i64| {
+            let upto = usize::try_from(round * 4).unwrap();
+            fixture
+                .storage
+                .write_blocking(|conn| register_seen(conn, &organization("A"), &seen[..upto], at(round)))
+                .unwrap();
+        };
+        let import = |fixture: &Fixture, runtime: &Runtime, round: i64| {
+            let forms = vec![MemberForm {
+                user_id: user(&format!("u{round}")),
+                name: None,
+                email: None,
+                role: MemberRole::Member,
+                source: MemberSource::Csv,
+                is_active: true,
+            }];
+            runtime.block_on(fixture.members.upsert(&organization("A"), forms)).unwrap();
+        };
+        on_threads(fixture, &[&register, &register, &import]);
+        assert_eq!(fixture.members.list(&a).await.unwrap().len(), 60);
+        assert_eq!(fixture.mappings.get_client_users(&a).await.unwrap().len(), 60);
+    });
+}

@@ -1,0 +1,316 @@
+//! Generations that were started and whose exact cost is not known yet, and the queue in which
+//! they wait to be looked up.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use mai_primitives::{
+    GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId,
+};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend, text_enum};
+
+use crate::{query, schema::pending_generations as pending};
+
+/// How long a generation is looked up after its request began.
+pub const LOOKUP_SECONDS: i64 = 72 * 3_600;
+
+/// Seconds between look-ups, in turn; the last one repeats. OpenRouter needs about a second to know
+/// a generation, hence the dense beginning.
+const PAUSES: [i64; 13] = [1, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 1_800, 3_600];
+
+/// The longest error text that a row keeps, in characters.
+const MAX_ERROR_CHARS: usize = 500;
+
+text_enum! {
+    /// Why the cost of a generation is not known.
+    pub enum PendingReason {
+        /// The client left before the answer was complete.
+        ClientGone = "client_gone",
+        /// The upstream's answer broke off.
+        UpstreamCut = "upstream_cut",
+        /// The answer ended without a word about usage.
+        NoUsage = "no_usage",
+        /// The answer told the tokens and no cost.
+        CostUnknown = "cost_unknown",
+        /// Our process died during the call.
+        Crash = "crash",
+        /// The stream ended with an error event.
+        ErrorEvent = "error_event",
+        /// No id was seen, so that there is nothing to look up.
+        NoGenerationId = "no_generation_id",
+    }
+}
+
+text_enum! {
+    /// Where a pending generation stands.
+    pub enum PendingState {
+        /// It is looked up again when its time has come.
+        Pending = "pending",
+        /// It is no longer looked up; a person has to decide.
+        Unresolved = "unresolved",
+    }
+}
+
+/// A generation to look up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPendingGeneration {
+    /// Who will pay.
+    pub client_org_id: OrganizationId,
+    /// The generation's id, or an id of ours where the reason is
+    /// [`PendingReason::NoGenerationId`].
+    pub id: GenerationId,
+    /// The organization's local day on which the request began.
+    pub generation_date: UsageDate,
+    /// The member who asked.
+    pub user_id: UserId,
+    /// What OpenRouter knew the member as.
+    pub openrouter_user_id: OpenRouterUserId,
+    /// The model that was asked for.
+    pub requested_model: Option<ModelName>,
+    /// The rate that held for the organization when the request began.
+    pub markup_rate: MarkupRate,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// The gateway key of the request.
+    pub gateway_key_id: Option<String>,
+    /// When the request began.
+    pub started_at: UnixTime,
+    /// Why the cost is not known.
+    pub reason: PendingReason,
+}
+
+/// A row of `pending_generations`.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = pending, treat_none_as_default_value = false)]
+pub struct PendingGenerationModel {
+    /// Who will pay.
+    pub client_org_id: OrganizationId,
+    /// The generation's id.
+    pub id: GenerationId,
+    /// The organization's local day on which the request began.
+    pub generation_date: UsageDate,
+    /// The member who asked.
+    pub user_id: UserId,
+    /// What OpenRouter knew the member as.
+    pub openrouter_user_id: OpenRouterUserId,
+    /// The model that was asked for.
+    pub requested_model: Option<ModelName>,
+    /// The rate that held for the organization when the request began.
+    pub markup_rate: MarkupRate,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// The gateway key of the request.
+    pub gateway_key_id: Option<String>,
+    /// When the request began.
+    pub started_at: UnixTime,
+    /// Why the cost is not known.
+    pub reason: PendingReason,
+    /// Where it stands.
+    pub state: PendingState,
+    /// How often it was claimed for a look-up.
+    pub attempts: i32,
+    /// When it may be claimed again.
+    pub next_attempt_at: UnixTime,
+    /// What the last look-up failed with, at most 500 characters.
+    pub last_error: Option<String>,
+    /// When the row was written.
+    pub created_at: UnixTime,
+    /// When the row was last changed.
+    pub updated_at: UnixTime,
+}
+
+/// Seconds to wait before the next look-up after `attempts` of them, for a generation whose request
+/// began `age_seconds` ago; none when 72 hours are over and it has to become unresolved. The last
+/// look-up falls on the end of the 72 hours.
+pub fn next_pause_seconds(attempts: i32, age_seconds: i64) -> Option<i64> {
+    let left = LOOKUP_SECONDS.checked_sub(age_seconds).filter(|left| *left > 0)?;
+    let index = usize::try_from(attempts.max(0)).unwrap_or(usize::MAX);
+    let pause = PAUSES.get(index).or(PAUSES.last()).copied()?;
+    Some(pause.min(left))
+}
+
+/// Inserts generations that neither the queue nor the ledger has, and returns how many that were.
+///
+/// One without an id to look up is unresolved at once. When the ledger gets the id at this very
+/// moment the row stays behind; its look-up then meets a duplicate and removes it.
+pub fn insert_pending(
+    conn: &mut DbConnection,
+    generations: &[NewPendingGeneration],
+    now: UnixTime,
+) -> Result<usize> {
+    let mut by_organization: BTreeMap<&OrganizationId, BTreeMap<&GenerationId, &NewPendingGeneration>> =
+        BTreeMap::new();
+    for generation in generations {
+        by_organization
+            .entry(&generation.client_org_id)
+            .or_default()
+            .entry(&generation.id)
+            .or_insert(generation);
+    }
+    let mut inserted = 0;
+    for (org, generations) in by_organization {
+        let ids: Vec<GenerationId> = generations.keys().map(|id| (*id).clone()).collect();
+        let booked = query::existing(conn, org, &ids)?;
+        let rows: Vec<PendingGenerationModel> = generations
+            .into_values()
+            .filter(|generation| !booked.contains_key(&generation.id))
+            .map(|generation| first_row(generation, now))
+            .collect();
+        for chunk in rows.chunks(BATCH_ROWS) {
+            inserted += on_backend!(conn, c => diesel::insert_into(pending::table)
+                .values(chunk.iter().collect::<Vec<_>>())
+                .on_conflict((pending::client_org_id, pending::id))
+                .do_nothing()
+                .execute(c))?;
+        }
+    }
+    Ok(inserted)
+}
+
+fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerationModel {
+    let new = generation.clone();
+    let state = match new.reason {
+        PendingReason::NoGenerationId => PendingState::Unresolved,
+        _ => PendingState::Pending,
+    };
+    PendingGenerationModel {
+        client_org_id: new.client_org_id,
+        id: new.id,
+        generation_date: new.generation_date,
+        user_id: new.user_id,
+        openrouter_user_id: new.openrouter_user_id,
+        requested_model: new.requested_model,
+        markup_rate: new.markup_rate,
+        streamed: new.streamed,
+        gateway_key_id: new.gateway_key_id,
+        started_at: new.started_at,
+        reason: new.reason,
+        state,
+        attempts: 0,
+        next_attempt_at: now.plus_seconds(PAUSES[0]),
+        last_error: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Claims at most `limit` generations whose time has come, the longest waiting first, and returns
+/// their rows as they are after the claim. Each is handed to exactly one caller; when that one dies
+/// it comes back after `lease_seconds`.
+///
+/// The condition stands in the UPDATE itself: PostgreSQL checks it again after it waited for
+/// another claimer. One statement per organization, as the table is distributed by it.
+pub fn claim_due(
+    conn: &mut DbConnection,
+    now: UnixTime,
+    lease_seconds: i64,
+    limit: i64,
+) -> Result<Vec<PendingGenerationModel>> {
+    let due: Vec<(OrganizationId, GenerationId)> = pending::table
+        .filter(pending::state.eq(PendingState::Pending))
+        .filter(pending::next_attempt_at.le(now))
+        .order(pending::next_attempt_at)
+        .limit(limit)
+        .select((pending::client_org_id, pending::id))
+        .load(conn)?;
+    let mut by_organization: BTreeMap<OrganizationId, Vec<GenerationId>> = BTreeMap::new();
+    for (org, id) in due {
+        by_organization.entry(org).or_default().push(id);
+    }
+    let mut claimed = Vec::new();
+    for (org, ids) in &by_organization {
+        for chunk in ids.chunks(BATCH_ROWS) {
+            let rows: Vec<PendingGenerationModel> = on_backend!(conn, c => diesel::update(pending::table)
+                .filter(pending::client_org_id.eq(org))
+                .filter(pending::id.eq_any(chunk))
+                .filter(pending::state.eq(PendingState::Pending))
+                .filter(pending::next_attempt_at.le(now))
+                .set((
+                    pending::next_attempt_at.eq(now.plus_seconds(lease_seconds)),
+                    pending::attempts.eq(pending::attempts + 1),
+                    pending::updated_at.eq(now),
+                ))
+                .returning(PendingGenerationModel::as_returning())
+                .get_results(c))?;
+            claimed.extend(rows);
+        }
+    }
+    Ok(claimed)
+}
+
+/// Sets when a generation is looked up next, and what the last look-up failed with. False when it
+/// no longer waits, which is no error: another source settled it in the meantime.
+pub fn postpone(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    id: &GenerationId,
+    next_attempt_at: UnixTime,
+    last_error: &str,
+    now: UnixTime,
+) -> Result<bool> {
+    let changed = diesel::update(pending::table.find((org, id)))
+        .set((
+            pending::next_attempt_at.eq(next_attempt_at),
+            pending::last_error.eq(cut(last_error)),
+            pending::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Ends the look-ups of a generation; it stays visible as unresolved. False when it no longer
+/// waits, which is no error.
+pub fn mark_unresolved(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    id: &GenerationId,
+    last_error: &str,
+    now: UnixTime,
+) -> Result<bool> {
+    let changed = diesel::update(pending::table.find((org, id)))
+        .set((
+            pending::state.eq(PendingState::Unresolved),
+            pending::last_error.eq(cut(last_error)),
+            pending::updated_at.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Removes generations that were settled and returns how many waited.
+pub fn delete_pending(conn: &mut DbConnection, org: &OrganizationId, ids: &[GenerationId]) -> Result<usize> {
+    let mut deleted = 0;
+    for chunk in ids.chunks(BATCH_ROWS) {
+        deleted += diesel::delete(pending::table)
+            .filter(pending::client_org_id.eq(org))
+            .filter(pending::id.eq_any(chunk))
+            .execute(conn)?;
+    }
+    Ok(deleted)
+}
+
+/// At most `limit` rows in any state, of one organization or of all, the oldest request first.
+pub fn list_pending(
+    conn: &mut DbConnection,
+    org: Option<&OrganizationId>,
+    limit: i64,
+) -> Result<Vec<PendingGenerationModel>> {
+    let mut rows = pending::table.order((pending::started_at, pending::id)).limit(limit).into_boxed();
+    if let Some(org) = org {
+        rows = rows.filter(pending::client_org_id.eq(org));
+    }
+    Ok(rows.load(conn)?)
+}
+
+/// How many generations there are in each state; a state without any is absent.
+pub fn count_by_state(conn: &mut DbConnection) -> Result<BTreeMap<PendingState, i64>> {
+    let counts: Vec<(PendingState, i64)> = pending::table
+        .group_by(pending::state)
+        .select((pending::state, diesel::dsl::count_star()))
+        .load(conn)?;
+    Ok(counts.into_iter().collect())
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_ERROR_CHARS).collect()
+}

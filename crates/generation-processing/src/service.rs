@@ -1,0 +1,139 @@
+//! [`ProcessedGenerationTable`]: the ledger for everybody but the recorder.
+
+use std::sync::Arc;
+
+use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UsageDate, Usd};
+use mai_storage::Storage;
+use tracing::error;
+
+use crate::{
+    cleanup::{self, Cleanup, CleanupStatsResult, ProcessedGenerationCleanupLogModel},
+    error::{Error, Result},
+    model::{DuplicateCheck, ProcessedGenerationInfo, ProcessedGenerationModel, ProcessedGenerationStats},
+    query,
+};
+
+/// Reads the ledger and cleans it up.
+///
+/// The original's `add_generation` and `mark_generation_processed` are methods of the
+/// usage-tracking crate's `ClientUsageTable`: a ledger row without its daily usage would make the
+/// sums of the two differ, so both are only ever written together.
+#[derive(Clone)]
+pub struct ProcessedGenerationTable {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+}
+
+impl ProcessedGenerationTable {
+    /// A service on a database.
+    pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, clock }
+    }
+
+    /// Whether the generation was booked for this organization.
+    pub async fn is_processed(&self, id: &GenerationId, org: &OrganizationId) -> Result<bool> {
+        let (id, org) = (id.clone(), org.clone());
+        self.storage.read(move |conn| Ok(query::is_processed(conn, &id, &org)?)).await
+    }
+
+    /// The same as [`Self::is_processed`]; the other name of the original.
+    pub async fn is_generation_processed(&self, id: &GenerationId, org: &OrganizationId) -> Result<bool> {
+        self.is_processed(id, org).await
+    }
+
+    /// Whether a report repeats a generation that was booked for this organization. The id decides;
+    /// a differing cost makes it a conflict and never a new generation. The model is taken as the
+    /// original takes it, and decides nothing.
+    pub async fn is_duplicate(
+        &self,
+        org: &OrganizationId,
+        request_id: &GenerationId,
+        _model: &ModelName,
+        cost: Usd,
+    ) -> Result<DuplicateCheck> {
+        Ok(match self.get_generation(org, request_id).await? {
+            None => DuplicateCheck::Unknown,
+            Some(row) if row.total_cost == cost => DuplicateCheck::Duplicate,
+            Some(row) => DuplicateCheck::Conflict { booked: row.total_cost },
+        })
+    }
+
+    /// The ledger's row of a generation, or none.
+    pub async fn get_generation(
+        &self,
+        org: &OrganizationId,
+        id: &GenerationId,
+    ) -> Result<Option<ProcessedGenerationModel>> {
+        let (org, id) = (org.clone(), id.clone());
+        self.storage.read(move |conn| Ok(query::find(conn, &org, &id)?)).await
+    }
+
+    /// The generations of one local day, by the start of the request.
+    pub async fn get_processed_generations_for_date(
+        &self,
+        org: &OrganizationId,
+        date: UsageDate,
+    ) -> Result<Vec<ProcessedGenerationInfo>> {
+        let org = org.clone();
+        let rows = self.storage.read(move |conn| query::for_date(conn, &org, date)).await?;
+        Ok(rows.into_iter().map(ProcessedGenerationInfo::from).collect())
+    }
+
+    /// Sums over the generations of the days from `start` to `end`, both included.
+    pub async fn get_processed_generations_stats(
+        &self,
+        org: &OrganizationId,
+        start: UsageDate,
+        end: UsageDate,
+    ) -> Result<ProcessedGenerationStats> {
+        let org = org.clone();
+        self.storage.read(move |conn| Ok(query::stats(conn, &org, start, end)?)).await
+    }
+
+    /// Deletes the rows that were written more than `days_to_retain` days ago, of all
+    /// organizations; the original's default is [`cleanup::DEFAULT_DAYS_TO_RETAIN`].
+    ///
+    /// The rows go in one transaction with the log's row. A failure deletes nothing, is logged by a
+    /// row as well, and returned. A repetition of a generation whose row is gone would be booked
+    /// again, so whoever accepts reports from outside refuses those older than the retention.
+    pub async fn cleanup_old_generations(&self, days_to_retain: i32) -> Result<CleanupStatsResult> {
+        if days_to_retain < 1 {
+            return Err(Error::Retention(days_to_retain));
+        }
+        let cleanup = Cleanup { began: self.clock.now(), days_to_keep: days_to_retain };
+        let clock = Arc::clone(&self.clock);
+        let outcome = self
+            .storage
+            .write(move |conn| {
+                let deleted = cleanup.delete_old(conn)?;
+                let row = cleanup.log_row(Ok(&deleted), clock.now());
+                cleanup::insert_log(conn, &row)?;
+                Ok(cleanup.result(deleted, &row))
+            })
+            .await;
+        if let Err(failure) = &outcome {
+            self.log_failure(cleanup, failure).await;
+        }
+        outcome
+    }
+
+    /// The same as [`Self::cleanup_old_generations`]; the other name of the original.
+    pub async fn cleanup_old_processed_generations(&self, days_to_keep: i32) -> Result<CleanupStatsResult> {
+        self.cleanup_old_generations(days_to_keep).await
+    }
+
+    /// The latest rows of the cleanup's log, the newest first.
+    pub async fn get_cleanup_log(&self, limit: i64) -> Result<Vec<ProcessedGenerationCleanupLogModel>> {
+        self.storage.read(move |conn| Ok(cleanup::list_log(conn, limit)?)).await
+    }
+
+    /// The caller gets the failure itself; that its log row could not be written as well goes to
+    /// the program's log, as there is one error to return.
+    async fn log_failure(&self, cleanup: Cleanup, failure: &Error) {
+        let row = cleanup.log_row(Err(&failure.to_string()), self.clock.now());
+        let logged = self.storage.write(move |conn| cleanup::insert_log(conn, &row)).await;
+        if let Err(error) = logged {
+            error!(%error, "the failure of a ledger cleanup could not be logged");
+        }
+    }
+}

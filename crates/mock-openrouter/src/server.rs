@@ -1,0 +1,274 @@
+//! The server: its thread, its connections, its routes and what it remembers of requests.
+
+use crate::chat::{self, hex};
+use crate::generation;
+use crate::keys::{self, Keys};
+use crate::ledger::{Charge, Ledger};
+use crate::models;
+use crate::nbp;
+use crate::random::mix;
+use crate::respond::{Abort, MockResponse, error, not_found};
+use crate::settings::MockSettings;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct RecordedRequest {
+    /// For example `POST`.
+    pub method: Method,
+    /// Path and query, for example `/api/v1/generation?id=gen-1`.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body; empty when bodies are not kept.
+    pub body: Bytes,
+    /// Lower-case hex SHA-256 of the body, when bodies are kept.
+    pub body_sha256: Option<String>,
+}
+
+/// What all connections share.
+pub(crate) struct State {
+    pub(crate) settings: MockSettings,
+    pub(crate) ledger: Ledger,
+    pub(crate) keys: Keys,
+    /// How many generations were started.
+    pub(crate) counter: AtomicU64,
+    /// Differs between mocks, also between runs, so that ids never repeat.
+    pub(crate) instance: u64,
+    requests: Mutex<VecDeque<RecordedRequest>>,
+    /// How many requests arrived.
+    arrived: AtomicU64,
+}
+
+/// A running mock. Dropping it stops it.
+pub struct Mock {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: CancellationToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Mock {
+    /// Starts a mock on 127.0.0.1, on a thread and a runtime of its own; it answers as soon as this returns.
+    ///
+    /// Fails when the port is taken or the system gives no thread.
+    pub fn start(settings: MockSettings) -> io::Result<Self> {
+        static STARTED: AtomicU64 = AtomicU64::new(0);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let moment = u64::try_from(crate::settings::system_clock()()).unwrap_or(0);
+        let process = mix(moment, u64::from(std::process::id()));
+        let state = Arc::new(State {
+            ledger: Ledger::new(settings.keep_charges, settings.generation_failures),
+            keys: Keys::default(),
+            counter: AtomicU64::new(0),
+            instance: mix(process, STARTED.fetch_add(1, Ordering::Relaxed)),
+            requests: Mutex::default(),
+            arrived: AtomicU64::new(0),
+            settings,
+        });
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _guard = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let (served, stopped) = (Arc::clone(&state), stop.clone());
+        let thread = thread::Builder::new().name("mock-openrouter".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = stopped.cancelled() => {}
+                    () = accept(&listener, &served) => {}
+                }
+            });
+        })?;
+        Ok(Self { address, state, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// What OpenRouter calls its base URL: `http://127.0.0.1:PORT/api/v1`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// The base URL of the NBP API: `http://127.0.0.1:PORT/nbp/api`.
+    pub fn nbp_url(&self) -> String {
+        format!("http://{}/nbp/api", self.address)
+    }
+
+    /// The address it listens on.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The latest charges, at most [`MockSettings::keep_charges`], in the order they were made.
+    pub fn ledger(&self) -> Vec<Charge> {
+        self.state.ledger.charges()
+    }
+
+    /// How many charges were made since the start.
+    pub fn charge_count(&self) -> u64 {
+        self.state.ledger.totals().0
+    }
+
+    /// Sum of all charges since the start in nano-dollars, each rounded on its own by [`nano_usd`](crate::nano_usd).
+    pub fn total_nano_usd(&self) -> i64 {
+        self.state.ledger.totals().1
+    }
+
+    /// The latest requests, at most [`MockSettings::keep_requests`], in the order they arrived.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// How many requests arrived since the start.
+    pub fn request_count(&self) -> u64 {
+        self.state.arrived.load(Ordering::Relaxed)
+    }
+
+    /// Stops the server and breaks its connections; what was running is charged as if the clients had left. The ledger
+    /// stays readable. Calling it again does nothing.
+    pub fn stop(&self) {
+        self.stop.cancel();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the server thread has already been printed; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Mock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Mock").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Serves connections until the runtime ends.
+async fn accept(listener: &tokio::net::TcpListener, state: &Arc<State>) {
+    let tasks = TaskTracker::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors: give the open connections time to finish.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        // Without it a small event waits for the acknowledgement of the one before. A refusal costs only time.
+        let _ = stream.set_nodelay(true);
+        let state = Arc::clone(state);
+        let service = service_fn(move |request| {
+            let state = Arc::clone(&state);
+            async move { serve(&state, request).await }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tasks.spawn(async move {
+            // A broken connection is an expected end here: the ledger tells what became of its generation.
+            let _ = connection.await;
+        });
+    }
+}
+
+async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockResponse, Abort> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Abort)?.to_bytes();
+    state.arrived.fetch_add(1, Ordering::Relaxed);
+    remember(state, &head, &body);
+    let secret = bearer(&head.headers);
+    let query = head.uri.query().unwrap_or("");
+    let path = head.uri.path();
+    if let Some(rest) = path.strip_prefix("/nbp/api/") {
+        return Ok(nbp::answer(state, rest));
+    }
+    let Some(rest) = path.strip_prefix("/api/v1/") else { return Ok(not_found()) };
+    if let Some(rest) = rest.strip_prefix("keys").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return Ok(keys::manage(state, secret, &head.method, rest, query, &body));
+    }
+    match (head.method.as_str(), rest.trim_end_matches('/')) {
+        ("GET", "models") => Ok(models::list()),
+        ("GET", "key") => {
+            Ok(authorized(state, secret, true)
+                .map_or_else(|refusal| *refusal, |key| keys::own_key(state, key)))
+        }
+        ("GET", "generation") => Ok(authorized(state, secret, false)
+            .map_or_else(|refusal| *refusal, |_| generation::answer(state, query))),
+        ("POST", "chat/completions") => match authorized(state, secret, false) {
+            Ok(key) => chat::answer(state, key, &head, &body).await,
+            Err(refusal) => Ok(*refusal),
+        },
+        _ => Ok(not_found()),
+    }
+}
+
+/// The key, if it may be used here; the management key only where `management` is set.
+fn authorized<'a>(
+    state: &State,
+    secret: Option<&'a str>,
+    management: bool,
+) -> Result<&'a str, Box<MockResponse>> {
+    let refuse = |message| Err(Box::new(error(StatusCode::UNAUTHORIZED, message, None)));
+    match secret {
+        None => refuse("No auth credentials found"),
+        Some(secret) if secret == state.settings.management_key && !management => {
+            refuse("Management keys cannot be used for inference")
+        }
+        Some(secret) if !state.keys.usable(secret) => refuse("User not found."),
+        Some(secret) => Ok(secret),
+    }
+}
+
+fn remember(state: &State, head: &http::request::Parts, body: &Bytes) {
+    let settings = &state.settings;
+    if settings.keep_requests == 0 {
+        return;
+    }
+    let request = RecordedRequest {
+        method: head.method.clone(),
+        path: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        headers: head.headers.clone(),
+        body: if settings.keep_bodies { body.clone() } else { Bytes::new() },
+        body_sha256: settings.keep_bodies.then(|| hex(&Sha256::digest(body))),
+    };
+    let mut requests = state.requests.lock().unwrap_or_else(PoisonError::into_inner);
+    if requests.len() >= settings.keep_requests {
+        requests.pop_front();
+    }
+    requests.push_back(request);
+}
+
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The value of a query parameter. The ids and numbers used here need no percent-decoding.
+pub(crate) fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}

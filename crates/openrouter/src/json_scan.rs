@@ -1,0 +1,340 @@
+//! An incremental scan of the top-level keys of one JSON object.
+//!
+//! The gateway must find a few small values (id, model, usage) in answers of any size without holding the answer back or
+//! copying it. A tree or token parser would have to allocate for every string of the answer; this one skips what it does
+//! not want, at memory speed inside strings, and keeps only the raw bytes of the wanted values, each up to a cap.
+//!
+//! It checks as much of the grammar as it needs to know where the top level is. Inside an unwanted value it counts
+//! brackets without pairing their kinds and does not look at numbers, so it accepts some texts that are no JSON.
+//! Wanted values are parsed again by their reader.
+
+use memchr::memchr2;
+
+/// Deeper nesting than this is taken for an attack; the scan gives up.
+const MAX_DEPTH: u32 = 1_000_000;
+
+/// Longest key kept for comparison, in raw bytes: 20 characters, each written as a `\uXXXX` escape.
+const MAX_KEY: usize = 120;
+
+/// What the scan knows about a wanted value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
+    /// The key did not occur, or its value has not ended yet.
+    Absent,
+    /// The value was longer than its cap and was dropped.
+    TooLong,
+    /// The raw JSON text of the whole value, without surrounding whitespace.
+    Raw(&'a [u8]),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the opening brace.
+    Start,
+    /// After the opening brace: a key or the closing brace.
+    FirstKey,
+    /// After a comma: a key.
+    NextKey,
+    Key,
+    Colon,
+    BeforeValue,
+    StringValue,
+    /// Inside an array or object that is `depth` levels below the top.
+    Nested {
+        depth: u32,
+        in_string: bool,
+    },
+    Scalar,
+    AfterValue,
+    Complete,
+    Broken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Absent,
+    Open,
+    TooLong,
+    Complete,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: &'static str,
+    cap: usize,
+    progress: Progress,
+    bytes: Vec<u8>,
+}
+
+impl Slot {
+    fn open(&mut self) {
+        self.progress = Progress::Open;
+        self.bytes.clear();
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        if self.progress != Progress::Open {
+            return;
+        }
+        if self.bytes.len().saturating_add(piece.len()) > self.cap {
+            self.progress = Progress::TooLong;
+            self.bytes.clear();
+        } else {
+            self.bytes.extend_from_slice(piece);
+        }
+    }
+
+    fn close(&mut self) {
+        if self.progress == Progress::Open {
+            self.progress = Progress::Complete;
+        }
+    }
+}
+
+/// Push parser over one JSON object; see the module text.
+///
+/// Memory is bounded by the caps of the wanted values, whatever is fed.
+#[derive(Debug)]
+pub(crate) struct JsonScan {
+    state: State,
+    /// The last byte of a string was a backslash.
+    escaped: bool,
+    key: Vec<u8>,
+    key_too_long: bool,
+    slots: Vec<Slot>,
+    /// The slot whose value is being read.
+    current: Option<usize>,
+}
+
+impl JsonScan {
+    /// A scan for `wanted` pairs of key (at most 20 characters) and cap of the raw value in bytes.
+    pub(crate) fn new(wanted: &[(&'static str, usize)]) -> Self {
+        let slot = |&(name, cap)| Slot { name, cap, progress: Progress::Absent, bytes: Vec::new() };
+        Self {
+            state: State::Start,
+            escaped: false,
+            key: Vec::new(),
+            key_too_long: false,
+            slots: wanted.iter().map(slot).collect(),
+            current: None,
+        }
+    }
+
+    /// Forgets the object read so far and keeps the buffers for the next one.
+    pub(crate) fn reset(&mut self) {
+        self.state = State::Start;
+        self.current = None;
+        for slot in &mut self.slots {
+            slot.progress = Progress::Absent;
+        }
+    }
+
+    /// Reads the next piece, cut anywhere. What follows the object is not read.
+    pub(crate) fn feed(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while !rest.is_empty() && !matches!(self.state, State::Complete | State::Broken) {
+            rest = self.step(rest);
+        }
+    }
+
+    /// The closing brace of the object was read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state == State::Complete
+    }
+
+    /// The value of a wanted key; of a repeated key the last one.
+    pub(crate) fn value(&self, name: &str) -> Value<'_> {
+        let Some(slot) = self.slots.iter().find(|slot| slot.name == name) else { return Value::Absent };
+        match slot.progress {
+            Progress::Absent | Progress::Open => Value::Absent,
+            Progress::TooLong => Value::TooLong,
+            Progress::Complete => Value::Raw(&slot.bytes),
+        }
+    }
+
+    /// Bytes of heap held by the buffers.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.key.capacity() + self.slots.iter().map(|slot| slot.bytes.capacity()).sum::<usize>()
+    }
+
+    /// Reads one token or as much of it as there is, and returns what follows.
+    fn step<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        match self.state {
+            State::Key => self.read_key(input),
+            State::StringValue => self.read_string(input),
+            State::Nested { depth, in_string } => self.read_nested(input, depth, in_string),
+            State::Scalar => self.read_scalar(input),
+            _ => self.read_structure(input),
+        }
+    }
+
+    /// Whitespace, and the punctuation of the top level.
+    fn read_structure<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let Some((&byte, rest)) = input.split_first() else { return input };
+        if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            return rest;
+        }
+        self.state = match (self.state, byte) {
+            (State::Start, b'{') => State::FirstKey,
+            (State::FirstKey | State::NextKey, b'"') => {
+                self.key.clear();
+                self.key_too_long = false;
+                self.escaped = false;
+                State::Key
+            }
+            (State::FirstKey | State::AfterValue, b'}') => State::Complete,
+            (State::Colon, b':') => State::BeforeValue,
+            (State::BeforeValue, _) => return self.begin_value(byte, input, rest),
+            (State::AfterValue, b',') => State::NextKey,
+            _ => State::Broken,
+        };
+        rest
+    }
+
+    fn begin_value<'a>(&mut self, byte: u8, input: &'a [u8], rest: &'a [u8]) -> &'a [u8] {
+        self.escaped = false;
+        self.state = match byte {
+            b'"' => State::StringValue,
+            b'{' | b'[' => State::Nested { depth: 1, in_string: false },
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                self.state = State::Scalar;
+                return input;
+            }
+            _ => State::Broken,
+        };
+        self.capture(&[byte]);
+        rest
+    }
+
+    fn read_key<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let (text, rest, closed) = split_string(input, &mut self.escaped);
+        if self.key_too_long || self.key.len().saturating_add(text.len()) > MAX_KEY {
+            self.key_too_long = true;
+        } else {
+            self.key.extend_from_slice(text);
+        }
+        if closed {
+            self.current = self.wanted_slot();
+            if let Some(slot) = self.current_slot() {
+                slot.open();
+            }
+            self.state = State::Colon;
+        }
+        rest
+    }
+
+    /// The slot of the key just read; the key buffer holds its raw text with the closing quote.
+    fn wanted_slot(&self) -> Option<usize> {
+        if self.key_too_long {
+            return None;
+        }
+        let raw = self.key.strip_suffix(b"\"").unwrap_or(&self.key);
+        if !raw.contains(&b'\\') {
+            return self.slots.iter().position(|slot| slot.name.as_bytes() == raw);
+        }
+        let quoted = [b"\"", self.key.as_slice()].concat();
+        let name: String = serde_json::from_slice(&quoted).ok()?;
+        self.slots.iter().position(|slot| slot.name == name)
+    }
+
+    fn read_string<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let (text, rest, closed) = split_string(input, &mut self.escaped);
+        self.capture(text);
+        if closed {
+            self.end_value();
+        }
+        rest
+    }
+
+    fn read_scalar<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let is_scalar = |byte: &u8| matches!(byte, b'+' | b'-' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'E');
+        let length = input.iter().position(|byte| !is_scalar(byte)).unwrap_or(input.len());
+        let (text, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
+        self.capture(text);
+        if !rest.is_empty() {
+            self.end_value();
+        }
+        rest
+    }
+
+    fn read_nested<'a>(&mut self, input: &'a [u8], mut depth: u32, mut in_string: bool) -> &'a [u8] {
+        let mut rest = input;
+        while !rest.is_empty() {
+            if in_string {
+                let (_, after, closed) = split_string(rest, &mut self.escaped);
+                rest = after;
+                in_string = !closed;
+                continue;
+            }
+            let is_mark = |byte: &u8| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']');
+            let Some(mark) = rest.iter().position(is_mark) else {
+                rest = &[];
+                break;
+            };
+            let Some((&byte, after)) = rest.get(mark..).and_then(<[u8]>::split_first) else { break };
+            rest = after;
+            match byte {
+                b'"' => in_string = true,
+                b'{' | b'[' => depth = depth.saturating_add(1),
+                _ => depth = depth.saturating_sub(1),
+            }
+            if depth == 0 || depth > MAX_DEPTH {
+                break;
+            }
+        }
+        let used = input.len().saturating_sub(rest.len());
+        self.capture(input.get(..used).unwrap_or(input));
+        match depth {
+            0 => self.end_value(),
+            1..=MAX_DEPTH => self.state = State::Nested { depth, in_string },
+            _ => self.state = State::Broken,
+        }
+        rest
+    }
+
+    fn end_value(&mut self) {
+        if let Some(slot) = self.current_slot() {
+            slot.close();
+        }
+        self.current = None;
+        self.state = State::AfterValue;
+    }
+
+    fn capture(&mut self, piece: &[u8]) {
+        if let Some(slot) = self.current_slot() {
+            slot.push(piece);
+        }
+    }
+
+    fn current_slot(&mut self) -> Option<&mut Slot> {
+        self.current.and_then(|index| self.slots.get_mut(index))
+    }
+}
+
+/// Splits `input`, which lies inside a string, after the closing quote.
+///
+/// Returns the text with the quote, what follows, and whether the string ended. `escaped` carries a trailing backslash
+/// from piece to piece.
+fn split_string<'a>(input: &'a [u8], escaped: &mut bool) -> (&'a [u8], &'a [u8], bool) {
+    let mut at = 0;
+    while let Some(rest) = input.get(at..).filter(|rest| !rest.is_empty()) {
+        if *escaped {
+            *escaped = false;
+            at += 1;
+            continue;
+        }
+        let Some(found) = memchr2(b'"', b'\\', rest) else { break };
+        at += found + 1;
+        if rest.get(found) == Some(&b'\\') {
+            *escaped = true;
+        } else {
+            let (text, rest) = input.split_at_checked(at).unwrap_or((input, &[]));
+            return (text, rest, true);
+        }
+    }
+    (input, &[], false)
+}
+
+#[cfg(test)]
+mod tests;

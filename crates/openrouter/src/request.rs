@@ -1,0 +1,147 @@
+//! Reads what the gateway must know of a chat request, and sets its `user` without copying or reformatting the body.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::members::visit_members;
+
+/// The members that are read, or written, by the gateway. A repetition of one of them could mean one thing to us and
+/// another to upstream, so it is refused.
+const FIELDS: [&str; 3] = ["model", "stream", "user"];
+
+/// Why a body is not a usable chat request. The texts are fit for the client and quote nothing of the body.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// The body is not valid JSON; the text says what is wrong, with line and column.
+    #[error("The request body is not valid JSON: {0}.")]
+    NotJson(String),
+    /// The body is another JSON value than an object.
+    #[error("The request body must be a JSON object.")]
+    NotAnObject,
+    /// A member that must be unique occurs twice.
+    #[error("The request body has more than one `{0}`.")]
+    Repeated(&'static str),
+    /// A member has the wrong type.
+    #[error("`{field}` must be {expected}.")]
+    WrongType {
+        /// The member's name.
+        field: &'static str,
+        /// What it must be, with an article.
+        expected: &'static str,
+    },
+}
+
+/// What the gateway reads of a request body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRequest {
+    /// The requested model; none if missing or null.
+    pub model: Option<String>,
+    /// Whether a streamed answer is wanted; missing and null mean no.
+    pub stream: bool,
+    /// The client's own `user`; none if missing or null.
+    pub user: Option<String>,
+    edit: Edit,
+}
+
+/// How the body gets its `user`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Edit {
+    /// Replace the value that stands here.
+    Replace(Range<usize>),
+    /// Insert a member after the opening brace, which ends here; with a comma if others follow.
+    Insert { at: usize, comma: bool },
+}
+
+impl ChatRequest {
+    /// Validates the whole `body` and reads its top-level members.
+    ///
+    /// # Errors
+    /// The body is not one JSON object, has one of `model`, `stream` and `user` twice, or with a wrong type.
+    pub fn parse(body: &[u8]) -> Result<Self, RequestError> {
+        let opening = body.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        if opening.and_then(|at| body.get(at)).is_some_and(|byte| *byte != b'{') {
+            return Err(not_an_object(body));
+        }
+        let mut found = Found::default();
+        let mut is_empty = true;
+        visit_members(body, |member| {
+            is_empty = false;
+            if let Some(name) = member.name_of(&FIELDS) {
+                found.take(name, member.value, member.value_span());
+            }
+        })
+        .map_err(|error| RequestError::NotJson(error.to_string()))?;
+        let user_span = found.user.as_ref().map(|(_, span)| span.clone());
+        let insert = Edit::Insert { at: opening.unwrap_or(0).saturating_add(1), comma: !is_empty };
+        if let Some(name) = found.repeated {
+            return Err(RequestError::Repeated(name));
+        }
+        Ok(Self {
+            model: read("model", "a string", &found.model)?,
+            stream: read("stream", "true or false", &found.stream)?.unwrap_or(false),
+            user: read("user", "a string", &found.user)?,
+            edit: user_span.map_or(insert, Edit::Replace),
+        })
+    }
+}
+
+/// Another JSON value is a different mistake than no JSON.
+fn not_an_object(body: &[u8]) -> RequestError {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        Ok(_) => RequestError::NotAnObject,
+        Err(error) => RequestError::NotJson(error.to_string()),
+    }
+}
+
+type Place<'a> = Option<(&'a str, Range<usize>)>;
+
+#[derive(Default)]
+struct Found<'a> {
+    model: Place<'a>,
+    stream: Place<'a>,
+    user: Place<'a>,
+    repeated: Option<&'static str>,
+}
+
+impl<'a> Found<'a> {
+    fn take(&mut self, name: &'static str, value: &'a str, span: Range<usize>) {
+        let place = match name {
+            "model" => &mut self.model,
+            "stream" => &mut self.stream,
+            _ => &mut self.user,
+        };
+        if place.replace((value, span)).is_some() {
+            self.repeated = Some(name);
+        }
+    }
+}
+
+/// The value of a member as a `T`; none if missing or null.
+fn read<'a, T: serde::Deserialize<'a>>(
+    field: &'static str,
+    expected: &'static str,
+    found: &Place<'a>,
+) -> Result<Option<T>, RequestError> {
+    let Some((text, _)) = found else { return Ok(None) };
+    serde_json::from_str(text).map_err(|_| RequestError::WrongType { field, expected })
+}
+
+/// The body with its top-level `user` set, as three pieces to send one after the other.
+///
+/// `request` must have been parsed from `body`. Every byte but the value of `user` stays as the client sent it; where
+/// there was no `user`, one is inserted after the opening brace. The body is not copied.
+pub fn rewrite_user(mut body: Bytes, request: &ChatRequest, user: &str) -> [Bytes; 3] {
+    let user = serde_json::Value::from(user);
+    let (range, piece) = match &request.edit {
+        Edit::Replace(range) => (range.clone(), user.to_string()),
+        Edit::Insert { at, comma } => (*at..*at, format!("\"user\":{user}{}", if *comma { "," } else { "" })),
+    };
+    let after = body.split_off(range.end.min(body.len()));
+    body.truncate(range.start);
+    [body, piece.into(), after]
+}
+
+#[cfg(test)]
+mod tests;

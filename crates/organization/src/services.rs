@@ -1,0 +1,56 @@
+//! [`OrganizationServices`]: the services of one database, made once and handed on.
+
+use std::sync::Arc;
+
+use mai_primitives::Clock;
+use mai_storage::Storage;
+
+use crate::{
+    client_organization::{
+        ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable, UserClientMappingDB,
+    },
+    generation_processing::ProcessedGenerationDB,
+    global_settings::GlobalSettingsDB,
+    usage_tracking::ClientUsageDB,
+};
+
+/// The services of one database. Clones share it.
+#[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the original's singletons")]
+pub struct OrganizationServices {
+    /// Settings that hold for all organizations.
+    pub global_settings_db: GlobalSettingsDB,
+    /// Organizations.
+    pub client_organization_db: ClientOrganizationDB,
+    /// The ids under which OpenRouter knows the members.
+    pub user_client_mapping_db: UserClientMappingDB,
+    /// Recording usage and reading statistics.
+    pub client_usage_db: ClientUsageDB,
+    /// The ledger.
+    pub processed_generation_db: ProcessedGenerationDB,
+    /// The keys that open the gateway.
+    pub gateway_key_db: GatewayKeyTable,
+    /// The people of the organizations.
+    pub member_db: MemberTable,
+    /// The tokens that open the API.
+    pub api_token_db: ApiTokenTable,
+}
+
+impl OrganizationServices {
+    /// The services on `storage`, which seal provider keys with `secrets` and take the present from
+    /// `clock`.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever calls hands over what the services share")]
+    pub fn new(storage: Storage, secrets: MasterKey, clock: Arc<dyn Clock>) -> Self {
+        let clock = || Arc::clone(&clock);
+        Self {
+            global_settings_db: GlobalSettingsDB::new(storage.clone(), secrets.clone(), clock()),
+            client_organization_db: ClientOrganizationDB::new(storage.clone(), secrets.clone(), clock()),
+            user_client_mapping_db: UserClientMappingDB::new(storage.clone(), clock()),
+            client_usage_db: ClientUsageDB::new(storage.clone(), clock()),
+            processed_generation_db: ProcessedGenerationDB::new(storage.clone(), clock()),
+            gateway_key_db: GatewayKeyTable::new(storage.clone(), clock()),
+            member_db: MemberTable::new(storage.clone(), clock()),
+            api_token_db: ApiTokenTable::new(storage.clone(), clock()),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The exact value types that every other crate of mAI Usage speaks in.
+//!
+//! Money is a whole number of the smallest unit we book, rates are whole numbers as well, and no
+//! float is ever involved. There is no I/O here and nothing asynchronous. The feature `diesel`
+//! teaches the types to travel in and out of a database column.
+
+pub mod calendar;
+pub mod clock;
+pub mod display;
+pub mod ids;
+pub mod markup;
+pub mod pln;
+pub mod usd;
+
+mod decimal;
+#[cfg(feature = "diesel")]
+mod sql;
+
+pub use calendar::{CalendarError, OrganizationCalendar, UnixTime, UsageDate};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use decimal::MoneyError;
+pub use ids::{GenerationId, IdError, ModelName, OpenRouterUserId, OrganizationId, UserId};
+pub use markup::MarkupRate;
+pub use pln::{Pln, UsdPlnRate};
+pub use usd::Usd;

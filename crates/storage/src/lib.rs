@@ -1,0 +1,41 @@
+//! Connections, transactions and migrations for SQLite and PostgreSQL, both in one binary.
+//!
+//! Nothing outside of this crate knows which database it talks to. A query is written once in
+//! Diesel's language: most run directly on [`DbConnection`]; upserts, batches and `RETURNING` go
+//! through [`on_backend!`], which compiles the same text for each database. Work happens inside of
+//! [`Storage::read`] (one consistent snapshot) and [`Storage::write`] (one transaction that takes
+//! the right lock at its start and is tried again when two writers collide).
+
+pub mod connection;
+pub mod error;
+pub mod expression;
+pub mod migrate;
+pub mod pool;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text_enum;
+
+pub use connection::{DatabaseUrl, DbConnection};
+pub use error::{Error, Result, TransactionError};
+pub use expression::sum_i64;
+pub use pool::{PoolSettings, Storage};
+
+/// How many rows one statement of a batch may carry. SQLite binds at most 32,766 values, and our
+/// widest table has fewer than 30 columns.
+pub const BATCH_ROWS: usize = 1_000;
+
+/// Runs one Diesel statement that the common backend does not support (upsert, batch insert,
+/// `RETURNING` of a struct), type-checked against each database on its own.
+///
+/// ```ignore
+/// on_backend!(conn, c => diesel::insert_into(t::table).values(rows).on_conflict_do_nothing().execute(c))?;
+/// ```
+#[macro_export]
+macro_rules! on_backend {
+    ($conn:expr, $inner:ident => $body:expr) => {
+        match $conn {
+            $crate::DbConnection::Postgres($inner) => $body,
+            $crate::DbConnection::Sqlite($inner) => $body,
+        }
+    };
+}

@@ -1,0 +1,47 @@
+//! Daily usage per organization, member and model: recording it and reading statistics.
+//!
+//! All usage enters through [`record_generations`], which writes the ledger and the three daily
+//! tables in one transaction. [`verify::check_days`] checks that their sums are equal. The
+//! statistics read the daily tables only.
+
+pub mod catalogue;
+pub mod error;
+pub mod manual;
+pub mod model;
+pub mod provider;
+pub mod query;
+pub mod record;
+pub mod schema;
+pub mod service;
+pub mod stats;
+pub mod totals;
+pub mod verify;
+
+mod daily;
+mod organization;
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{CATALOGUE, CatalogueModel};
+pub use error::{Error, Result};
+pub use manual::UsageRecordDto;
+pub use model::{
+    ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
+};
+pub use provider::provider_name;
+pub use record::{Recorded, record_generations};
+pub use service::ClientUsageTable;
+pub use stats::{
+    ClientBillingResponse, ClientUsageStatsResponse, CurrentMonth, DailyBreakdown, LegacyMonth,
+    LegacyUsageStats, ModelUsage, MonthlySummary, RolloverResult, TopModel, UserUsage,
+};
+pub use totals::Totals;
+
+/// Usage of organizations by day as a Diesel table, for queries of one's own.
+pub use schema::client_daily_usage::table as ClientDailyUsage;
+/// The live counters have no table of their own: today's row of `client_daily_usage` is the counter.
+pub use schema::client_daily_usage::table as ClientLiveCounters;
+/// Usage of models by day as a Diesel table, for queries of one's own.
+pub use schema::client_model_daily_usage::table as ClientModelDailyUsage;
+/// Usage of members by day as a Diesel table, for queries of one's own.
+pub use schema::client_user_daily_usage::table as ClientUserDailyUsage;

@@ -1,0 +1,141 @@
+//! The rows of the daily tables.
+
+use diesel::prelude::*;
+use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
+
+use crate::schema::{client_daily_usage, client_model_daily_usage, client_user_daily_usage};
+
+/// A row of `client_daily_usage`: an organization on one of its local days.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = client_daily_usage, treat_none_as_default_value = false)]
+pub struct ClientDailyUsageModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Its local day.
+    pub usage_date: UsageDate,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// Generations.
+    pub total_requests: i64,
+    /// What OpenRouter charged.
+    pub raw_cost: Usd,
+    /// What the client is charged.
+    pub markup_cost: Usd,
+    /// The model with the most tokens; ties go by the client's cost, then by name.
+    pub primary_model: Option<ModelName>,
+    /// Distinct members.
+    pub unique_users: i64,
+    /// When the row was written.
+    pub created_at: UnixTime,
+    /// When usage was last added.
+    pub updated_at: UnixTime,
+}
+
+impl ClientDailyUsageModel {
+    /// The text id of the original: `{organization}:{YYYY-MM-DD}`.
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.client_org_id, self.usage_date)
+    }
+}
+
+/// A row of `client_user_daily_usage`: a member on one of the organization's local days.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = client_user_daily_usage, treat_none_as_default_value = false)]
+pub struct ClientUserDailyUsageModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Its local day.
+    pub usage_date: UsageDate,
+    /// The member.
+    pub user_id: UserId,
+    /// What OpenRouter knew the member as, at the first generation of the day.
+    pub openrouter_user_id: OpenRouterUserId,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// Generations.
+    pub total_requests: i64,
+    /// What OpenRouter charged.
+    pub raw_cost: Usd,
+    /// What the client is charged.
+    pub markup_cost: Usd,
+    /// When the row was written.
+    pub created_at: UnixTime,
+    /// When usage was last added.
+    pub updated_at: UnixTime,
+}
+
+impl ClientUserDailyUsageModel {
+    /// The text id of the original: `{organization}:{user}:{YYYY-MM-DD}`.
+    pub fn id(&self) -> String {
+        format!("{}:{}:{}", self.client_org_id, self.user_id, self.usage_date)
+    }
+}
+
+/// A row of `client_model_daily_usage`: a model on one of the organization's local days.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = client_model_daily_usage, treat_none_as_default_value = false)]
+pub struct ClientModelDailyUsageModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Its local day.
+    pub usage_date: UsageDate,
+    /// The model that answered.
+    pub model_name: ModelName,
+    /// The display name of the model's author; none where the name has no author.
+    pub provider: Option<String>,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// Generations.
+    pub total_requests: i64,
+    /// What OpenRouter charged.
+    pub raw_cost: Usd,
+    /// What the client is charged.
+    pub markup_cost: Usd,
+    /// When the row was written.
+    pub created_at: UnixTime,
+    /// When usage was last added.
+    pub updated_at: UnixTime,
+}
+
+impl ClientModelDailyUsageModel {
+    /// The text id of the original: `{organization}:{model}:{YYYY-MM-DD}`. A model's name may
+    /// contain colons, so that the id cannot be taken apart again.
+    pub fn id(&self) -> String {
+        format!("{}:{}:{}", self.client_org_id, self.model_name, self.usage_date)
+    }
+}
+
+/// Usage of an organization so far today. The original kept it in a table of its own and lost or
+/// doubled usage at midnight; here it is read from today's row of `client_daily_usage`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientLiveCountersModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Its present local day.
+    pub current_date: UsageDate,
+    /// Tokens of prompts and answers.
+    pub today_tokens: i64,
+    /// Generations.
+    pub today_requests: i64,
+    /// What OpenRouter charged.
+    pub today_raw_cost: Usd,
+    /// What the client is charged.
+    pub today_markup_cost: Usd,
+    /// When usage was last added; none while there is none today.
+    pub last_updated: Option<UnixTime>,
+}
+
+impl ClientLiveCountersModel {
+    /// The counters of a day from its row; zero where there is no row.
+    pub fn from_row(org: OrganizationId, today: UsageDate, row: Option<&ClientDailyUsageModel>) -> Self {
+        Self {
+            client_org_id: org,
+            current_date: today,
+            today_tokens: row.map_or(0, |row| row.total_tokens),
+            today_requests: row.map_or(0, |row| row.total_requests),
+            today_raw_cost: row.map_or(Usd::ZERO, |row| row.raw_cost),
+            today_markup_cost: row.map_or(Usd::ZERO, |row| row.markup_cost),
+            last_updated: row.map(|row| row.updated_at),
+        }
+    }
+}

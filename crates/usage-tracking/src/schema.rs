@@ -1,0 +1,51 @@
+//! The tables of this crate as Diesel sees them. The migrations are the source.
+
+#![expect(missing_docs, reason = "the columns are described by the fields of the row structs")]
+
+diesel::table! {
+    /// Usage of an organization on one of its local days.
+    client_daily_usage (client_org_id, usage_date) {
+        client_org_id -> Text,
+        usage_date -> Date,
+        total_tokens -> BigInt,
+        total_requests -> BigInt,
+        raw_cost -> BigInt,
+        markup_cost -> BigInt,
+        primary_model -> Nullable<Text>,
+        unique_users -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Usage of a member on one of the organization's local days.
+    client_user_daily_usage (client_org_id, usage_date, user_id) {
+        client_org_id -> Text,
+        usage_date -> Date,
+        user_id -> Text,
+        openrouter_user_id -> Text,
+        total_tokens -> BigInt,
+        total_requests -> BigInt,
+        raw_cost -> BigInt,
+        markup_cost -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Usage of a model on one of the organization's local days.
+    client_model_daily_usage (client_org_id, usage_date, model_name) {
+        client_org_id -> Text,
+        usage_date -> Date,
+        model_name -> Text,
+        provider -> Nullable<Text>,
+        total_tokens -> BigInt,
+        total_requests -> BigInt,
+        raw_cost -> BigInt,
+        markup_cost -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}

@@ -1,0 +1,280 @@
+//! What the statistics answer with. How it looks on the wire is decided by whoever serves it.
+
+use mai_primitives::{
+    ModelName, OpenRouterUserId, OrganizationCalendar, OrganizationId, Pln, UnixTime, UsageDate, Usd, UserId,
+};
+
+use crate::{
+    daily::rank,
+    error::Result,
+    model::{ClientDailyUsageModel, ClientLiveCountersModel},
+    totals::Totals,
+};
+
+/// How many models the month's summary names.
+const TOP_MODELS: usize = 3;
+
+/// An organization's present month. The costs are the client's prices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientUsageStatsResponse {
+    /// The month's sums.
+    pub current_month: CurrentMonth,
+    /// One entry per day with usage, ascending.
+    pub daily_breakdown: Vec<DailyBreakdown>,
+    /// Who and what was used most.
+    pub monthly_summary: MonthlySummary,
+    /// The organization's name.
+    pub client_org_name: String,
+}
+
+/// Sums over the present month up to today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentMonth {
+    /// English name and year: `July 2025`.
+    pub month: String,
+    /// ISO form: `2025-07`.
+    pub iso_month: String,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// What the client is charged.
+    pub total_cost: Usd,
+    /// The same in PLN; none until somebody who knows the rates fills it in.
+    pub total_cost_pln: Option<Pln>,
+    /// Generations.
+    pub total_requests: i64,
+    /// Days with usage.
+    pub days_with_usage: u32,
+    /// The days that have begun, today included. The name is the original's and misleads:
+    /// the length of the month is `calendar_days`.
+    pub days_in_month: u32,
+    /// The same as `days_in_month`, by its right name.
+    pub days_elapsed: u32,
+    /// The length of the month.
+    pub calendar_days: u32,
+    /// Days with usage per elapsed days in parts per million, rounded half up: 444,444 is 44.4444 %.
+    pub usage_ppm: u32,
+}
+
+/// One day with usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyBreakdown {
+    /// The organization's local day.
+    pub date: UsageDate,
+    /// English name of the weekday.
+    pub day_name: String,
+    /// The day of the month, from 1.
+    pub day_number: u32,
+    /// Tokens of prompts and answers.
+    pub tokens: i64,
+    /// What the client is charged.
+    pub cost: Usd,
+    /// The same in PLN; none until somebody who knows the rates fills it in.
+    pub cost_pln: Option<Pln>,
+    /// Generations.
+    pub requests: i64,
+    /// The model with the most tokens.
+    pub primary_model: Option<ModelName>,
+    /// Distinct members.
+    pub unique_users: i64,
+    /// When usage was last added, `HH:MM` on the organization's clock.
+    pub last_activity: String,
+}
+
+/// Who and what was used most this month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthlySummary {
+    /// Distinct members with usage.
+    pub total_unique_users: i64,
+    /// At most three models: by tokens, then by the client's cost, then by name.
+    pub top_models: Vec<TopModel>,
+}
+
+/// A model and its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopModel {
+    /// The model.
+    pub model_name: ModelName,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+}
+
+/// Usage of a member over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserUsage {
+    /// The member.
+    pub user_id: UserId,
+    /// What OpenRouter knew the member as.
+    pub openrouter_user_id: Option<OpenRouterUserId>,
+    /// The sums.
+    pub totals: Totals,
+    /// Days with usage.
+    pub days_active: i64,
+    /// When usage was last added.
+    pub last_activity: Option<UnixTime>,
+}
+
+/// Usage of a model over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelUsage {
+    /// The model.
+    pub model_name: ModelName,
+    /// The display name of its author.
+    pub provider: Option<String>,
+    /// The sums.
+    pub totals: Totals,
+    /// Days with usage.
+    pub days_used: i64,
+}
+
+/// What the reseller earns with an organization over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientBillingResponse {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Its name.
+    pub client_name: String,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// What OpenRouter charged.
+    pub raw_cost: Usd,
+    /// What the client is charged.
+    pub markup_cost: Usd,
+    /// The difference of the two, in USD.
+    pub profit_margin: Usd,
+    /// Generations.
+    pub total_requests: i64,
+    /// Days with usage.
+    pub days_active: i64,
+}
+
+/// The statistics in the shape of the original's first versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegacyUsageStats {
+    /// Today's usage.
+    pub today: ClientLiveCountersModel,
+    /// Sums over the present month, today included.
+    pub this_month: LegacyMonth,
+    /// The latest 30 days with usage, the newest first.
+    pub daily_history: Vec<ClientDailyUsageModel>,
+    /// The organization's name.
+    pub client_org_name: String,
+}
+
+/// A month in the old shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegacyMonth {
+    /// The sums.
+    pub totals: Totals,
+    /// Days with usage.
+    pub days_active: u32,
+}
+
+/// What is left of the original's nightly rollover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolloverResult {
+    /// Always true: today's counters are read from the daily rows, and a new day begins by itself.
+    pub success: bool,
+    /// Always zero.
+    pub rollovers_performed: u32,
+    /// When it was asked for.
+    pub timestamp: UnixTime,
+}
+
+/// The sums of daily rows.
+pub(crate) fn row_totals(rows: &[ClientDailyUsageModel]) -> Result<Totals> {
+    Totals::sum(rows.iter().map(|row| Totals {
+        tokens: row.total_tokens,
+        requests: row.total_requests,
+        raw_cost: row.raw_cost,
+        markup_cost: row.markup_cost,
+    }))
+}
+
+/// A number of rows, which are at most the days of a month.
+pub(crate) fn count(rows: &[ClientDailyUsageModel]) -> u32 {
+    u32::try_from(rows.len()).unwrap_or(u32::MAX)
+}
+
+/// The month of `today` from its daily rows.
+pub(crate) fn current_month(today: UsageDate, rows: &[ClientDailyUsageModel]) -> Result<CurrentMonth> {
+    let totals = row_totals(rows)?;
+    let elapsed = today.day_of_month();
+    Ok(CurrentMonth {
+        month: today.date().format("%B %Y").to_string(),
+        iso_month: today.date().format("%Y-%m").to_string(),
+        total_tokens: totals.tokens,
+        total_cost: totals.markup_cost,
+        total_cost_pln: None,
+        total_requests: totals.requests,
+        days_with_usage: count(rows),
+        days_in_month: elapsed,
+        days_elapsed: elapsed,
+        calendar_days: today.days_in_month(),
+        usage_ppm: parts_per_million(count(rows), elapsed),
+    })
+}
+
+/// `part / whole` in parts per million, rounded half up. Both are days of a month.
+fn parts_per_million(part: u32, whole: u32) -> u32 {
+    (part * 2_000_000 + whole).checked_div(whole * 2).unwrap_or(0)
+}
+
+/// One day's entry from its row.
+pub(crate) fn breakdown(calendar: OrganizationCalendar, row: ClientDailyUsageModel) -> DailyBreakdown {
+    DailyBreakdown {
+        date: row.usage_date,
+        day_name: row.usage_date.date().format("%A").to_string(),
+        day_number: row.usage_date.day_of_month(),
+        tokens: row.total_tokens,
+        cost: row.markup_cost,
+        cost_pln: None,
+        requests: row.total_requests,
+        primary_model: row.primary_model,
+        unique_users: row.unique_users,
+        last_activity: calendar.time_of_day(row.updated_at),
+    }
+}
+
+/// The models that are used most.
+pub(crate) fn top_models(mut used: Vec<ModelUsage>) -> Vec<TopModel> {
+    let rank_of =
+        |usage: &ModelUsage| (usage.totals.tokens, usage.totals.markup_cost, usage.model_name.clone());
+    used.sort_by_cached_key(|usage| rank(rank_of(usage)));
+    let top = used.into_iter().take(TOP_MODELS);
+    top.map(|usage| TopModel { model_name: usage.model_name, total_tokens: usage.totals.tokens }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_with_usage_are_counted_in_millionths() {
+        assert_eq!(parts_per_million(12, 27), 444_444);
+        assert_eq!(parts_per_million(2, 3), 666_667);
+        assert_eq!(parts_per_million(31, 31), 1_000_000);
+        assert_eq!(parts_per_million(0, 1), 0);
+        assert_eq!(parts_per_million(0, 0), 0);
+    }
+
+    #[test]
+    fn ties_among_the_top_models_go_by_cost_and_then_by_name() {
+        let usage = |name: &str, tokens, nanos| ModelUsage {
+            model_name: ModelName::new(name).unwrap(),
+            provider: None,
+            totals: Totals { tokens, requests: 1, raw_cost: Usd::ZERO, markup_cost: Usd::from_nanos(nanos) },
+            days_used: 1,
+        };
+        let used =
+            vec![usage("d", 5, 1), usage("c", 9, 1), usage("b", 9, 1), usage("a", 9, 0), usage("e", 10, 0)];
+        let top: Vec<String> = top_models(used).iter().map(|top| top.model_name.to_string()).collect();
+        assert_eq!(top, ["e", "b", "c"]);
+    }
+
+    #[test]
+    fn an_empty_first_day_of_a_month() {
+        let month = current_month(UsageDate::parse("2026-02-01").unwrap(), &[]).unwrap();
+        assert_eq!((month.month.as_str(), month.iso_month.as_str()), ("February 2026", "2026-02"));
+        assert_eq!((month.days_in_month, month.calendar_days, month.usage_ppm), (1, 28, 0));
+    }
+}

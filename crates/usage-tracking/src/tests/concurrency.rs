@@ -1,0 +1,94 @@
+use std::sync::{
+    Barrier,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use mai_primitives::Usd;
+use mai_storage::testing::TestDb;
+
+use super::{books, day, mismatches, on, org, try_record, used};
+use crate::Recorded;
+
+const THREADS: usize = 8;
+const GENERATIONS: usize = 240;
+
+/// Eight writers bring the same generations in batches of different sizes and orders.
+#[test]
+fn writers_that_bring_the_same_generations_book_each_once() {
+    TestDb::each(|storage| {
+        let dates = ["2026-07-14", "2026-07-15", "2026-07-16"];
+        let (users, models) = (["anna", "ben", "cleo", "dora"], ["x/a", "x/b", "y/c"]);
+        let all: Vec<_> = (0..GENERATIONS)
+            .map(|n| {
+                let new = used(&format!("gen-{n}"), users[n % 4], models[n / 4 % 3], 3, 100);
+                on(dates[n / 12 % 3], new)
+            })
+            .collect();
+        let new = AtomicUsize::new(0);
+        let start = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (mut mine, start, new) = (all.clone(), &start, &new);
+                scope.spawn(move || {
+                    mine.rotate_left(thread * GENERATIONS / THREADS);
+                    if thread % 2 == 1 {
+                        mine.reverse();
+                    }
+                    start.wait();
+                    for batch in mine.chunks(7 + thread * 5) {
+                        let recorded = try_record(storage, batch).unwrap();
+                        assert!(!recorded.contains(&Recorded::Conflict));
+                        let fresh = recorded.iter().filter(|one| **one == Recorded::New).count();
+                        new.fetch_add(fresh, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(new.into_inner(), GENERATIONS);
+        let books = books(storage);
+        let sums: Vec<_> =
+            books.days.iter().map(|row| (row.total_requests, row.raw_cost, row.unique_users)).collect();
+        assert_eq!(
+            sums,
+            [
+                (84, Usd::from_nanos(8_400), 4),
+                (84, Usd::from_nanos(8_400), 4),
+                (72, Usd::from_nanos(7_200), 4)
+            ]
+        );
+        assert_eq!(mismatches(storage, &org("a")), []);
+    });
+}
+
+/// On each of many days all writers bring a member and a model of their own at the same moment, so
+/// that whoever writes last has to see the rows of all the others in what it derives.
+#[test]
+fn what_is_derived_sees_all_writers() {
+    TestDb::each(|storage| {
+        let first = day("2026-07-01");
+        let days: Vec<_> = (0..25).map(|later| first.plus_days(later).to_string()).collect();
+        let start = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (start, days) = (&start, &days);
+                scope.spawn(move || {
+                    let mut outcomes = Vec::new();
+                    for date in days {
+                        let (user, model) = (format!("user-{thread}"), format!("x/{thread}"));
+                        let tokens = i64::try_from(thread).unwrap() + 1;
+                        let new = on(date, used(&format!("gen-{thread}-{date}"), &user, &model, tokens, 1));
+                        start.wait();
+                        outcomes.push(try_record(storage, &[new]));
+                    }
+                    // Not earlier: the others would wait for ever for a writer that gave up.
+                    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+                });
+            }
+        });
+        for row in books(storage).days {
+            assert_eq!((row.unique_users, row.total_requests, row.total_tokens), (8, 8, 36));
+            assert_eq!(row.primary_model.unwrap().as_str(), "x/7");
+        }
+        assert_eq!(mismatches(storage, &org("a")), []);
+    });
+}

@@ -1,0 +1,67 @@
+//! Every answer carries `x-request-id`, and every log line of its request the same id.
+
+use std::{
+    future::{Ready, ready},
+    pin::Pin,
+};
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::header::{HeaderName, HeaderValue},
+};
+use tracing::Instrument;
+
+/// The middleware that gives each request its id.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId;
+
+impl<S, B> Transform<S, ServiceRequest> for RequestId
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = RequestIdService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(RequestIdService { service }))
+    }
+}
+
+/// The service that [`RequestId`] wraps around another.
+pub struct RequestIdService<S> {
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for RequestIdService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
+        let answered = self.service.call(request);
+        Box::pin(
+            async move {
+                let mut response = answered.await?;
+                if let Ok(value) = HeaderValue::from_str(&id) {
+                    response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+                }
+                Ok(response)
+            }
+            .instrument(span),
+        )
+    }
+}

@@ -1,0 +1,107 @@
+//! The demonstration's client side: it knows nothing but HTTP.
+
+use std::{fmt::Write as _, io::Write as _};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+/// The model that is asked.
+pub(super) const MODEL: &str = "openai/gpt-4o-mini";
+
+/// Streams a chat, prints it as it arrives, and returns the generation id.
+pub(super) async fn stream(base: &str, key: &SecretString) -> Result<String> {
+    let body = json!({
+        "model": MODEL,
+        "stream": true,
+        "messages": [{ "role": "user", "content": "Say something about Warsaw." }],
+    });
+    let response = reqwest::Client::new()
+        .post(format!("{base}/v1/chat/completions"))
+        .bearer_auth(key.expose_secret())
+        .json(&body)
+        .send()
+        .await
+        .context("the gateway does not answer")?;
+    ensure!(response.status().is_success(), "the gateway answered {}", response.status());
+    let mut bytes = response.bytes_stream();
+    let mut lines = Vec::new();
+    let mut generation = None;
+    while let Some(piece) = bytes.next().await {
+        lines.extend_from_slice(&piece.context("the stream broke off")?);
+        while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = lines.drain(..=end).collect();
+            let Some(data) = line.strip_prefix(b"data: ") else { continue };
+            let Ok(event) = serde_json::from_slice::<Value>(data) else { continue };
+            if let Some(id) = event.pointer("/id").and_then(Value::as_str) {
+                generation.get_or_insert_with(|| id.to_owned());
+            }
+            if let Some(text) = event.pointer("/choices/0/delta/content").and_then(Value::as_str) {
+                print!("{text}");
+                std::io::stdout().flush()?;
+            }
+        }
+    }
+    generation.context("the stream named no generation")
+}
+
+/// The organization's summary, as the API gives it, for people to read.
+pub(super) async fn summary(base: &str, token: &SecretString) -> Result<String> {
+    let response = reqwest::Client::new()
+        .get(format!("{base}/api/v1/usage-tracking/my-organization/usage-summary"))
+        .bearer_auth(token.expose_secret())
+        .send()
+        .await
+        .context("the API does not answer")?;
+    ensure!(response.status().is_success(), "the API answered {}", response.status());
+    let text = response.text().await?;
+    let Summary { stats } = serde_json::from_str(&text).context("the summary cannot be read")?;
+    let mut shown = format!(
+        "  {}: {} tokens, {} requests, {} USD, {} active users\n",
+        stats.current_month.month,
+        stats.current_month.total_tokens,
+        stats.current_month.total_requests,
+        stats.current_month.total_cost.get(),
+        stats.monthly_summary.total_unique_users
+    );
+    for (rank, top) in stats.monthly_summary.top_models.iter().enumerate() {
+        writeln!(shown, "  {}. {}: {} tokens", rank + 1, top.model_name, top.total_tokens)?;
+    }
+    Ok(shown)
+}
+
+#[derive(serde::Deserialize)]
+struct Summary<'a> {
+    #[serde(borrow)]
+    stats: Stats<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct Stats<'a> {
+    #[serde(borrow)]
+    current_month: CurrentFigures<'a>,
+    monthly_summary: MonthlySummary,
+}
+
+#[derive(serde::Deserialize)]
+struct CurrentFigures<'a> {
+    month: String,
+    total_tokens: i64,
+    total_requests: i64,
+    /// Kept as its text, so that every digit is shown.
+    #[serde(borrow)]
+    total_cost: &'a serde_json::value::RawValue,
+}
+
+#[derive(serde::Deserialize)]
+struct MonthlySummary {
+    total_unique_users: i64,
+    top_models: Vec<Top>,
+}
+
+#[derive(serde::Deserialize)]
+struct Top {
+    model_name: String,
+    total_tokens: i64,
+}

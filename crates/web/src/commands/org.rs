@@ -1,0 +1,123 @@
+//! `mai-usage org …`.
+
+use anyhow::{Context, Result};
+use mai_organization::{ClientOrganizationForm, ClientOrganizationModel, OrganizationServices};
+use mai_primitives::{MarkupRate, OrganizationId, Usd};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::Output;
+
+/// What to do with organizations.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create an organization.
+    #[command(
+        after_help = "Example: mai-usage org create --name 'ABC Sp. z o.o.' --markup 1.3 < provider-key.txt"
+    )]
+    Create(Create),
+    /// List all organizations.
+    #[command(after_help = "Example: mai-usage org list --json")]
+    List(Output),
+}
+
+/// A new organization.
+#[derive(Debug, clap::Args)]
+pub(super) struct Create {
+    /// What people call it.
+    #[arg(long)]
+    name: String,
+    /// Its id; without one a new id is made.
+    #[arg(long)]
+    id: Option<OrganizationId>,
+    /// Its OpenRouter key. `-` reads it from standard input, which keeps it out of the process list.
+    #[arg(long, value_name = "KEY", env = "MAI_NEW_PROVIDER_KEY", hide_env_values = true)]
+    provider_key: Option<String>,
+    /// Its factor on raw cost, such as 1.3; without one the global default holds.
+    #[arg(long, value_parser = MarkupRate::parse)]
+    markup: Option<MarkupRate>,
+    /// What it may spend in a calendar month, in USD of client price; without one there is no limit.
+    #[arg(long, value_parser = Usd::parse, value_name = "USD")]
+    monthly_limit: Option<Usd>,
+    /// Its IANA time zone.
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// Where its statements go.
+    #[arg(long)]
+    billing_email: Option<String>,
+    /// Read answers to their end when the client has left, so that their cost is known at once.
+    #[arg(long)]
+    drain_on_disconnect: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(command: Command, services: &OrganizationServices) -> Result<()> {
+    match command {
+        Command::Create(create) => create_organization(create, services).await,
+        Command::List(output) => list(&output, services).await,
+    }
+}
+
+async fn create_organization(create: Create, services: &OrganizationServices) -> Result<()> {
+    let provider_key = match create.provider_key.as_deref() {
+        Some("-") => {
+            let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+            Some(SecretString::from(text.trim().to_owned()))
+        }
+        Some(key) => Some(SecretString::from(key.to_owned())),
+        None => None,
+    };
+    let form = ClientOrganizationForm {
+        id: create.id,
+        name: create.name,
+        openrouter_api_key: provider_key,
+        openrouter_key_hash: None,
+        markup_rate: create.markup,
+        monthly_limit: create.monthly_limit,
+        billing_email: create.billing_email,
+        timezone: create.time_zone,
+        drain_on_disconnect: create.drain_on_disconnect,
+    };
+    let organization = services.client_organization_db.create(form).await?;
+    if create.output.json {
+        println!("{}", shown(&organization));
+    } else {
+        println!("Created organization {} ({}).", organization.id, organization.name);
+        println!("Next: mai-usage keys create --org {}", organization.id);
+    }
+    Ok(())
+}
+
+async fn list(output: &Output, services: &OrganizationServices) -> Result<()> {
+    let organizations = services.client_organization_db.get_all().await?;
+    if output.json {
+        println!("{}", Value::from(organizations.iter().map(shown).collect::<Vec<_>>()));
+        return Ok(());
+    }
+    if organizations.is_empty() {
+        println!("There are no organizations yet. Create one: mai-usage org create --name NAME");
+    }
+    for one in organizations {
+        let state = if one.is_active { "active" } else { "inactive" };
+        let markup = one.markup_rate.map_or_else(|| "default".to_owned(), |rate| rate.to_string());
+        println!("{:<28} {state:<9} markup {markup:<8} {:<20} {}", one.id.as_str(), one.timezone, one.name);
+    }
+    Ok(())
+}
+
+/// An organization without its secrets.
+fn shown(one: &ClientOrganizationModel) -> Value {
+    json!({
+        "id": one.id,
+        "name": one.name,
+        "is_active": one.is_active,
+        "markup_rate": one.markup_rate.map(|rate| rate.to_string()),
+        "monthly_limit_usd": one.monthly_limit.map(|limit| limit.to_string()),
+        "timezone": one.timezone,
+        "billing_email": one.billing_email,
+        "provider_key_last4": one.provider_key.last4,
+        "drain_on_disconnect": one.drain_on_disconnect,
+        "created_at": one.created_at,
+    })
+}

@@ -1,0 +1,91 @@
+//! The gateway's own errors, in the shape that OpenAI's clients read.
+
+use actix_web::{HttpResponse, http::StatusCode, http::header};
+use mai_capture::{ProxyError, upstream::UpstreamError};
+use mai_openrouter::{RequestError, openai_error};
+use mai_primitives::IdError;
+use thiserror::Error;
+
+/// Why a call was not passed on, or has no answer.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// No key, in any of the places where clients put one.
+    #[error("no API key was sent; use the header `Authorization: Bearer sk-mai-…`")]
+    MissingKey,
+    /// The key is not one of ours, or was revoked.
+    #[error("the API key is not known")]
+    UnknownKey,
+    /// The key's time is over.
+    #[error("the API key has expired")]
+    ExpiredKey,
+    /// The organization was deactivated.
+    #[error("the organization of this API key is not active")]
+    InactiveOrganization,
+    /// The body is not the JSON object that this route needs.
+    #[error("{0}")]
+    Body(#[from] RequestError),
+    /// The body did not arrive whole.
+    #[error("the request body did not arrive whole")]
+    BodyCut,
+    /// The body is larger than we take.
+    #[error("the request body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// The sender's name for the user cannot be stored.
+    #[error("the user of this call cannot be used: {0}")]
+    User(IdError),
+    /// The organization has no key to buy with.
+    #[error("the organization has no provider key; its administrator can set one")]
+    NoProviderKey,
+    /// The service is stopping.
+    #[error("the gateway is stopping; please try again")]
+    Stopping,
+    /// The path is no route of the gateway.
+    #[error("there is no such route; the gateway has no unmetered routes")]
+    UnknownRoute,
+    /// The call could not be made.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
+
+impl GatewayError {
+    /// Status, `type` and `code` of the error. The codes are stable.
+    fn parts(&self) -> (StatusCode, &'static str, &'static str) {
+        const REQUEST: &str = "invalid_request_error";
+        const SERVER: &str = "server_error";
+        match self {
+            Self::MissingKey | Self::UnknownKey => (StatusCode::UNAUTHORIZED, REQUEST, "invalid_api_key"),
+            Self::ExpiredKey => (StatusCode::UNAUTHORIZED, REQUEST, "expired_api_key"),
+            Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
+            Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
+            Self::BodyCut => (StatusCode::BAD_REQUEST, REQUEST, "incomplete_body"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large"),
+            Self::User(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_user"),
+            Self::NoProviderKey => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "provider_key_missing"),
+            Self::Stopping | Self::Proxy(ProxyError::Stopping) => {
+                (StatusCode::SERVICE_UNAVAILABLE, SERVER, "stopping")
+            }
+            Self::UnknownRoute => (StatusCode::NOT_FOUND, REQUEST, "unknown_route"),
+            Self::Proxy(ProxyError::NotAdmitted) => {
+                (StatusCode::SERVICE_UNAVAILABLE, SERVER, "recording_unavailable")
+            }
+            Self::Proxy(ProxyError::Upstream(UpstreamError::Timeout)) => {
+                (StatusCode::GATEWAY_TIMEOUT, SERVER, "upstream_timeout")
+            }
+            Self::Proxy(ProxyError::Upstream(_) | ProxyError::Cut(_)) => {
+                (StatusCode::BAD_GATEWAY, SERVER, "upstream_unreachable")
+            }
+        }
+    }
+
+    /// The error as an answer.
+    pub fn response(&self) -> HttpResponse {
+        let (status, kind, code) = self.parts();
+        if status.is_server_error() {
+            // The one place where a failed call is logged; the cause may name hosts, never keys.
+            tracing::error!(code, error = %self, cause = ?std::error::Error::source(self).map(ToString::to_string), "a call failed");
+        }
+        HttpResponse::build(status)
+            .insert_header((header::CONTENT_TYPE, "application/json"))
+            .body(openai_error(&self.to_string(), kind, code))
+    }
+}

@@ -1,0 +1,60 @@
+//! The OpenAI-compatible side: `/v1` and `/api/v1`.
+//!
+//! A request is authenticated and attributed by an in-memory snapshot, sent upstream with the
+//! organization's own key, and recorded by `mai-capture`. Nothing here waits for the database.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use actix_web::web;
+use mai_capture::{Proxy, SharedDirectory};
+use mai_primitives::Clock;
+
+mod body;
+mod chat;
+mod error;
+mod headers;
+pub(crate) mod identity;
+mod models;
+
+pub use error::GatewayError;
+
+/// What every handler of the gateway needs. There is one per worker thread.
+#[derive(Clone)]
+pub struct Gateway {
+    /// Organizations and keys.
+    pub directory: SharedDirectory,
+    /// The way upstream.
+    pub proxy: Proxy,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// Set when the service is stopping, so that no new call starts.
+    pub stopping: Stopping,
+}
+
+/// Whether the service is stopping. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// From now on no new call starts.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The gateway's routes, below `/v1` and `/api/v1`.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/chat/completions", web::post().to(chat::chat_completions))
+        .route("/models", web::get().to(models::models));
+}

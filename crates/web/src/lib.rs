@@ -1,0 +1,15 @@
+//! mai-usage: the gateway, its API and its command line.
+//!
+//! This is the only crate that knows HTTP serving and the JSON of our own API. [`Application`] is
+//! what `mai-usage serve` runs and what tests run in their own process.
+
+pub mod api;
+pub mod application;
+pub mod commands;
+pub mod gateway;
+pub mod health;
+pub mod settings;
+pub mod telemetry;
+
+pub use application::Application;
+pub use settings::Settings;

@@ -1,0 +1,10 @@
+//! The binary `mai-usage`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mai_web::commands::{self, CommandLine};
+
+fn main() -> ExitCode {
+    commands::run(CommandLine::parse())
+}

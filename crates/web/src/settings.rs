@@ -1,0 +1,379 @@
+//! Every setting, in one table: name, default, meaning.
+//!
+//! A setting comes from the environment, else from `.env`, else from the TOML file of `--config`,
+//! which uses the same names. A wrong value stops the start with a message that names it; there is
+//! no silent fallback. `docs/operating.md` repeats this table, and a test compares the two.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use mai_journal::SyncMode;
+use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
+use mai_storage::DatabaseUrl;
+use secrecy::{ExposeSecret, SecretString};
+
+/// One row of the table of settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// The name, as in the environment.
+    pub name: &'static str,
+    /// The value when nothing is set; empty means that the setting is then absent.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+    /// Whether the value is shown only as set or not set.
+    pub secret: bool,
+}
+
+const fn plain(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning, secret: false }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default: "", meaning, secret: true }
+}
+
+/// Every setting that `mai-usage` reads.
+pub const VARIABLES: &[Variable] = &[
+    plain("MAI_LISTEN", "127.0.0.1:8080", "Address and port to listen on. Port 0 takes a free one."),
+    plain("MAI_DATABASE_URL", "sqlite:data/mai-usage.db", "`sqlite:PATH` or `postgres://…`."),
+    plain("MAI_DATABASE_CONNECTIONS", "8", "Connections in the database pool."),
+    plain("MAI_DATA_DIR", "data", "Folder of the journal and the generated master key."),
+    secret(
+        "MAI_MASTER_KEY",
+        "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
+    ),
+    secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
+    plain("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1", "Base URL of OpenRouter's API."),
+    secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
+    plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
+    plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
+    plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
+    plain(
+        "MAI_DEFAULT_MARKUP",
+        "1.3",
+        "Markup of organizations that have none, until the settings name one.",
+    ),
+    plain(
+        "MAI_JOURNAL_SYNC",
+        "disk",
+        "`disk` survives power loss, `os` survives a crash of the process only.",
+    ),
+    plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
+    plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
+    plain("MAI_UPSTREAM_PATIENCE_SECONDS", "600", "How long OpenRouter may take until an answer begins."),
+    plain("MAI_STOP_SECONDS", "30", "How long open calls may go on after a stop was asked for."),
+    plain("MAI_WORKERS", "0", "Threads that serve requests; 0 means one per core."),
+    plain("MAI_LOG", "info", "What is logged, in the syntax of `tracing` filters."),
+    plain("MAI_LOG_FORMAT", "text", "`text` or `json`."),
+];
+
+/// The settings of a running service. Units are in the names or types.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The database.
+    pub database: DatabaseUrl,
+    /// Connections in the pool.
+    pub database_connections: u32,
+    /// Folder of the journal and the generated master key.
+    pub data_dir: PathBuf,
+    /// The master key, where it was given.
+    pub master_key: Option<SecretString>,
+    /// The reseller's API token, where it was given.
+    pub admin_token: Option<SecretString>,
+    /// Base URL of OpenRouter's API.
+    pub openrouter_base_url: String,
+    /// Single-organization mode, where it is on.
+    pub single_organization: Option<SingleOrganization>,
+    /// Zone of organizations that name none.
+    pub time_zone: OrganizationCalendar,
+    /// Markup of organizations that have none.
+    pub default_markup: MarkupRate,
+    /// When an append to the journal counts as durable.
+    pub journal_sync: SyncMode,
+    /// Bound of the journal in bytes.
+    pub journal_max_bytes: u64,
+    /// Largest request body in bytes.
+    pub body_limit: usize,
+    /// How long upstream may take until an answer begins.
+    pub upstream_patience: Duration,
+    /// How long open calls may go on after a stop.
+    pub stop_patience: Duration,
+    /// Threads that serve requests; none means one per core.
+    pub workers: Option<usize>,
+    /// Filter of the log.
+    pub log: String,
+    /// Whether the log is JSON.
+    pub log_json: bool,
+}
+
+/// One organization that is described by three variables.
+#[derive(Debug, Clone)]
+pub struct SingleOrganization {
+    /// `OPENROUTER_EXTERNAL_USER`.
+    pub id: OrganizationId,
+    /// `ORGANIZATION_NAME`.
+    pub name: String,
+    /// `OPENROUTER_API_KEY`.
+    pub provider_key: SecretString,
+}
+
+impl Settings {
+    /// Reads the settings from the environment, `.env` and an optional TOML file.
+    pub fn load(config: Option<&Path>) -> Result<Self> {
+        let values = sources(config)?;
+        Self::from_source(|name| values.get(name).cloned())
+    }
+
+    /// Reads the settings from any source. Empty values count as not set.
+    pub fn from_source(source: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let values = Values(&source);
+        Ok(Self {
+            listen: values.parse("MAI_LISTEN")?,
+            database: values.parse("MAI_DATABASE_URL")?,
+            database_connections: values.parse("MAI_DATABASE_CONNECTIONS")?,
+            data_dir: values.parse("MAI_DATA_DIR")?,
+            master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
+            admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
+            openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
+            single_organization: values.single_organization()?,
+            time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
+            default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
+            journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
+                "disk" => Ok(SyncMode::Disk),
+                "os" => Ok(SyncMode::Os),
+                _ => Err("it must be `disk` or `os`"),
+            })?,
+            journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
+            body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            upstream_patience: values.parse_with("MAI_UPSTREAM_PATIENCE_SECONDS", seconds)?,
+            stop_patience: values.parse_with("MAI_STOP_SECONDS", seconds)?,
+            workers: Some(values.parse("MAI_WORKERS")?).filter(|workers| *workers > 0),
+            log: values.parse("MAI_LOG")?,
+            log_json: values.parse_with("MAI_LOG_FORMAT", |text| match text {
+                "json" => Ok(true),
+                "text" => Ok(false),
+                _ => Err("it must be `text` or `json`"),
+            })?,
+        })
+    }
+}
+
+/// The values that are set: the environment goes before `.env`, and that before the TOML file.
+pub fn sources(config: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    let mut values = config.map(read_file).transpose()?.unwrap_or_default();
+    match dotenvy::dotenv_iter() {
+        Ok(pairs) => {
+            for pair in pairs {
+                let (name, value) = pair.context("cannot read .env")?;
+                values.insert(name, value);
+            }
+        }
+        // A missing .env is the usual case; a broken one is an error.
+        Err(dotenvy::Error::Io(cause)) if cause.kind() == std::io::ErrorKind::NotFound => {}
+        Err(cause) => return Err(cause).context("cannot read .env"),
+    }
+    for Variable { name, .. } in VARIABLES {
+        if let Ok(value) = std::env::var(name) {
+            values.insert((*name).to_owned(), value);
+        }
+    }
+    Ok(values)
+}
+
+fn mebibytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    let number: u64 = text.parse().map_err(|_| "it must be a whole number".to_owned())?;
+    let bytes =
+        number.checked_mul(1 << 20).filter(|bytes| *bytes > 0).and_then(|bytes| N::try_from(bytes).ok());
+    bytes.ok_or_else(|| "it must be greater than 0 and fit into memory".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "it must be a whole number of seconds".to_owned())
+}
+
+/// Reads a flat TOML table whose keys are names of [`VARIABLES`].
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
+    let shown = path.display();
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {shown}"))?;
+    let table: toml::Table = text.parse().with_context(|| format!("{shown} is not a TOML file"))?;
+    let mut values = BTreeMap::new();
+    for (name, value) in table {
+        if !VARIABLES.iter().any(|variable| variable.name == name) {
+            bail!("{shown}: `{name}` is not a setting; `mai-usage config` lists all of them");
+        }
+        let text = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            _ => bail!("{shown}: `{name}` must be a text or a whole number"),
+        };
+        values.insert(name, text);
+    }
+    Ok(values)
+}
+
+/// A source of values together with the defaults.
+struct Values<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Values<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        let default =
+            || VARIABLES.iter().find(|variable| variable.name == name).map(|variable| variable.default);
+        let set = (self.0)(name).filter(|value| !value.trim().is_empty());
+        set.or_else(|| default().filter(|value| !value.is_empty()).map(str::to_owned))
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
+        self.parse_with(name, T::from_str)
+    }
+
+    fn parse_with<T, E: Display>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T> {
+        let text = self.get(name).unwrap_or_default();
+        parse(text.trim()).map_err(|why| anyhow!("{name} cannot be used: {why}"))
+    }
+
+    /// All three variables, or none of them.
+    fn single_organization(&self) -> Result<Option<SingleOrganization>> {
+        let names = ["OPENROUTER_API_KEY", "OPENROUTER_EXTERNAL_USER", "ORGANIZATION_NAME"];
+        match names.map(|name| self.get(name)) {
+            [None, None, None] => Ok(None),
+            [Some(key), Some(id), Some(name)] => Ok(Some(SingleOrganization {
+                id: OrganizationId::new(&id).context("OPENROUTER_EXTERNAL_USER cannot be used")?,
+                name,
+                provider_key: SecretString::from(key),
+            })),
+            values => {
+                let missing: Vec<&str> = names
+                    .iter()
+                    .zip(&values)
+                    .filter(|(_, value)| value.is_none())
+                    .map(|(name, _)| *name)
+                    .collect();
+                bail!(
+                    "single-organization mode needs all of {}; missing: {}. Set what is missing, or none of them",
+                    names.join(", "),
+                    missing.join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// The effective value of every setting, secrets masked, as `mai-usage config` prints it.
+pub fn effective(source: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let values = Values(&source);
+    let shown = |variable: &Variable| match (variable.secret, values.get(variable.name)) {
+        (true, Some(_)) => "(set)".to_owned(),
+        (true, None) => "(not set)".to_owned(),
+        (false, value) => value.unwrap_or_default(),
+    };
+    VARIABLES
+        .iter()
+        .map(|variable| match variable.name {
+            // A PostgreSQL URL may hold a password; the type's own form hides it.
+            "MAI_DATABASE_URL" => {
+                let shown = values.parse::<DatabaseUrl>(variable.name).map(|url| url.to_string());
+                (variable.name, shown.unwrap_or_else(|cause| cause.to_string()))
+            }
+            _ => (variable.name, shown(variable)),
+        })
+        .collect()
+}
+
+/// The table of settings in Markdown, as it stands in `docs/operating.md`.
+pub fn markdown_table() -> String {
+    let row = |Variable { name, default, meaning, .. }: &Variable| {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+        format!("| `{name}` | {default} | {meaning} |\n")
+    };
+    let rows: String = VARIABLES.iter().map(row).collect();
+    format!("| setting | default | meaning |\n|---|---|---|\n{rows}")
+}
+
+/// Compares a presented secret with ours without telling by the time where they differ.
+pub fn same_secret(presented: &str, ours: &SecretString) -> bool {
+    use subtle::ConstantTimeEq;
+    presented.as_bytes().ct_eq(ours.expose_secret().as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<Settings> {
+        let pairs: BTreeMap<String, String> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::from_source(|name| pairs.get(name).cloned())
+    }
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let settings = from(&[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.body_limit, 32 << 20);
+        assert_eq!(settings.workers, None);
+        assert!(settings.single_organization.is_none());
+    }
+
+    #[test]
+    fn a_partial_single_organization_names_what_is_missing() {
+        let error =
+            from(&[("OPENROUTER_API_KEY", "sk-or-v1-secret"), ("ORGANIZATION_NAME", "ABC")]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("missing: OPENROUTER_EXTERNAL_USER"), "{text}");
+        assert!(!text.contains("sk-or-v1-secret"), "{text}");
+        let all = [
+            ("OPENROUTER_API_KEY", "sk-or-v1-x"),
+            ("OPENROUTER_EXTERNAL_USER", "mai_client_abc"),
+            ("ORGANIZATION_NAME", "ABC"),
+        ];
+        assert_eq!(from(&all).unwrap().single_organization.unwrap().id.as_str(), "mai_client_abc");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for (name, value) in [
+            ("MAI_LISTEN", "8080"),
+            ("MAI_DATABASE_URL", "mysql://x"),
+            ("MAI_TIME_ZONE", "Europe/Krakow"),
+            ("MAI_DEFAULT_MARKUP", "0"),
+            ("MAI_JOURNAL_SYNC", "maybe"),
+            ("MAI_BODY_LIMIT_MIB", "0"),
+            ("MAI_WORKERS", "-1"),
+            ("MAI_LOG_FORMAT", "xml"),
+        ] {
+            let error = from(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn shown_settings_mask_secrets() {
+        let source = |name: &str| match name {
+            "MAI_MASTER_KEY" => Some("c2VjcmV0".to_owned()),
+            "MAI_DATABASE_URL" => Some("postgres://mai:pass@db/x".to_owned()),
+            _ => None,
+        };
+        let shown = format!("{:?}", effective(source));
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("pass"), "{shown}");
+        assert!(shown.contains("MAI_STOP_SECONDS"));
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        let table = markdown_table();
+        assert!(documentation.contains(&table), "docs/operating.md must contain this table:\n{table}");
+    }
+}

@@ -1,0 +1,261 @@
+-- Conventions: money is a whole number of nano-dollars, a markup rate is in parts per million, times
+-- are Unix seconds, dates are an organization's own calendar days. Every tenant table's key begins
+-- with client_org_id.
+
+CREATE TABLE global_settings (
+    id TEXT NOT NULL PRIMARY KEY CHECK (id = 'global'),
+    openrouter_provisioning_key TEXT,
+    default_markup_rate BIGINT NOT NULL CHECK (default_markup_rate > 0),
+    billing_currency TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- Which default rate held from when on.
+CREATE TABLE default_markup_rates (
+    valid_from BIGINT NOT NULL PRIMARY KEY,
+    markup_rate BIGINT NOT NULL CHECK (markup_rate > 0)
+);
+
+CREATE TABLE client_organizations (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    -- Encrypted; the fingerprint finds it again, the last four characters show it.
+    openrouter_api_key TEXT,
+    openrouter_api_key_fingerprint TEXT UNIQUE,
+    openrouter_api_key_last4 TEXT,
+    -- The id of the key in OpenRouter's management API.
+    openrouter_key_hash TEXT,
+    -- Null means the global default.
+    markup_rate BIGINT CHECK (markup_rate > 0),
+    -- Null means no limit.
+    monthly_limit BIGINT CHECK (monthly_limit >= 0),
+    billing_email TEXT,
+    timezone TEXT NOT NULL,
+    drain_on_disconnect BOOLEAN NOT NULL,
+    is_active BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE INDEX idx_organizations_active ON client_organizations (is_active);
+
+-- Which rate held from when on. A null rate stands for the default rate of the time in question.
+CREATE TABLE organization_markup_rates (
+    client_org_id TEXT NOT NULL REFERENCES client_organizations (id),
+    valid_from BIGINT NOT NULL,
+    markup_rate BIGINT CHECK (markup_rate > 0),
+    PRIMARY KEY (client_org_id, valid_from)
+);
+
+CREATE TABLE members (
+    client_org_id TEXT NOT NULL REFERENCES client_organizations (id),
+    user_id TEXT NOT NULL,
+    name TEXT,
+    email TEXT,
+    role TEXT NOT NULL,
+    source TEXT NOT NULL,
+    is_active BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, user_id)
+);
+
+CREATE TABLE user_client_mapping (
+    client_org_id TEXT NOT NULL REFERENCES client_organizations (id),
+    user_id TEXT NOT NULL,
+    openrouter_user_id TEXT NOT NULL,
+    is_active BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, user_id),
+    UNIQUE (client_org_id, openrouter_user_id)
+);
+
+CREATE INDEX idx_mapping_user ON user_client_mapping (user_id);
+
+CREATE TABLE gateway_keys (
+    client_org_id TEXT NOT NULL REFERENCES client_organizations (id),
+    id TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    key_prefix TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- Null means the key belongs to the organization as a whole.
+    user_id TEXT,
+    is_trusted_client BOOLEAN NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, id),
+    UNIQUE (client_org_id, key_hash)
+);
+
+CREATE TABLE api_tokens (
+    id TEXT NOT NULL PRIMARY KEY,
+    token_hash TEXT NOT NULL UNIQUE,
+    token_prefix TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- reseller, admin or member; only a reseller's token has no organization.
+    role TEXT NOT NULL,
+    client_org_id TEXT REFERENCES client_organizations (id),
+    user_id TEXT,
+    expires_at BIGINT,
+    revoked_at BIGINT,
+    created_at BIGINT NOT NULL,
+    CHECK ((role = 'reseller') = (client_org_id IS NULL))
+);
+
+-- One row that every change of organizations, keys, mappings and settings increases. A running
+-- gateway compares it to know when to load them again.
+CREATE TABLE directory_revision (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    revision BIGINT NOT NULL
+);
+
+INSERT INTO directory_revision (id, revision) VALUES (1, 0);
+
+-- The ledger: one row per generation. No foreign key on purpose: recording what was used must never
+-- fail because of the state of a settings row.
+CREATE TABLE processed_generations (
+    client_org_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    generation_date DATE NOT NULL,
+    processed_at BIGINT NOT NULL,
+    -- What OpenRouter charged.
+    total_cost BIGINT NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    -- What the client is charged, and the rate that made it.
+    markup_cost BIGINT NOT NULL,
+    markup_rate BIGINT NOT NULL CHECK (markup_rate > 0),
+    -- The upstream's own text of the cost.
+    cost_text TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    openrouter_user_id TEXT NOT NULL,
+    model_name TEXT NOT NULL,
+    requested_model TEXT,
+    serving_provider TEXT,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    cached_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    is_byok BOOLEAN NOT NULL,
+    streamed BOOLEAN NOT NULL,
+    source TEXT NOT NULL,
+    gateway_key_id TEXT,
+    started_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, id)
+);
+
+CREATE INDEX idx_processed_client_date ON processed_generations (client_org_id, generation_date);
+CREATE INDEX idx_processed_at ON processed_generations (processed_at);
+
+-- Generations that were started and whose exact cost is not known yet.
+CREATE TABLE pending_generations (
+    client_org_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    generation_date DATE NOT NULL,
+    user_id TEXT NOT NULL,
+    openrouter_user_id TEXT NOT NULL,
+    requested_model TEXT,
+    markup_rate BIGINT NOT NULL CHECK (markup_rate > 0),
+    streamed BOOLEAN NOT NULL,
+    gateway_key_id TEXT,
+    started_at BIGINT NOT NULL,
+    -- Why the cost is not known: client_gone, upstream_cut, no_usage, ...
+    reason TEXT NOT NULL,
+    -- pending or unresolved.
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    last_error TEXT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, id)
+);
+
+CREATE INDEX idx_pending_due ON pending_generations (state, next_attempt_at);
+
+-- Calls that upstream refused or failed and did not charge. They are no generations.
+CREATE TABLE failed_calls (
+    client_org_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    usage_date DATE NOT NULL,
+    user_id TEXT NOT NULL,
+    requested_model TEXT,
+    -- HTTP status of the upstream, or 0 where there was no answer.
+    status INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, id)
+);
+
+CREATE INDEX idx_failed_client_date ON failed_calls (client_org_id, usage_date);
+
+CREATE TABLE client_daily_usage (
+    client_org_id TEXT NOT NULL,
+    usage_date DATE NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    total_requests BIGINT NOT NULL,
+    raw_cost BIGINT NOT NULL,
+    markup_cost BIGINT NOT NULL,
+    -- Both derived from the two tables below, in the transaction that changes them.
+    primary_model TEXT,
+    unique_users BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, usage_date)
+);
+
+CREATE TABLE client_user_daily_usage (
+    client_org_id TEXT NOT NULL,
+    usage_date DATE NOT NULL,
+    user_id TEXT NOT NULL,
+    openrouter_user_id TEXT NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    total_requests BIGINT NOT NULL,
+    raw_cost BIGINT NOT NULL,
+    markup_cost BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, usage_date, user_id)
+);
+
+CREATE INDEX idx_user_daily_client_user_date ON client_user_daily_usage (client_org_id, user_id, usage_date);
+
+CREATE TABLE client_model_daily_usage (
+    client_org_id TEXT NOT NULL,
+    usage_date DATE NOT NULL,
+    model_name TEXT NOT NULL,
+    provider TEXT,
+    total_tokens BIGINT NOT NULL,
+    total_requests BIGINT NOT NULL,
+    raw_cost BIGINT NOT NULL,
+    markup_cost BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, usage_date, model_name)
+);
+
+CREATE INDEX idx_model_daily_client_model_date ON client_model_daily_usage (client_org_id, model_name, usage_date);
+
+CREATE TABLE processed_generation_cleanup_log (
+    id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    cleanup_date DATE NOT NULL,
+    cutoff_date DATE NOT NULL,
+    days_retained INTEGER NOT NULL,
+    records_before BIGINT NOT NULL,
+    records_deleted BIGINT NOT NULL,
+    records_remaining BIGINT NOT NULL,
+    old_tokens_removed BIGINT NOT NULL,
+    old_cost_removed BIGINT NOT NULL,
+    storage_saved_bytes BIGINT NOT NULL,
+    cleanup_duration_ms BIGINT NOT NULL,
+    success BOOLEAN NOT NULL,
+    error_message TEXT,
+    created_at BIGINT NOT NULL
+);
+
+CREATE INDEX idx_cleanup_log_date ON processed_generation_cleanup_log (cleanup_date);

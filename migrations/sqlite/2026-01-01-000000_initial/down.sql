@@ -1,0 +1,16 @@
+DROP TABLE processed_generation_cleanup_log;
+DROP TABLE client_model_daily_usage;
+DROP TABLE client_user_daily_usage;
+DROP TABLE client_daily_usage;
+DROP TABLE failed_calls;
+DROP TABLE pending_generations;
+DROP TABLE processed_generations;
+DROP TABLE directory_revision;
+DROP TABLE api_tokens;
+DROP TABLE gateway_keys;
+DROP TABLE user_client_mapping;
+DROP TABLE members;
+DROP TABLE organization_markup_rates;
+DROP TABLE client_organizations;
+DROP TABLE default_markup_rates;
+DROP TABLE global_settings;

@@ -1,0 +1,183 @@
+//! `mai-usage serve` as a child process.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use mai_mock_openrouter::Mock;
+use mai_storage::testing::TestDb;
+use serde_json::Value;
+
+use crate::database_url;
+
+/// The provider key of an organization of the tests.
+pub fn provider_key(organization: &str) -> String {
+    format!("sk-or-v1-test-{organization}")
+}
+
+/// How long a process may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The settings of a gateway under test, and the command line on them.
+pub struct Installation {
+    /// Folder of the journal.
+    pub data: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Installation {
+    /// An installation on a database, with a mock as its upstream.
+    pub fn new(database: &TestDb, mock: &Mock) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let variables = [
+            ("MAI_LISTEN", "127.0.0.1:0".to_owned()),
+            ("MAI_DATABASE_URL", database_url(database)),
+            ("MAI_DATA_DIR", data.path().display().to_string()),
+            ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
+            ("OPENROUTER_BASE_URL", mock.base_url()),
+            ("MAI_LOG", "warn,mai_capture=info".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        Self { data, variables }
+    }
+
+    /// Sets or replaces a setting.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.variables.iter().cloned())
+            .current_dir(self.data.path());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// Runs a command that prints one JSON value.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("the command prints JSON")
+    }
+
+    /// An organization with a provider key, a gateway key and an API token.
+    pub fn organization(&self, name: &str) -> Organization {
+        let id = name.to_lowercase().replace(' ', "_");
+        let arguments =
+            ["org", "create", "--name", name, "--id", &id, "--provider-key", &provider_key(&id), "--json"];
+        let created = self.json(&arguments);
+        let id = created["id"].as_str().expect("an id").to_owned();
+        let key = self.key(&id, &[]);
+        let token = self.json(&["tokens", "create", "--org", &id, "--json"]);
+        Organization { key, token: token["token"].as_str().expect("a token").to_owned(), id }
+    }
+
+    /// A gateway key of an organization.
+    pub fn key(&self, organization: &str, more: &[&str]) -> String {
+        let arguments = [&["keys", "create", "--org", organization, "--json"], more].concat();
+        self.json(&arguments)["key"].as_str().expect("a key").to_owned()
+    }
+
+    /// Starts serving and waits until it answers.
+    pub fn serve(&self) -> Gateway {
+        let mut child = self
+            .command(&["serve"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let base = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
+        Gateway { child, base: base.expect("the binary says where it listens") }
+    }
+}
+
+/// An organization and what opens it.
+#[derive(Debug, Clone)]
+pub struct Organization {
+    /// Its id.
+    pub id: String,
+    /// A gateway key.
+    pub key: String,
+    /// An admin's API token.
+    pub token: String,
+}
+
+/// A running `mai-usage serve`.
+pub struct Gateway {
+    child: Child,
+    /// `http://127.0.0.1:PORT`
+    pub base: String,
+}
+
+impl Gateway {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL: no destructor runs.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and wait for the orderly end.
+    pub fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the gateway did not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGTERM, without waiting.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").arg(self.pid().to_string()).status().expect("kill runs");
+        assert!(status.success());
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It is gone already after `kill` and `stop`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary under test: named by the environment, else beside this test's own executable.
+pub fn binary() -> PathBuf {
+    if let Ok(path) = std::env::var("MAI_TEST_BINARY") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the test's own path");
+    let path = test.parent().and_then(Path::parent).expect("the target folder").join("mai-usage");
+    assert!(
+        path.exists(),
+        "{} is missing; run the tests by `cargo xtask test`, which builds it",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,39 @@
+//! A harness that drives the real binary over TCP, as its users do.
+//!
+//! The outside world is the mock OpenRouter; the database, the journal, the sockets and the signals
+//! are real. `cargo xtask test` builds the binary before it runs these tests.
+
+pub mod client;
+pub mod gateway;
+pub mod ledger;
+pub mod load;
+
+use mai_storage::{DatabaseUrl, testing::TestDb};
+
+/// Runs a test on SQLite and on PostgreSQL, each with a database of its own.
+pub fn on_each_database(test: impl Fn(&TestDb)) {
+    println!("on SQLite");
+    test(&TestDb::sqlite());
+    println!("on PostgreSQL");
+    test(&TestDb::postgres());
+}
+
+/// The URL as the binary reads it, with its password.
+pub fn database_url(database: &TestDb) -> String {
+    match database.storage.url() {
+        DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+        DatabaseUrl::Postgres(url) => url.clone(),
+    }
+}
+
+/// Runs asynchronous test code to its end, on two threads.
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    // Another test of the same process may have installed it before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(test)
+}

@@ -1,0 +1,225 @@
+//! The real programs side by side: the mock OpenRouter and a gateway in front of it, with one key.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use mai_primitives::OrganizationId;
+use mai_storage::DatabaseUrl;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::interrupts::signal;
+
+/// What the organization of the stack buys with; any key of this form opens the mock.
+pub(crate) const PROVIDER_KEY: &str = "sk-or-v1-bench";
+
+/// The id of the only organization.
+const ORGANIZATION: &str = "bench";
+
+/// How long a program may take to end in an orderly way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A program that runs beside this one and ends when this value is dropped.
+pub(crate) struct Service {
+    child: Child,
+    /// Kept open, because a program that prints into a closed pipe dies of it.
+    output: BufReader<ChildStdout>,
+}
+
+impl Service {
+    /// Starts a program in a process group of its own, so that Ctrl-C leaves it to us. What it logs is
+    /// appended to `log`.
+    pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
+        let program = command.get_program().display().to_string();
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))?;
+        let output = child.stdout.take().with_context(|| format!("{program} has no output"))?;
+        Ok(Self { child, output: BufReader::new(output) })
+    }
+
+    /// Reads what it prints until a line has `marker`, and returns what stands behind that.
+    pub(crate) fn announced(&mut self, marker: &str) -> Result<String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let read = self.output.read_line(&mut line)?;
+            ensure!(read > 0, "a program ended before it said `{marker}`; see its log");
+            if let Some((_, rest)) = line.split_once(marker) {
+                return Ok(rest.trim().to_owned());
+            }
+        }
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_running(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// A figure of `/proc/PID/status` in KiB, such as `VmRSS` or `VmHWM`.
+    pub(crate) fn memory_kib(&self, name: &str) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let figure = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        figure.with_context(|| format!("{path} has no {name}"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        signal("TERM", &group);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        signal("KILL", &group);
+        if let Err(error) = self.child.wait() {
+            eprintln!("cannot wait for a program: {error}");
+        }
+    }
+}
+
+/// A mock and a gateway on a new SQLite database, with one organization and one key.
+pub(crate) struct Stack {
+    /// `mai-usage serve`. It ends before the mock does.
+    pub(crate) gateway: Service,
+    _mock: Service,
+    /// Base URL of the gateway, with `/v1`.
+    pub(crate) gateway_url: String,
+    /// Base URL of the mock, with `/api/v1`.
+    pub(crate) mock_url: String,
+    /// The gateway key.
+    pub(crate) key: String,
+    /// The gateway's database.
+    pub(crate) database: DatabaseUrl,
+    /// The organization of the key.
+    pub(crate) organization: OrganizationId,
+    /// How long the gateway took from its start until it listened, on a database that exists already.
+    pub(crate) start: Duration,
+    _folder: TempDir,
+}
+
+impl Stack {
+    /// Starts both from the programs that cargo built into `programs`, such as `target/release`.
+    ///
+    /// The database and the journal lie beside the programs, because a temporary folder may be in
+    /// memory, where making data durable costs nothing.
+    pub(crate) fn start(programs: &Path, log: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("stack-").tempdir_in(programs)?;
+        let mut command = Command::new(programs.join("examples/serve"));
+        command.args(["--port", "0"]);
+        let mut mock = Service::start(command, log)?;
+        let mock_url = mock.announced("OPENROUTER_BASE_URL=")?;
+        let installation = Installation {
+            binary: programs.join("mai-usage"),
+            folder: folder.path().to_path_buf(),
+            upstream: mock_url.clone(),
+        };
+        let created = ["--name", "Bench", "--id", ORGANIZATION, "--provider-key", PROVIDER_KEY, "--json"];
+        installation.json(&[&["org", "create"], &created[..]].concat())?;
+        let created = installation.json(&["keys", "create", "--org", ORGANIZATION, "--json"])?;
+        let key = created.get("key").and_then(Value::as_str).context("the new key is not shown")?.to_owned();
+
+        let begun = Instant::now();
+        let mut gateway = Service::start(installation.command(&["serve"]), log)?;
+        let gateway_url = format!("{}/v1", gateway.announced("listens on ")?);
+        Ok(Self {
+            gateway,
+            _mock: mock,
+            gateway_url,
+            mock_url,
+            key,
+            database: DatabaseUrl::Sqlite(installation.database()),
+            organization: OrganizationId::new(ORGANIZATION)?,
+            start: begun.elapsed(),
+            _folder: folder,
+        })
+    }
+}
+
+/// The settings of the gateway, and its command line on them.
+struct Installation {
+    binary: PathBuf,
+    folder: PathBuf,
+    upstream: String,
+}
+
+impl Installation {
+    fn database(&self) -> PathBuf {
+        self.folder.join("mai-usage.db")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env_clear().current_dir(&self.folder).envs([
+            ("MAI_LISTEN", "127.0.0.1:0"),
+            ("MAI_DATABASE_URL", &format!("sqlite:{}", self.database().display())),
+            ("MAI_DATA_DIR", &self.folder.display().to_string()),
+            ("MAI_ADMIN_TOKEN", "reseller-token-of-the-stack"),
+            ("MAI_JOURNAL_SYNC", "disk"),
+            ("MAI_LOG", "warn"),
+            ("OPENROUTER_BASE_URL", &self.upstream),
+        ]);
+        command
+    }
+
+    /// Runs a command that prints one JSON value.
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.command(arguments).output().context("cannot run mai-usage")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "mai-usage {} failed: {}", arguments.join(" "), said.trim());
+        serde_json::from_slice(&output.stdout).context("cannot read what mai-usage printed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_announces_itself_and_is_gone_with_its_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo noise; echo it listens on here; echo trouble >&2; sleep 600 & wait"]);
+        let log = folder.path().join("log");
+        let mut service = Service::start(command, &log).unwrap();
+        assert_eq!(service.announced("listens on ").unwrap(), "here");
+        assert!(service.is_running().unwrap());
+        assert!(service.memory_kib("VmRSS").unwrap() > 0);
+        assert!(service.memory_kib("VmNothing").is_err());
+        let process = PathBuf::from(format!("/proc/{}", service.child.id()));
+        assert!(process.exists());
+        drop(service);
+        assert!(!process.exists());
+        assert_eq!(fs::read_to_string(log).unwrap(), "trouble\n");
+    }
+
+    #[test]
+    fn a_service_that_ends_at_once_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut service = Service::start(Command::new("true"), &folder.path().join("log")).unwrap();
+        assert!(service.announced("listens on ").is_err());
+    }
+}
