@@ -5,6 +5,7 @@
     reason = "a task talks to the terminal it was started from"
 )]
 
+mod acceptance;
 mod bench;
 mod interrupts;
 mod migrate;
@@ -25,6 +26,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    Acceptance(acceptance::Args),
     Bench(bench::Args),
     Migrate(migrate::Args),
     Seed(seed::Args),
@@ -34,6 +36,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
+        Task::Acceptance(args) => acceptance::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Migrate(args) => migrate::run(args),
         Task::Seed(args) => seed::run(&args),

@@ -16,7 +16,7 @@ use mai_storage::DatabaseUrl;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::interrupts::signal;
+use crate::interrupts::{Interrupts, signal};
 
 /// What the organization of the stack buys with; any key of this form opens the mock.
 pub(crate) const PROVIDER_KEY: &str = "sk-or-v1-bench";
@@ -26,6 +26,16 @@ const ORGANIZATION: &str = "bench";
 
 /// How long a program may take to end in an orderly way.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Builds the gateway, the mock and the load generator. `options` may name a profile.
+pub(crate) fn build(options: &[&str], interrupts: &Interrupts) -> Result<()> {
+    let mut build = crate::cargo();
+    build.args(["build", "--package", "mai-web", "--package", "mai-mock-openrouter"]);
+    build.args(["--bins", "--examples"]).args(options);
+    let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;
+    ensure!(status.success(), "the gateway and the mock do not build");
+    Ok(())
+}
 
 /// A program that runs beside this one and ends when this value is dropped.
 pub(crate) struct Service {

@@ -21,16 +21,23 @@ pub(crate) struct Args {
     runner: Vec<String>,
 }
 
+/// What runs the tests, and thereby the form of its summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runner {
+    Nextest,
+    Cargo,
+}
+
 /// How many tests passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let interrupts = Interrupts::catch()?;
-    let outcome = run_all(args, &interrupts);
+    let outcome = run_all(&args.runner, &[], &interrupts);
     if interrupts.came() {
         eprintln!("interrupted");
         return Ok(ExitCode::from(130));
@@ -40,15 +47,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// The sum of all runs, and the exit code of the first that failed.
-fn run_all(args: &Args, interrupts: &Interrupts) -> Result<(Tally, u8)> {
+/// Runs tests on a PostgreSQL of their own, with more environment variables. Returns the sum of all
+/// runs, and the exit code of the first that failed.
+pub(crate) fn run_all(
+    arguments: &[String],
+    variables: &[(&str, &str)],
+    interrupts: &Interrupts,
+) -> Result<(Tally, u8)> {
     let cluster = Cluster::start(interrupts)?;
     let binary = build_binary(interrupts)?;
     let mut sum = Tally::default();
     let mut first_failure = 0;
-    for mut command in runners(&args.runner) {
+    for (runner, mut command) in runners(arguments) {
+        command.envs(variables.iter().copied());
         command.env("MAI_TEST_POSTGRES_URL", cluster.url()).env("MAI_TEST_BINARY", &binary);
-        let (tally, code) = run_one(command, interrupts, &mut std::io::stdout())?;
+        let (tally, code) = run_one(runner, command, interrupts, &mut std::io::stdout())?;
         sum.passed += tally.passed;
         // A runner that fails without a failed test did not get to them: a build error, for example.
         sum.failed += if code == 0 { tally.failed } else { tally.failed.max(1) };
@@ -71,7 +84,7 @@ fn build_binary(interrupts: &Interrupts) -> Result<String> {
 }
 
 /// cargo-nextest where it is installed, which leaves documentation tests to cargo; else cargo alone.
-fn runners(arguments: &[String]) -> Vec<Command> {
+fn runners(arguments: &[String]) -> Vec<(Runner, Command)> {
     let has_nextest = cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
@@ -90,17 +103,23 @@ fn runners(arguments: &[String]) -> Vec<Command> {
         main.arg("--workspace");
     }
     main.args(arguments);
-    let mut runners = vec![main];
+    let runner = if has_nextest { Runner::Nextest } else { Runner::Cargo };
+    let mut runners = vec![(runner, main)];
     if has_nextest && arguments.is_empty() {
         let mut documentation = cargo();
         documentation.args(["test", "--quiet", "--doc", "--no-fail-fast", "--all-features", "--workspace"]);
-        runners.push(documentation);
+        runners.push((Runner::Cargo, documentation));
     }
     runners
 }
 
 /// Shows on `out` what the runner prints as it comes, and counts.
-fn run_one(mut command: Command, interrupts: &Interrupts, out: &mut impl Write) -> Result<(Tally, u8)> {
+fn run_one(
+    runner: Runner,
+    mut command: Command,
+    interrupts: &Interrupts,
+    out: &mut impl Write,
+) -> Result<(Tally, u8)> {
     let (reader, writer) = std::io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
     interrupts.run(command, |mut child| {
@@ -110,7 +129,7 @@ fn run_one(mut command: Command, interrupts: &Interrupts, out: &mut impl Write) 
             out.write_all(&line)?;
             out.write_all(b"\n")?;
             out.flush()?;
-            if let Some(more) = count(&String::from_utf8_lossy(&line)) {
+            if let Some(more) = count(runner, &String::from_utf8_lossy(&line)) {
                 tally.passed += more.passed;
                 tally.failed += more.failed;
             }
@@ -124,12 +143,12 @@ fn run_one(mut command: Command, interrupts: &Interrupts, out: &mut impl Write) 
 /// What a line of the runner's output says about the end of a run, if it does.
 ///
 /// cargo-nextest: `Summary [ 1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`, where tests
-/// may also have `timed out` or `exec failed`. cargo: `test result: ok. 4 passed; 1 failed; 0 ignored; …`.
-fn count(line: &str) -> Option<Tally> {
-    let (is_nextest, counts) = if let Some((_, rest)) = line.split_once("Summary [") {
-        (true, rest.split_once(" run: ")?.1)
-    } else {
-        (false, line.split_once("test result: ")?.1.split_once(". ")?.1)
+/// may also have `timed out` or `exec failed`; it also shows what failed tests printed, which is no
+/// summary of ours. cargo: `test result: ok. 4 passed; 1 failed; 0 ignored; …`, once for each binary.
+fn count(runner: Runner, line: &str) -> Option<Tally> {
+    let counts = match runner {
+        Runner::Nextest => line.trim_start().strip_prefix("Summary [")?.split_once(" run: ")?.1,
+        Runner::Cargo => line.strip_prefix("test result: ")?.split_once(". ")?.1,
     };
     let mut tally = Tally::default();
     let mut depth = 0_u32;
@@ -150,8 +169,7 @@ fn count(line: &str) -> Option<Tally> {
         let Ok(number) = number.parse::<u64>() else { continue };
         match what.trim() {
             "passed" => tally.passed += number,
-            "failed" => tally.failed += number,
-            "timed out" | "exec failed" if is_nextest => tally.failed += number,
+            "failed" | "timed out" | "exec failed" => tally.failed += number,
             _ => {}
         }
     }
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_summaries_of_both_runners_are_counted() {
-        for (line, passed, failed) in [
+        let nextest = [
             ("     Summary [   0.012s] 5 tests run: 5 passed, 0 skipped", 5, 0),
             ("     Summary [   0.012s] 1 test run: 1 passed, 7 skipped", 1, 0),
             (
@@ -173,21 +191,30 @@ mod tests {
                 4,
             ),
             (
-                "     Summary [   0.1s] 2/5 tests run: 1 passed (1 leaky), 1 failed (1 due to being leaky), 0 skipped",
+                "  Summary [ 0.1s] 2/5 tests run: 1 passed (1 leaky), 1 failed (1 due to being leaky), 0 skipped",
                 1,
                 1,
             ),
+        ];
+        let cargo = [
             (
                 "test result: ok. 4 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s",
                 4,
                 0,
             ),
             ("test result: FAILED. 4 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out", 4, 3),
-        ] {
-            assert_eq!(count(line), Some(Tally { passed, failed }), "{line}");
+        ];
+        for (line, passed, failed) in nextest {
+            assert_eq!(count(Runner::Nextest, line), Some(Tally { passed, failed }), "{line}");
+            assert_eq!(count(Runner::Cargo, line), None);
         }
-        assert_eq!(count("        PASS [   0.005s] mai-xtask test::tests::some"), None);
-        assert_eq!(count("test tests::five_passed ... ok"), None);
+        for (line, passed, failed) in cargo {
+            assert_eq!(count(Runner::Cargo, line), Some(Tally { passed, failed }), "{line}");
+            // This is how nextest shows the output of a test that failed.
+            assert_eq!(count(Runner::Nextest, &format!("    {line}")), None);
+        }
+        assert_eq!(count(Runner::Nextest, "        PASS [   0.005s] mai-xtask test::tests::some"), None);
+        assert_eq!(count(Runner::Cargo, "test tests::five_passed ... ok"), None);
     }
 
     #[test]
@@ -196,7 +223,7 @@ mod tests {
         command
             .args(["-c", "echo 'Summary [ 0.1s] 3 tests run: 2 passed, 1 failed, 0 skipped' >&2; exit 100"]);
         let mut out = Vec::new();
-        let outcome = run_one(command, &Interrupts::default(), &mut out).unwrap();
+        let outcome = run_one(Runner::Nextest, command, &Interrupts::default(), &mut out).unwrap();
         assert_eq!(outcome, (Tally { passed: 2, failed: 1 }, 100));
         assert_eq!(out, b"Summary [ 0.1s] 3 tests run: 2 passed, 1 failed, 0 skipped\n");
     }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    applier::open_calls::OpenCalls,
+    applier::open_calls::{Change, OpenCalls},
     record::{Record, RecordFormatError, Settled},
 };
 
@@ -111,8 +111,20 @@ pub struct Applier {
     new_pending: Arc<Notify>,
     /// Opened records below this position belong to an earlier process, so nobody settles them.
     recovered_to: Position,
+    /// Whether the calls of an earlier process were turned into pending ones.
+    crash_is_settled: bool,
     next: Position,
     open: OpenCalls,
+}
+
+/// What a step found in the journal.
+enum Step {
+    /// Nothing.
+    Idle,
+    /// What there was; a moment later there may be more, for one transaction together.
+    Partial,
+    /// A whole batch, so there is probably more.
+    Full,
 }
 
 impl Applier {
@@ -121,7 +133,17 @@ impl Applier {
         let (recovered_to, next) = (journal.durable_end(), journal.first());
         let state = ApplierState::default();
         state.0.applied_to.store(next.get(), Ordering::Release);
-        Self { journal, storage, clock, state, new_pending, recovered_to, next, open: OpenCalls::default() }
+        Self {
+            journal,
+            storage,
+            clock,
+            state,
+            new_pending,
+            recovered_to,
+            crash_is_settled: false,
+            next,
+            open: OpenCalls::default(),
+        }
     }
 
     /// How far this applier is.
@@ -134,21 +156,20 @@ impl Applier {
         let mut failures = 0;
         loop {
             match self.step().await {
-                Ok(progressed) => {
+                Ok(progress) => {
                     if failures > 0 {
                         info!("records reach the database again");
                     }
                     failures = 0;
                     self.state.0.failing.store(false, Ordering::Release);
-                    if progressed {
-                        continue;
-                    }
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    tokio::select! {
-                        () = self.journal.wait_beyond(self.next) => tokio::time::sleep(GATHER).await,
-                        () = stop.cancelled() => {}
+                    match progress {
+                        Step::Full => {}
+                        Step::Partial => tokio::time::sleep(GATHER).await,
+                        Step::Idle if stop.is_cancelled() => return,
+                        Step::Idle => tokio::select! {
+                            () = self.journal.wait_beyond(self.next) => {}
+                            () = stop.cancelled() => {}
+                        },
                     }
                 }
                 Err(cause) => {
@@ -169,40 +190,47 @@ impl Applier {
         }
     }
 
-    /// Applies one batch; false when there was nothing to apply.
-    async fn step(&mut self) -> Result<bool, ApplyError> {
+    /// Applies one batch. Only a batch that was applied as a whole changes what is remembered.
+    async fn step(&mut self) -> Result<Step, ApplyError> {
+        if self.next >= self.recovered_to && !self.crash_is_settled {
+            let crashed = self.open.before(self.recovered_to).map(OpenCalls::crashed).collect();
+            self.apply(crashed).await?;
+            self.open.remove_before(self.recovered_to);
+            self.crash_is_settled = true;
+            self.forget().await?;
+        }
         let batch = {
             let (journal, next) = (self.journal.clone(), self.next);
             blocking(move || journal.read(next, BATCH_BYTES)).await??
         };
-        let found = !batch.records.is_empty();
-        let mut settled = Vec::with_capacity(batch.records.len());
-        // Only a batch that was applied as a whole changes what is remembered.
-        let mut open = self.open.clone();
+        if batch.records.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let mut bytes_read = 0;
+        let (mut settled, mut changes) = (Vec::new(), Vec::with_capacity(batch.records.len()));
         for (position, bytes) in batch.records {
+            bytes_read += bytes.len();
             let record =
                 Record::from_bytes(&bytes).map_err(|cause| ApplyError::Record { position, cause })?;
             match record {
-                Record::Opened(opened) => open.insert(position, opened),
-                Record::Carried(opened) if position < self.recovered_to => open.insert(position, opened),
+                Record::Opened(opened) => changes.push(Change::Open(position, Box::new(opened))),
+                Record::Carried(opened) if position < self.recovered_to => {
+                    changes.push(Change::Open(position, Box::new(opened)));
+                }
+                // This process knows it already, at its new place.
                 Record::Carried(_) => {}
                 Record::Settled(one) => {
-                    open.remove(&one.call.exchange);
+                    changes.push(Change::Close(one.call.exchange.clone()));
                     settled.push(one);
                 }
             }
         }
-        if batch.next >= self.recovered_to && self.next <= self.recovered_to {
-            settled.extend(open.take_before(self.recovered_to).map(OpenCalls::crashed));
-        }
         self.apply(settled).await?;
-        self.open = open;
+        self.open.change(changes);
         self.next = batch.next;
-        if found {
-            self.carry_old_calls().await?;
-            self.forget().await?;
-        }
-        Ok(found)
+        self.carry_old_calls().await?;
+        self.forget().await?;
+        Ok(if bytes_read < BATCH_BYTES { Step::Partial } else { Step::Full })
     }
 
     async fn apply(&mut self, settled: Vec<Settled>) -> Result<(), ApplyError> {

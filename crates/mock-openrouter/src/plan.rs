@@ -48,6 +48,11 @@ impl Plan {
         self.behaviours.contains(&behaviour)
     }
 
+    /// Whether nothing but the usual answer was asked for.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.behaviours.is_empty()
+    }
+
     /// Whether the exchange ends with an error instead of an answer, before any content.
     pub(crate) fn fails_first(&self) -> bool {
         self.has(Behaviour::ErrorFirst) || self.has(Behaviour::ErrorPlain200)

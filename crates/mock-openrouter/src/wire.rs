@@ -28,6 +28,30 @@ const WORDS: &[&str] = &[
     "koniec. ",
 ];
 
+/// What is written where no behaviour was asked for: a text for people, in pieces.
+const PROSE: &[&str] = &[
+    "Warszawa ",
+    "leży ",
+    "nad ",
+    "Wisłą. ",
+    "The ",
+    "old ",
+    "town ",
+    "was ",
+    "rebuilt, ",
+    "brick ",
+    "by ",
+    "brick, ",
+    "from ",
+    "paintings. ",
+    "Żółte ",
+    "tramwaje ",
+    "dzwonią ",
+    "od ",
+    "rana ",
+    "🚋. ",
+];
+
 /// What the model writes to fool a parser that looks for usage in text.
 const FAKE_USAGE: &str = r#"data: {\"usage\":{\"cost\":999}}\n\ndata: {\"id\":\"gen-fake\",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"cost\":999}}\n\n"#;
 
@@ -212,6 +236,10 @@ impl Generation {
     pub(crate) fn text(&self, index: u64) -> &'static str {
         if index == 0 && self.plan.has(Behaviour::UsageInContent) {
             return FAKE_USAGE;
+        }
+        if self.plan.is_usual() {
+            let pieces = PROSE.iter().cycle().skip(usize::try_from(index).unwrap_or(0) % PROSE.len());
+            return pieces.copied().next().unwrap_or("");
         }
         let bound = u32::try_from(WORDS.len()).unwrap_or(1);
         let word = below(self.seed, index + 1_000_000, bound);

@@ -8,6 +8,22 @@
 //!
 //! [`OrganizationServices`] makes the services of a database. There is no `static` among them: who
 //! needs a service is handed it.
+//!
+//! ```no_run
+//! use mai_organization::{MasterKey, OrganizationServices};
+//! use mai_primitives::SystemClock;
+//! use mai_storage::{PoolSettings, Storage, migrate};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let url = "sqlite:usage.db".parse()?;
+//! migrate::run(&url)?;
+//! let storage = Storage::open(&url, PoolSettings::default());
+//! let services = OrganizationServices::new(storage, MasterKey::generate()?, std::sync::Arc::new(SystemClock));
+//! let stats = services.client_usage_db.get_usage_stats_by_client(&"org_1".parse()?).await?;
+//! println!("{} USD", stats.current_month.total_cost);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod client_organization;
 pub mod database;

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, ExitCode, Stdio},
     thread,
     time::{Duration, Instant},
@@ -22,9 +22,8 @@ use super::{
     report::{CASES, Case, Measured, Run, Target, tables},
 };
 use crate::{
-    cargo,
     interrupts::Interrupts,
-    stack::{PROVIDER_KEY, Stack},
+    stack::{self, PROVIDER_KEY, Stack},
 };
 
 /// How long the last records may take from the journal to the database.
@@ -58,7 +57,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
 fn measure(args: &Args, interrupts: &Interrupts) -> Result<ExitCode> {
     let target_folder = crate::tidy::metadata::load()?.target_directory;
-    let programs = build(&target_folder, interrupts)?;
+    stack::build(&["--release"], interrupts)?;
+    let programs = target_folder.join("release");
     let log = target_folder.join("bench-gateway.log");
     fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
     let busy = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -104,16 +104,6 @@ fn measure(args: &Args, interrupts: &Interrupts) -> Result<ExitCode> {
     fs::write(&file, format!("{results:#}\n")).with_context(|| format!("cannot write {}", file.display()))?;
     let complete = errors == 0 && recorded == sent;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Builds what is measured and what measures, and returns the folder of the programs.
-fn build(target_folder: &Path, interrupts: &Interrupts) -> Result<PathBuf> {
-    let mut build = cargo();
-    build.args(["build", "--release", "--package", "mai-web", "--package", "mai-mock-openrouter"]);
-    build.args(["--bins", "--examples"]);
-    let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;
-    ensure!(status.success(), "the release build failed");
-    Ok(target_folder.join("release"))
 }
 
 /// Puts loads on targets.

@@ -10,15 +10,21 @@ use crate::{
     record::{Opened, Outcome, Settled},
 };
 
+/// What a record does to the open calls.
+pub(super) enum Change {
+    Open(Position, Box<Opened>),
+    Close(ExchangeId),
+}
+
 /// The opened records that the journal must keep, by position and by call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct OpenCalls {
     by_position: BTreeMap<Position, Opened>,
     positions: HashMap<ExchangeId, Position>,
 }
 
 impl OpenCalls {
-    pub(super) fn insert(&mut self, position: Position, opened: Opened) {
+    fn insert(&mut self, position: Position, opened: Opened) {
         let exchange = opened.call.exchange.clone();
         if let Some(earlier) = self.positions.insert(exchange, position) {
             self.by_position.remove(&earlier);
@@ -26,7 +32,7 @@ impl OpenCalls {
         self.by_position.insert(position, opened);
     }
 
-    pub(super) fn remove(&mut self, exchange: &ExchangeId) {
+    fn remove(&mut self, exchange: &ExchangeId) {
         if let Some(position) = self.positions.remove(exchange) {
             self.by_position.remove(&position);
         }
@@ -37,12 +43,25 @@ impl OpenCalls {
         self.by_position.keys().next().copied()
     }
 
-    /// Takes those that were opened before `position`.
-    pub(super) fn take_before(&mut self, position: Position) -> impl Iterator<Item = Opened> + use<> {
-        let kept = self.by_position.split_off(&position);
-        let taken = std::mem::replace(&mut self.by_position, kept);
+    /// Those that were opened before `position`.
+    pub(super) fn before(&self, position: Position) -> impl Iterator<Item = Opened> {
+        self.by_position.range(..position).map(|(_, opened)| opened.clone())
+    }
+
+    /// Removes those that were opened before `position`.
+    pub(super) fn remove_before(&mut self, position: Position) {
+        self.by_position = self.by_position.split_off(&position);
         self.positions.retain(|_, at| *at >= position);
-        taken.into_values()
+    }
+
+    /// Makes changes in order.
+    pub(super) fn change(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Open(position, opened) => self.insert(position, *opened),
+                Change::Close(exchange) => self.remove(&exchange),
+            }
+        }
     }
 
     /// Those that stand more than `distance` bytes before `end`.
@@ -102,8 +121,8 @@ mod tests {
         let (old, new) = (opened(), opened());
         open.insert(Position::new(10), old.clone());
         open.insert(Position::new(20), new.clone());
-        let taken: Vec<_> = open.take_before(Position::new(20)).collect();
-        assert_eq!(taken, [old]);
+        assert_eq!(open.before(Position::new(20)).collect::<Vec<_>>(), [old]);
+        open.remove_before(Position::new(20));
         assert_eq!(open.first(), Some(Position::new(20)));
         assert_eq!(open.older_than(Position::new(100), 80).len(), 0);
         assert_eq!(open.older_than(Position::new(100), 79), [(new.call.exchange.clone(), new)]);

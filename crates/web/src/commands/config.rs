@@ -11,7 +11,7 @@ pub(super) fn run(config: Option<&Path>) -> Result<()> {
     let values = sources(config)?;
     let source = |name: &str| values.get(name).cloned();
     for (name, value) in effective(source) {
-        println!("{name}={value}");
+        say!("{name}={value}")?;
     }
     Settings::from_source(source).map(|_| ())
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
     telemetry::start(&settings)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-    println!("Preparing a throw-away SQLite database with 13 months of usage …");
+    say!("Preparing a throw-away SQLite database with 13 months of usage …")?;
     let application = Application::build(settings, Arc::clone(&clock), true).await?;
     let credentials = prepare(&application, clock.as_ref()).await?;
     application.refresh_directory().await?;
@@ -58,13 +58,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
         let _ = stopped.await;
     });
     let showing = async {
-        let outcome = show(&base, &storage, &credentials, &mock).await;
-        if outcome.is_ok() && !arguments.once {
-            print_invitation(&base, &credentials);
+        // Gone at the end of this block, however it ends, and then the service stops.
+        let _stop = stop;
+        show(&base, &storage, &credentials, &mock).await?;
+        if !arguments.once {
+            print_invitation(&base, &credentials)?;
             signal.await;
         }
-        drop(stop);
-        outcome
+        Ok(())
     };
     let (served, shown) = tokio::join!(serving, showing);
     shown.and(served)
@@ -119,10 +120,10 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
 
 /// A call, what was recorded of it, and the summary.
 async fn show(base: &str, storage: &Storage, credentials: &Credentials, mock: &Mock) -> Result<()> {
-    println!("\nA streamed chat through the gateway at {base}/v1 (model {}):\n", demo_chat::MODEL);
+    say!("\nA streamed chat through the gateway at {base}/v1 (model {}):\n", demo_chat::MODEL)?;
     let generation = demo_chat::stream(base, &credentials.key).await?;
     let row = wait_for_row(storage, &credentials.organization, &generation).await?;
-    print_row(&row);
+    print_row(&row)?;
     let charged = mock.ledger().into_iter().find(|charge| charge.id == generation);
     let charged = charged.context("the built-in OpenRouter did not charge the call")?;
     ensure!(
@@ -131,11 +132,11 @@ async fn show(base: &str, storage: &Storage, credentials: &Credentials, mock: &M
         row.total_cost,
         charged.total
     );
-    println!("  check         equal to what the built-in OpenRouter charged, to the nano-dollar\n");
+    say!("  check         equal to what the built-in OpenRouter charged, to the nano-dollar\n")?;
     let summary = demo_chat::summary(base, &credentials.token).await?;
-    println!(
+    say!(
         "The organization's month so far (GET /api/v1/usage-tracking/my-organization/usage-summary):\n{summary}"
-    );
+    )?;
     Ok(())
 }
 
@@ -156,32 +157,34 @@ async fn wait_for_row(
     bail!("the generation {generation} did not reach the ledger")
 }
 
-fn print_row(row: &ProcessedGenerationModel) {
-    println!("\n\nRecorded in the ledger:");
-    println!("  generation    {}", row.id);
-    println!("  day           {}   member {}", row.generation_date, row.user_id);
-    println!("  model         {}", row.model_name);
-    println!("  tokens        {} in + {} out = {}", row.input_tokens, row.output_tokens, row.total_tokens);
-    println!("  raw cost      {} USD ({})", row.total_cost, display::usd(row.total_cost));
-    println!(
+fn print_row(row: &ProcessedGenerationModel) -> Result<()> {
+    say!("\n\nRecorded in the ledger:")?;
+    say!("  generation    {}", row.id)?;
+    say!("  day           {}   member {}", row.generation_date, row.user_id)?;
+    say!("  model         {}", row.model_name)?;
+    say!("  tokens        {} in + {} out = {}", row.input_tokens, row.output_tokens, row.total_tokens)?;
+    say!("  raw cost      {} USD ({})", row.total_cost, display::usd(row.total_cost))?;
+    say!(
         "  client cost   {} USD ({}) at markup {}",
         row.markup_cost,
         display::usd(row.markup_cost),
         row.markup_rate
-    );
+    )?;
+    Ok(())
 }
 
-fn print_invitation(base: &str, credentials: &Credentials) {
-    println!("\nServing at {base} until Ctrl-C. Try it:\n");
-    println!(
+fn print_invitation(base: &str, credentials: &Credentials) -> Result<()> {
+    say!("\nServing at {base} until Ctrl-C. Try it:\n")?;
+    say!(
         "  curl -N {base}/v1/chat/completions -H 'Authorization: Bearer {}' \\",
         credentials.key.expose_secret()
-    );
-    println!("    -H 'Content-Type: application/json' \\");
-    println!(
+    )?;
+    say!("    -H 'Content-Type: application/json' \\")?;
+    say!(
         "    -d '{{\"model\":\"{}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hi\"}}]}}'\n",
         demo_chat::MODEL
-    );
-    println!("  curl {base}/api/v1/usage-tracking/my-organization/usage-summary \\");
-    println!("    -H 'Authorization: Bearer {}'", credentials.token.expose_secret());
+    )?;
+    say!("  curl {base}/api/v1/usage-tracking/my-organization/usage-summary \\")?;
+    say!("    -H 'Authorization: Bearer {}'", credentials.token.expose_secret())?;
+    Ok(())
 }

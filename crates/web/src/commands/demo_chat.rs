@@ -20,6 +20,8 @@ pub(super) async fn stream(base: &str, key: &SecretString) -> Result<String> {
     let response = reqwest::Client::new()
         .post(format!("{base}/v1/chat/completions"))
         .bearer_auth(key.expose_secret())
+        // The built-in OpenRouter waits this long between two pieces, so that one sees the stream.
+        .header("x-mock-delay-ms", "25")
         .json(&body)
         .send()
         .await
@@ -38,7 +40,7 @@ pub(super) async fn stream(base: &str, key: &SecretString) -> Result<String> {
                 generation.get_or_insert_with(|| id.to_owned());
             }
             if let Some(text) = event.pointer("/choices/0/delta/content").and_then(Value::as_str) {
-                print!("{text}");
+                write!(std::io::stdout(), "{text}")?;
                 std::io::stdout().flush()?;
             }
         }

@@ -76,9 +76,9 @@ async fn create_key(create: Create, services: &OrganizationServices) -> Result<(
         if let Value::Object(fields) = &mut value {
             fields.insert("key".to_owned(), Value::from(key));
         }
-        println!("{value}");
+        say!("{value}")?;
     } else {
-        println!("Gateway key, shown only this once: {key}");
+        say!("Gateway key, shown only this once: {key}")?;
     }
     Ok(())
 }
@@ -86,13 +86,13 @@ async fn create_key(create: Create, services: &OrganizationServices) -> Result<(
 async fn list(which: List, services: &OrganizationServices) -> Result<()> {
     let keys = services.gateway_key_db.list(&which.org).await?;
     if which.output.json {
-        println!("{}", Value::from(keys.iter().map(shown).collect::<Vec<_>>()));
+        say!("{}", Value::from(keys.iter().map(shown).collect::<Vec<_>>()))?;
         return Ok(());
     }
     for key in keys {
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
         let user = key.user_id.as_ref().map_or("the organization", UserId::as_str);
-        println!("{:<24} {}… {state:<8} {user:<38} {}", key.id, key.key_prefix, key.name);
+        say!("{:<24} {}… {state:<8} {user:<38} {}", key.id, key.key_prefix, key.name)?;
     }
     Ok(())
 }

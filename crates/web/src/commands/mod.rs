@@ -1,9 +1,4 @@
 //! The command line. Each command has a file of its own.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line speaks to people and scripts"
-)]
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -14,6 +9,15 @@ use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
 
 use crate::{application::master_key, settings::Settings, telemetry};
+
+/// Prints a line to standard output. A reader that has gone away is an error like any other, which
+/// ends the command.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($argument)*)
+    }};
+}
 
 mod config;
 mod demo;
@@ -72,11 +76,23 @@ pub fn run(line: CommandLine) -> ExitCode {
     let outcome = actix_web::rt::System::new().block_on(dispatch(line));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if reader_is_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// `mai-usage org list | head -1` has got what it wanted.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a command that failed")]
+fn print_error(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
 }
 
 async fn dispatch(line: CommandLine) -> Result<()> {
@@ -105,8 +121,8 @@ fn migrate_database(settings: &Settings) -> Result<()> {
     prepare_folder(settings)?;
     let ran = migrate::run(&settings.database).context("the schema could not be brought up to date")?;
     match ran.as_slice() {
-        [] => println!("The schema of {} is up to date.", settings.database),
-        names => println!("Ran on {}: {}", settings.database, names.join(", ")),
+        [] => say!("The schema of {} is up to date.", settings.database)?,
+        names => say!("Ran on {}: {}", settings.database, names.join(", "))?,
     }
     Ok(())
 }

@@ -81,10 +81,10 @@ async fn create_organization(create: Create, services: &OrganizationServices) ->
     };
     let organization = services.client_organization_db.create(form).await?;
     if create.output.json {
-        println!("{}", shown(&organization));
+        say!("{}", shown(&organization))?;
     } else {
-        println!("Created organization {} ({}).", organization.id, organization.name);
-        println!("Next: mai-usage keys create --org {}", organization.id);
+        say!("Created organization {} ({}).", organization.id, organization.name)?;
+        say!("Next: mai-usage keys create --org {}", organization.id)?;
     }
     Ok(())
 }
@@ -92,16 +92,16 @@ async fn create_organization(create: Create, services: &OrganizationServices) ->
 async fn list(output: &Output, services: &OrganizationServices) -> Result<()> {
     let organizations = services.client_organization_db.get_all().await?;
     if output.json {
-        println!("{}", Value::from(organizations.iter().map(shown).collect::<Vec<_>>()));
+        say!("{}", Value::from(organizations.iter().map(shown).collect::<Vec<_>>()))?;
         return Ok(());
     }
     if organizations.is_empty() {
-        println!("There are no organizations yet. Create one: mai-usage org create --name NAME");
+        say!("There are no organizations yet. Create one: mai-usage org create --name NAME")?;
     }
     for one in organizations {
         let state = if one.is_active { "active" } else { "inactive" };
         let markup = one.markup_rate.map_or_else(|| "default".to_owned(), |rate| rate.to_string());
-        println!("{:<28} {state:<9} markup {markup:<8} {:<20} {}", one.id.as_str(), one.timezone, one.name);
+        say!("{:<28} {state:<9} markup {markup:<8} {:<20} {}", one.id.as_str(), one.timezone, one.name)?;
     }
     Ok(())
 }

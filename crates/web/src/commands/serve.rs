@@ -23,10 +23,10 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Result<()> 
     let stop = stop_signal()?;
     let application = Application::build(settings, Arc::new(SystemClock), !arguments.no_migrate).await?;
     if let Some(token) = application.new_admin_token() {
-        println!("Reseller API token, shown only this once: {}", token.expose_secret());
+        say!("Reseller API token, shown only this once: {}", token.expose_secret())?;
     }
     info!(address = %application.address(), "serving");
-    println!("mai-usage listens on http://{}", application.address());
+    say!("mai-usage listens on http://{}", application.address())?;
     application.run_until(stop).await
 }
 

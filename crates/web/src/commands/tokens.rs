@@ -77,9 +77,9 @@ async fn create_token(create: Create, services: &OrganizationServices) -> Result
         if let Value::Object(fields) = &mut value {
             fields.insert("token".to_owned(), Value::from(token));
         }
-        println!("{value}");
+        say!("{value}")?;
     } else {
-        println!("API token, shown only this once: {token}");
+        say!("API token, shown only this once: {token}")?;
     }
     Ok(())
 }
@@ -87,18 +87,18 @@ async fn create_token(create: Create, services: &OrganizationServices) -> Result
 async fn list(which: List, services: &OrganizationServices) -> Result<()> {
     let tokens = services.api_token_db.list(which.org.as_ref()).await?;
     if which.output.json {
-        println!("{}", Value::from(tokens.iter().map(shown).collect::<Vec<_>>()));
+        say!("{}", Value::from(tokens.iter().map(shown).collect::<Vec<_>>()))?;
         return Ok(());
     }
     for token in tokens {
         let state = if token.revoked_at.is_some() { "revoked" } else { "active" };
-        println!(
+        say!(
             "{:<26} {}… {:<9} {state:<8} {}",
             token.id,
             token.token_prefix,
             token.role.as_str(),
             token.name
-        );
+        )?;
     }
     Ok(())
 }
