@@ -143,6 +143,8 @@ enum Then {
 }
 
 enum State {
+    /// Nothing is written yet. If the whole answer is here already, the settled record is enough.
+    Fresh(GenerationId),
     /// The opened record is being made durable.
     Opening(Recording),
     Passing,
@@ -166,11 +168,34 @@ impl MeteredBody {
     /// A body that records as it passes. With `drain_when_left` the answer is read to its end when
     /// the client leaves, else upstream is closed.
     pub(crate) fn new(metering: Metering, drain_when_left: bool, tracker: TaskTracker) -> Self {
-        let state = match &metering.generation_id {
-            Some(id) => State::Opening(opening(&metering, id.clone())),
-            None => State::Passing,
-        };
+        let state = metering.generation_id.clone().map_or(State::Passing, State::Fresh);
         Self { state, metering: Some(metering), rest: None, held: None, drain_when_left, tracker }
+    }
+
+    fn poll_fresh(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let polled = self.poll_upstream(context, Self::hold_first);
+        if polled.is_pending() && matches!(self.state, State::Fresh(_)) {
+            self.begin_opening();
+            return self.poll_opening(context);
+        }
+        polled
+    }
+
+    /// The first piece waits for the opened record, or for the settled one if it is all there is.
+    fn hold_first(&mut self, chunk: Bytes, progress: TeeProgress) -> Option<Bytes> {
+        self.held = Some(chunk);
+        if progress.done {
+            self.begin_settling(None, Then::PassRest);
+        } else if matches!(self.state, State::Fresh(_)) {
+            self.begin_opening();
+        }
+        None
+    }
+
+    fn begin_opening(&mut self) {
+        if let (State::Fresh(id), Some(metering)) = (&self.state, &self.metering) {
+            self.state = State::Opening(opening(metering, id.clone()));
+        }
     }
 
     fn poll_opening(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -187,15 +212,9 @@ impl MeteredBody {
                 self.state = State::Done;
                 Poll::Ready(Some(Err(BodyError::NotRecorded(cause))))
             }
-            // Meanwhile one piece may be fetched. If it is the whole answer, the opened record, which
-            // stands in the queue already, and the settled one become durable in one commit.
-            Poll::Pending if self.held.is_none() => self.poll_upstream(context, |body, chunk, progress| {
-                body.held = Some(chunk);
-                if progress.done {
-                    body.begin_settling(None, Then::PassRest);
-                }
-                None
-            }),
+            // Meanwhile one piece may be fetched. If it ends the answer, the settled record follows the
+            // opened one, which stands in the queue already, and the two share a commit if they can.
+            Poll::Pending if self.held.is_none() => self.poll_upstream(context, Self::hold_first),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -293,6 +312,7 @@ impl MeteredBody {
 
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         match self.state {
+            State::Fresh(_) => self.poll_fresh(context),
             State::Opening(_) => self.poll_opening(context),
             State::Passing => self.poll_passing(context),
             State::Settling(..) => self.poll_settling(context),
