@@ -1,5 +1,10 @@
 //! Calls whose cost nobody knows when they end: they are visible as pending, and end exact.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use futures_util::StreamExt;
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_tests::{
@@ -77,5 +82,63 @@ fn a_plain_call_whose_client_leaves_is_booked_whole_and_at_once() {
         assert_equal_to_mock(&database.storage, &organization.id, &mock);
         let row = rows(&database.storage, &organization.id).into_values().next().unwrap();
         assert_eq!(row.source.as_str(), "gateway", "it was read to its end, not looked up");
+    });
+}
+
+#[test]
+fn a_client_that_closes_while_upstream_is_silent_is_noticed_at_once() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let organization = installation.organization("Silence");
+        let gateway = installation.serve();
+        close_after_the_head(&gateway.base, &organization.key);
+        // Upstream would stay silent for ever: only our closing ends its side.
+        wait_until("upstream was closed and has charged", || mock.charge_count() == 1);
+        assert_equal_to_mock(&database.storage, &organization.id, &mock);
+        let charge = &mock.ledger()[0];
+        assert!(charge.cancelled);
+        assert!(gateway.stop().success());
+    });
+}
+
+/// Reads all there is of an answer, its head, and closes the connection in an orderly way.
+fn close_after_the_head(base: &str, key: &str) {
+    let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
+    let body = Client::chat_body("mock/headers-then-nothing", true).to_string();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&head));
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+}
+
+#[test]
+fn usage_in_the_middle_of_a_left_stream_is_not_taken_for_its_cost() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let organization = installation.organization("Middle");
+        let gateway = installation.serve();
+        run(async {
+            let client = Client::new(&gateway.base, &organization.key);
+            let response = client.open("mock/usage-middle,slow-50", true, 1).await.unwrap();
+            let (mut pieces, mut seen) = (response.bytes_stream(), Vec::new());
+            while !String::from_utf8_lossy(&seen).contains("\"usage\":{") {
+                seen.extend_from_slice(&pieces.next().await.unwrap().unwrap());
+            }
+        });
+        wait_until("upstream has charged", || mock.charge_count() == 1);
+        assert!(mock.ledger()[0].cancelled);
+        assert_equal_to_mock(&database.storage, &organization.id, &mock);
     });
 }

@@ -14,14 +14,10 @@ use std::{
     time::Duration,
 };
 
-use mai_client_organization::register_seen;
-use mai_generation_processing::{insert_failed_calls, pending::insert_pending};
 use mai_journal::{Admission, Journal, JournalError, Position};
 use mai_primitives::{Clock, OrganizationId, UnixTime};
-use mai_storage::{DbConnection, Storage, TransactionError};
-use mai_usage_tracking::record_generations;
+use mai_storage::{Storage, TransactionError};
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -68,6 +64,14 @@ pub enum ApplyError {
     },
 }
 
+impl ApplyError {
+    /// Whether the database is at fault and not what was to be written.
+    fn is_transient(&self) -> bool {
+        use mai_storage::Error::{Busy, Unavailable};
+        matches!(self.storage(), Some(Busy(_) | Unavailable(_)))
+    }
+}
+
 impl TransactionError for ApplyError {
     fn storage(&self) -> Option<&mai_storage::Error> {
         match self {
@@ -107,8 +111,6 @@ pub struct Applier {
     storage: Storage,
     clock: Arc<dyn Clock>,
     state: ApplierState,
-    /// Wakes the reconciler when there is something new to look up.
-    new_pending: Arc<Notify>,
     /// Opened records below this position belong to an earlier process, so nobody settles them.
     recovered_to: Position,
     /// Whether the calls of an earlier process were turned into pending ones.
@@ -129,7 +131,7 @@ enum Step {
 
 impl Applier {
     /// An applier for a journal that was just opened and to which nothing was written since.
-    pub fn new(journal: Journal, storage: Storage, clock: Arc<dyn Clock>, new_pending: Arc<Notify>) -> Self {
+    pub fn new(journal: Journal, storage: Storage, clock: Arc<dyn Clock>) -> Self {
         let (recovered_to, next) = (journal.durable_end(), journal.first());
         let state = ApplierState::default();
         state.0.applied_to.store(next.get(), Ordering::Release);
@@ -138,7 +140,6 @@ impl Applier {
             storage,
             clock,
             state,
-            new_pending,
             recovered_to,
             crash_is_settled: false,
             next,
@@ -174,7 +175,10 @@ impl Applier {
                 }
                 Err(cause) => {
                     if failures == 0 {
-                        error!(error = %cause, "records stay in the journal until they can be applied");
+                        error!(
+                            error = causes(&cause),
+                            "records stay in the journal until they can be applied"
+                        );
                     }
                     self.state.0.failing.store(true, Ordering::Release);
                     let pause = RETRY.get(failures).or(RETRY.last()).copied().unwrap_or(GATHER);
@@ -204,6 +208,10 @@ impl Applier {
             blocking(move || journal.read(next, BATCH_BYTES)).await??
         };
         if batch.records.is_empty() {
+            if self.state.applied_to() < self.next {
+                // The last attempt to forget failed after the records were applied.
+                self.forget().await?;
+            }
             return Ok(Step::Idle);
         }
         let mut bytes_read = 0;
@@ -228,7 +236,9 @@ impl Applier {
         self.apply(settled).await?;
         self.open.change(changes);
         self.next = batch.next;
-        self.carry_old_calls().await?;
+        if self.crash_is_settled {
+            self.carry_old_calls().await?;
+        }
         self.forget().await?;
         Ok(if bytes_read < BATCH_BYTES { Step::Partial } else { Step::Full })
     }
@@ -246,29 +256,27 @@ impl Applier {
 
     async fn apply_organization(&self, org: OrganizationId, settled: Vec<Settled>) -> Result<(), ApplyError> {
         let now = UnixTime::from(self.clock.now());
-        let work = Arc::new(Work::of(&settled, now));
-        if work.has_pending() {
-            self.new_pending.notify_one();
-        }
-        let transaction = {
-            let (org, work) = (org.clone(), Arc::clone(&work));
-            self.storage.write(move |conn| write(conn, &org, &work, now))
-        };
-        match transaction.await {
-            Err(ApplyError::Usage(cause)) if cause.storage().is_none() && settled.len() > 1 => {
+        match self.write(&org, Work::of(&settled, now), now).await {
+            Err(cause) if cause.is_transient() => Err(cause),
+            Err(_) if settled.len() > 1 => {
                 // One record that cannot be booked must not hold up the others.
                 for one in settled {
                     Box::pin(self.apply_organization(org.clone(), vec![one])).await?;
                 }
                 Ok(())
             }
-            Err(ApplyError::Usage(cause)) if cause.storage().is_none() => {
-                error!(organization = %org, error = %cause, "a generation cannot be booked and waits for a look-up");
-                let work = Work::of_unbookable(&settled, now);
-                self.storage.write(move |conn| write(conn, &org, &work, now)).await
+            Err(cause) => {
+                let why = causes(&cause);
+                error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
+                self.write(&org, Work::of_unbookable(&settled, &why, now), now).await
             }
-            other => other,
+            Ok(()) => Ok(()),
         }
+    }
+
+    async fn write(&self, org: &OrganizationId, work: Work, now: UnixTime) -> Result<(), ApplyError> {
+        let org = org.clone();
+        self.storage.write(move |conn| work.write(conn, &org, now)).await
     }
 
     /// Writes the opened records of long calls again, so that the segments behind them can go.
@@ -292,24 +300,18 @@ impl Applier {
     }
 }
 
-/// Everything that one organization's share of a batch means for the database.
-fn write(
-    conn: &mut DbConnection,
-    org: &OrganizationId,
-    work: &Work,
-    now: UnixTime,
-) -> Result<(), ApplyError> {
-    match register_seen(conn, org, &work.members, now) {
-        // Usage is booked whatever the state of an organization's settings.
-        Err(cause) if cause.storage().is_none() => {
-            error!(organization = %org, error = %cause, "members stay unregistered");
+/// An error with everything that led to it, for the log and for people.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.ends_with(&next_text) {
+            text = format!("{text}: {next_text}");
         }
-        other => drop(other?),
+        cause = next.source();
     }
-    record_generations(conn, org, &work.generations, now)?;
-    insert_pending(conn, &work.pending, now)?;
-    insert_failed_calls(conn, &work.failed)?;
-    Ok(())
+    text
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApplyError> {

@@ -5,6 +5,7 @@
 //! So whatever a client has received to the end is durable, whatever happens next.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -18,6 +19,7 @@ use mai_generation_processing::PendingReason;
 use mai_openrouter::{BodyTee, Observation, StreamTee, TeeProgress};
 use mai_primitives::GenerationId;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
@@ -89,44 +91,59 @@ pub(crate) struct Metering {
 
 impl Metering {
     /// The final record, who writes it, and the body with what was not read. `interrupted` is why the
-    /// answer is not complete, if that is known.
+    /// answer was not read to its end, if it was not.
     fn settle(self, interrupted: Option<PendingReason>) -> (Recorder, Settled, Incoming) {
         let seen = self.tee.finish();
-        let otherwise = interrupted.unwrap_or(if seen.complete {
-            PendingReason::NoUsage
-        } else {
-            PendingReason::UpstreamCut
-        });
         let from_body = || seen.generation_id.as_deref().and_then(|id| GenerationId::new(id).ok());
         let generation_id = self.generation_id.or_else(from_body);
-        let outcome = Outcome::of(&seen, otherwise);
+        let outcome = match interrupted {
+            // Usage in the middle of an answer is not what upstream bills for the part that was made.
+            Some(reason) if !seen.complete => Outcome::Unknown { reason },
+            _ if seen.complete => Outcome::of(&seen, PendingReason::NoUsage),
+            _ => Outcome::of(&seen, PendingReason::UpstreamCut),
+        };
         (self.recorder, Settled { call: self.call, generation_id, outcome }, self.upstream)
     }
+}
 
+/// A call that is not settled. Dropping it, at whatever point and also when the process stops,
+/// records it as left by its client.
+struct Unsettled(Option<Metering>);
+
+impl Unsettled {
     /// Reads on without a client and settles.
     async fn drain(mut self) {
-        let interrupted = tokio::time::timeout(DRAIN_AT_MOST, async {
-            loop {
-                let frame =
-                    std::future::poll_fn(|context| Pin::new(&mut self.upstream).poll_frame(context)).await;
-                match frame {
-                    None => return None,
-                    Some(Err(_)) => return Some(PendingReason::UpstreamCut),
-                    Some(Ok(frame)) => {
-                        if frame.data_ref().is_some_and(|chunk| self.tee.feed(chunk).done) {
-                            return None;
-                        }
-                    }
-                }
-            }
-        })
-        .await
-        .unwrap_or(Some(PendingReason::ClientGone));
-        let (recorder, settled, _) = self.settle(interrupted);
+        let interrupted = tokio::time::timeout(DRAIN_AT_MOST, self.read_on()).await;
+        let Some(metering) = self.0.take() else { return };
+        let (recorder, settled, _) = metering.settle(interrupted.unwrap_or(Some(PendingReason::ClientGone)));
         let exchange = settled.call.exchange.clone();
         if let Err(cause) = recorder.settle(settled).await {
             error!(%exchange, error = %cause, "a call whose client had left could not be recorded");
         }
+    }
+
+    /// Shows the rest of the answer to the tee; tells why it ended early, if it did.
+    async fn read_on(&mut self) -> Option<PendingReason> {
+        let metering = self.0.as_mut()?;
+        loop {
+            match poll_fn(|context| poll_data(&mut metering.upstream, context)).await {
+                None => return None,
+                Some(Err(_)) => return Some(PendingReason::UpstreamCut),
+                Some(Ok(chunk)) => {
+                    if metering.tee.feed(&chunk).done {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        let Some(metering) = self.0.take() else { return };
+        let (recorder, settled, _) = metering.settle(Some(PendingReason::ClientGone));
+        recorder.settle_detached(settled);
     }
 }
 
@@ -155,8 +172,7 @@ enum State {
 /// The body of a metered answer, to be polled by the server towards the client.
 pub struct MeteredBody {
     state: State,
-    /// Gone once the settled record was handed over.
-    metering: Option<Metering>,
+    unsettled: Unsettled,
     /// What is left to pass through after that.
     rest: Option<Incoming>,
     held: Option<Bytes>,
@@ -169,7 +185,7 @@ impl MeteredBody {
     /// the client leaves, else upstream is closed.
     pub(crate) fn new(metering: Metering, drain_when_left: bool, tracker: TaskTracker) -> Self {
         let state = metering.generation_id.clone().map_or(State::Passing, State::Fresh);
-        Self { state, metering: Some(metering), rest: None, held: None, drain_when_left, tracker }
+        Self { state, unsettled: Unsettled(Some(metering)), rest: None, held: None, drain_when_left, tracker }
     }
 
     fn poll_fresh(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -193,7 +209,7 @@ impl MeteredBody {
     }
 
     fn begin_opening(&mut self) {
-        if let (State::Fresh(id), Some(metering)) = (&self.state, &self.metering) {
+        if let (State::Fresh(id), Some(metering)) = (&self.state, &self.unsettled.0) {
             self.state = State::Opening(opening(metering, id.clone()));
         }
     }
@@ -241,7 +257,7 @@ impl MeteredBody {
         context: &mut Context<'_>,
         next: impl FnOnce(&mut Self, Bytes, TeeProgress) -> Option<Bytes>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let Some(metering) = &mut self.metering else { return self.poll_rest(context) };
+        let Some(metering) = &mut self.unsettled.0 else { return self.poll_rest(context) };
         match ready!(poll_data(&mut metering.upstream, context)) {
             Some(Ok(chunk)) => {
                 let progress = metering.tee.feed(&chunk);
@@ -267,7 +283,8 @@ impl MeteredBody {
     /// The opened record of a call whose id is only known by its body.
     fn opening_by_body(&mut self, progress: TeeProgress) -> Option<Recording> {
         let metering = self
-            .metering
+            .unsettled
+            .0
             .as_mut()
             .filter(|metering| progress.first_id && metering.generation_id.is_none())?;
         let id = GenerationId::new(metering.tee.generation_id()?).ok()?;
@@ -276,7 +293,7 @@ impl MeteredBody {
     }
 
     fn begin_settling(&mut self, interrupted: Option<PendingReason>, then: Then) {
-        let Some(metering) = self.metering.take() else { return };
+        let Some(metering) = self.unsettled.0.take() else { return };
         let (recorder, settled, rest) = metering.settle(interrupted);
         self.rest = Some(rest);
         self.state = State::Settling(Box::pin(recorder.settle(settled)), then);
@@ -349,15 +366,13 @@ impl Stream for MeteredBody {
     }
 }
 
-/// The client has left before the end: what is known is recorded, and the rest is asked for later.
+/// The client has left before the end: what is not settled is read on, or settled as it is.
 impl Drop for MeteredBody {
     fn drop(&mut self) {
-        let Some(metering) = self.metering.take() else { return };
-        if self.drain_when_left && tokio::runtime::Handle::try_current().is_ok() {
-            self.tracker.spawn(metering.drain());
-            return;
+        // A tracker that is closed belongs to a service that is stopping and waits for nothing new.
+        if self.drain_when_left && !self.tracker.is_closed() && Handle::try_current().is_ok() {
+            let unsettled = Unsettled(self.unsettled.0.take());
+            self.tracker.spawn(unsettled.drain());
         }
-        let (recorder, settled, _) = metering.settle(Some(PendingReason::ClientGone));
-        recorder.settle_detached(settled);
     }
 }

@@ -24,7 +24,7 @@ pub mod record;
 pub mod recorder;
 pub mod upstream;
 
-pub use applier::{Applier, ApplierState};
+pub use applier::{Applier, ApplierState, causes};
 pub use body::{BodyError, MeteredBody};
 pub use call::{Call, ExchangeId};
 pub use directory::SharedDirectory;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use mai_generation_processing::PendingReason;
 use mai_openrouter::{openai_error, strip_user_id};
 use mai_primitives::GenerationId;
 use thiserror::Error;
@@ -139,7 +140,9 @@ impl Proxy {
         request: UpstreamRequest,
         drain_on_disconnect: bool,
     ) -> Result<ProxyResponse, ProxyError> {
+        let mut sent = Sent { recorder: self.recorder.clone(), call: Some(call) };
         let answer = self.upstream.send(request, self.settings.head_patience).await;
+        let Some(call) = sent.call.take() else { return Err(ProxyError::Stopping) };
         match answer {
             Ok(answer) => {
                 let (head, body) = answer.into_parts();
@@ -150,26 +153,29 @@ impl Proxy {
                 }
             }
             Err(cause) => {
-                let reason = if matches!(cause, UpstreamError::Timeout) { "timeout" } else { "no_answer" };
-                self.record_failure(call, 0, reason);
+                let outcome = match &cause {
+                    // Nothing was sent, so nothing can have been billed.
+                    UpstreamError::NoConnection(_) | UpstreamError::BaseUrl(_) | UpstreamError::Tls(_) => {
+                        Outcome::Failed { status: 0, reason: "no_connection".to_owned() }
+                    }
+                    UpstreamError::NoAnswer(_) | UpstreamError::Timeout => {
+                        Outcome::Unknown { reason: PendingReason::NoAnswer }
+                    }
+                };
+                self.recorder.settle_detached(Settled { call, generation_id: None, outcome });
                 Err(ProxyError::Upstream(cause))
             }
         }
     }
 
     fn metered(&self, call: Call, head: Parts, body: Incoming, drain_on_disconnect: bool) -> ProxyResponse {
-        let generation_id = head
-            .headers
-            .get("x-generation-id")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|id| GenerationId::new(id).ok());
         // A call that is no stream cannot be stopped upstream and is billed whole.
         let drain_when_left = drain_on_disconnect || !call.streamed;
         let metering = Metering {
             upstream: body,
             tee: choose_tee(&head.headers),
             call,
-            generation_id,
+            generation_id: generation_id(&head.headers),
             recorder: self.recorder.clone(),
         };
         let body = MeteredBody::new(metering, drain_when_left, self.tracker.clone());
@@ -180,18 +186,40 @@ impl Proxy {
         }
     }
 
-    /// Upstream's status is an error as long as no model has started, and then nothing is charged.
+    /// Upstream's status is an error as long as no model has started, and then nothing is charged. A
+    /// failure of upstream's own that has a generation id may have come later, so it is looked up.
     async fn failed(&self, call: Call, head: Parts, body: Incoming) -> ProxyResponse {
-        self.record_failure(call, head.status.as_u16(), "upstream_status");
+        let generation_id = generation_id(&head.headers).filter(|_| head.status.is_server_error());
+        let outcome = match generation_id {
+            Some(_) => Outcome::Unknown { reason: PendingReason::ErrorEvent },
+            None => Outcome::Failed { status: head.status.as_u16(), reason: "upstream_status".to_owned() },
+        };
+        self.recorder.settle_detached(Settled { call, generation_id, outcome });
         let mut headers = client_headers(head.headers);
         let body = read_error(body, &mut headers).await;
         ProxyResponse { status: head.status, headers, body: ProxyBody::Whole(body) }
     }
+}
 
-    fn record_failure(&self, call: Call, status: u16, reason: &str) {
-        let outcome = Outcome::Failed { status, reason: reason.to_owned() };
-        self.recorder.settle_detached(Settled { call, generation_id: None, outcome });
+/// A request that was sent and has no answer yet. If its task ends before, because the process stops,
+/// the call is recorded as one that upstream may have billed.
+struct Sent {
+    recorder: Recorder,
+    call: Option<Call>,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            let outcome = Outcome::Unknown { reason: PendingReason::NoAnswer };
+            self.recorder.settle_detached(Settled { call, generation_id: None, outcome });
+        }
     }
+}
+
+fn generation_id(headers: &HeaderMap) -> Option<GenerationId> {
+    let id = headers.get("x-generation-id")?.to_str().ok()?;
+    GenerationId::new(id).ok()
 }
 
 /// An error body without our account's id.

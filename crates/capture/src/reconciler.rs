@@ -9,20 +9,19 @@ use mai_generation_processing::{
 };
 use mai_openrouter::{GenerationDetails, GenerationLookup, GenerationSource, UsageReport};
 use mai_primitives::{Clock, ModelName, UnixTime};
-use mai_storage::Storage;
+use mai_storage::{Storage, TransactionError};
 use mai_usage_tracking::{Recorded, record_generations};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::directory::SharedDirectory;
+use crate::{applier::causes, directory::SharedDirectory};
 
 /// How many generations are claimed and asked for at once.
 const AT_ONCE: u16 = 16;
 /// A claim that was not finished, because its process died, is free again after this. A look-up
 /// gives up after 15 seconds.
 const LEASE_SECONDS: i64 = 20;
-/// How often the table is looked at when nothing wakes us: rows may come from another process.
+/// How often the table is looked at.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Settles pending generations by looking them up.
@@ -35,8 +34,6 @@ pub struct Reconciler {
     pub directory: SharedDirectory,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Wakes it when a new row may be there.
-    pub new_pending: Arc<Notify>,
 }
 
 impl Reconciler {
@@ -60,7 +57,6 @@ impl Reconciler {
             }
             tokio::select! {
                 () = tokio::time::sleep(IDLE) => {}
-                () = self.new_pending.notified(), if !failing => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -78,9 +74,17 @@ impl Reconciler {
 
     async fn settle_or_log(&self, row: PendingGenerationModel) {
         let (organization, id) = (row.client_org_id.clone(), row.id.clone());
-        if let Err(cause) = self.settle(row).await {
+        let Err(cause) = self.settle(row).await else { return };
+        let why = causes(&cause);
+        error!(%organization, generation = %id, error = why, "a look-up could not be booked");
+        if matches!(cause.storage(), Some(mai_storage::Error::Busy(_) | mai_storage::Error::Unavailable(_))) {
             // The claim runs out, and the next one tries again.
-            error!(%organization, generation = %id, error = %cause, "a look-up could not be written down");
+            return;
+        }
+        let now = self.now();
+        let marked = self.storage.write(move |conn| mark_unresolved(conn, &organization, &id, &why, now));
+        if let Err(cause) = marked.await {
+            error!(error = causes(&cause), "an unbookable look-up could not be written down");
         }
     }
 

@@ -31,7 +31,10 @@ pub enum UpstreamError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
-    /// The connection failed or broke before an answer came.
+    /// No connection could be made, so nothing was sent.
+    #[error("upstream cannot be reached")]
+    NoConnection(#[source] hyper_util::client::legacy::Error),
+    /// The connection broke before an answer came.
     #[error("upstream gave no answer")]
     NoAnswer(#[source] hyper_util::client::legacy::Error),
     /// No answer within the time.
@@ -78,6 +81,8 @@ impl Upstream {
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
         // Without it a small piece of a stream waits for the acknowledgement of the one before.
         connector.set_nodelay(true);
+        // A peer that is gone without a word is noticed.
+        connector.set_keepalive(Some(Duration::from_secs(60)));
         let tls =
             rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
                 .with_safe_default_protocol_versions()
@@ -87,7 +92,8 @@ impl Upstream {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
-            .enable_all_versions()
+            // One connection serves one call at a time, so a slow reader holds up nobody else's stream.
+            .enable_http1()
             .wrap_connector(connector);
         Ok(Self { base: base.to_owned(), client: client(connector.clone()), connector })
     }
@@ -115,7 +121,9 @@ impl Upstream {
         *head.headers_mut() = request.headers;
         prepare(head.headers_mut(), request.authorization, request.title);
         match tokio::time::timeout(patience, self.client.request(head)).await {
-            Ok(answer) => answer.map_err(UpstreamError::NoAnswer),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(cause)) if cause.is_connect() => Err(UpstreamError::NoConnection(cause)),
+            Ok(Err(cause)) => Err(UpstreamError::NoAnswer(cause)),
             Err(_) => Err(UpstreamError::Timeout),
         }
     }
@@ -132,9 +140,10 @@ fn client(connector: HttpsConnector<HttpConnector>) -> Client<HttpsConnector<Htt
 
 /// Headers of one hop, of the client's identity, and of features that would change who pays.
 fn stays_here(name: &HeaderName) -> bool {
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 26] = [
         "accept-encoding",
         "authorization",
+        "cf-connecting-ip",
         "connection",
         "content-length",
         "cookie",
@@ -150,6 +159,7 @@ fn stays_here(name: &HeaderName) -> bool {
         "te",
         "trailer",
         "transfer-encoding",
+        "true-client-ip",
         "upgrade",
         "via",
         "x-api-key",
@@ -164,7 +174,9 @@ fn stays_here(name: &HeaderName) -> bool {
 }
 
 fn prepare(headers: &mut HeaderMap, authorization: HeaderValue, title: Option<HeaderValue>) {
-    let removed: Vec<HeaderName> = headers.keys().filter(|name| stays_here(name)).cloned().collect();
+    let hop: Vec<HeaderName> = named_by_connection(headers);
+    let removed: Vec<HeaderName> =
+        headers.keys().filter(|name| stays_here(name) || hop.contains(name)).cloned().collect();
     for name in removed {
         if let Entry::Occupied(entry) = headers.entry(name) {
             entry.remove_entry_mult();
@@ -176,6 +188,12 @@ fn prepare(headers: &mut HeaderMap, authorization: HeaderValue, title: Option<He
     if let Some(title) = title {
         headers.insert(HeaderName::from_static("x-openrouter-title"), title);
     }
+}
+
+/// The headers that `Connection` declares to be of this hop only (RFC 9110, section 7.6.1).
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
 /// Which headers of an answer the client gets: all but those of one hop and those that describe the
@@ -259,6 +277,8 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static("secret"));
             headers.append(HeaderName::from_static(name), HeaderValue::from_static("secret"));
         }
+        headers.insert("connection", HeaderValue::from_static("keep-alive, X-Hop"));
+        headers.insert("x-hop", HeaderValue::from_static("secret"));
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-session-id", HeaderValue::from_static("s-1"));
         prepare(&mut headers, HeaderValue::from_static("Bearer upstream"), None);

@@ -38,6 +38,12 @@ text_enum! {
         ErrorEvent = "error_event",
         /// No id was seen, so that there is nothing to look up.
         NoGenerationId = "no_generation_id",
+        /// The request was sent and no answer came; upstream may have billed it.
+        NoAnswer = "no_answer",
+        /// The usage is known and cannot be booked, for example because a sum would overflow.
+        Unbookable = "unbookable",
+        /// The ledger has the id already, from another call or with other usage.
+        Conflict = "conflict",
     }
 }
 
@@ -131,7 +137,7 @@ pub fn next_pause_seconds(attempts: i32, age_seconds: i64) -> Option<i64> {
 
 /// Inserts generations that neither the queue nor the ledger has, and returns how many that were.
 ///
-/// One without an id to look up is unresolved at once. When the ledger gets the id at this very
+/// One that no look-up can help is unresolved at once. When the ledger gets the id at this very
 /// moment the row stays behind; its look-up then meets a duplicate and removes it.
 pub fn insert_pending(
     conn: &mut DbConnection,
@@ -170,8 +176,16 @@ pub fn insert_pending(
 fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerationModel {
     let new = generation.clone();
     let state = match new.reason {
-        PendingReason::NoGenerationId => PendingState::Unresolved,
-        _ => PendingState::Pending,
+        PendingReason::NoGenerationId
+        | PendingReason::NoAnswer
+        | PendingReason::Unbookable
+        | PendingReason::Conflict => PendingState::Unresolved,
+        PendingReason::ClientGone
+        | PendingReason::UpstreamCut
+        | PendingReason::NoUsage
+        | PendingReason::CostUnknown
+        | PendingReason::Crash
+        | PendingReason::ErrorEvent => PendingState::Pending,
     };
     PendingGenerationModel {
         client_org_id: new.client_org_id,

@@ -54,15 +54,18 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Never shows a password.
+/// Never shows a password, which may stand before the `@` or among the parameters.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => match (url.split_once("://"), url.rsplit_once('@')) {
-                (Some((scheme, _)), Some((_, rest))) => write!(f, "{scheme}://…@{rest}"),
-                _ => f.write_str("postgres://…"),
-            },
+            Self::Postgres(url) => {
+                let address = url.split_once('?').map_or(url.as_str(), |(address, _)| address);
+                match (address.split_once("://"), address.rsplit_once('@')) {
+                    (Some((scheme, _)), Some((_, rest))) => write!(f, "{scheme}://…@{rest}"),
+                    _ => f.write_str("postgres://…"),
+                }
+            }
         }
     }
 }
@@ -164,5 +167,15 @@ mod tests {
         let url: DatabaseUrl = "postgres://mai:s3cr@t@db.example/usage".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://…@db.example/usage");
         assert!(!format!("{url:?}").contains("s3cr"));
+        for secret in [
+            "postgres://db.example/usage?user=mai&password=s3cr@t",
+            "postgres://mai@db.example/usage?password=s3cr@t&sslmode=require",
+            "postgres://mai:s3cr?t@db.example/usage",
+            "postgres://mai:s3cr/t@db.example/usage",
+            "postgresql://mai:s3cr%40t@db.example:5432/usage",
+        ] {
+            let shown = secret.parse::<DatabaseUrl>().unwrap().to_string();
+            assert!(!shown.contains("s3cr") && !shown.ends_with('t'), "{shown}");
+        }
     }
 }

@@ -39,10 +39,19 @@ struct Pools {
     writer: Option<r2d2::Pool<Manager>>,
 }
 
-/// A pooled connection and whether it must be thrown away.
+/// A pooled connection and whether it must be thrown away. It counts as broken while a transaction is
+/// open, so that a panic in the middle of the work does not leave the transaction to the next caller.
 struct Slot {
     connection: DbConnection,
     broken: bool,
+}
+
+impl Slot {
+    /// The transaction has ended, well or not; a connection that the outcome blames is not used again.
+    fn release<T, E: TransactionError>(&mut self, outcome: &Result<T, E>, ended: bool) {
+        let blamed = matches!(outcome, Err(error) if error.storage().is_some_and(Error::breaks_connection));
+        self.broken = blamed || !ended;
+    }
 }
 
 struct Manager {
@@ -112,10 +121,8 @@ impl Storage {
     ) -> Result<T, E> {
         let mut slot = begin_on(&self.0.readers, Purpose::Read)?;
         let outcome = work(&mut slot.connection);
-        note_broken(&mut slot, &outcome);
-        if slot.connection.rollback().is_err() {
-            slot.broken = true;
-        }
+        let ended = slot.connection.rollback().is_ok();
+        slot.release(&outcome, ended);
         outcome
     }
 
@@ -188,10 +195,8 @@ fn write_once<T, E: TransactionError>(
         slot.connection.commit()?;
         Ok(value)
     });
-    note_broken(&mut slot, &outcome);
-    if outcome.is_err() && slot.connection.rollback().is_err() {
-        slot.broken = true;
-    }
+    let ended = outcome.is_ok() || slot.connection.rollback().is_ok();
+    slot.release(&outcome, ended);
     outcome
 }
 
@@ -201,21 +206,15 @@ fn begin_on(pool: &r2d2::Pool<Manager>, purpose: Purpose) -> Result<r2d2::Pooled
     let mut stale_at_most = pool.max_size();
     loop {
         let mut slot = pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
+        slot.broken = true;
         match slot.connection.begin(purpose) {
             Ok(()) => return Ok(slot),
             Err(error) => {
-                slot.broken = true;
                 if !error.breaks_connection() || stale_at_most == 0 {
                     return Err(error);
                 }
                 stale_at_most -= 1;
             }
         }
-    }
-}
-
-fn note_broken<T, E: TransactionError>(slot: &mut Slot, outcome: &Result<T, E>) {
-    if let Err(error) = outcome {
-        slot.broken |= error.storage().is_some_and(Error::breaks_connection);
     }
 }

@@ -14,7 +14,7 @@ use mai_organization::{
 use mai_primitives::Clock;
 use mai_storage::{PoolSettings, Storage, migrate};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -39,7 +39,7 @@ pub struct Application {
     master_key: MasterKey,
     stopping: Stopping,
     calls: TaskTracker,
-    jobs: TaskTracker,
+    jobs: JoinSet<()>,
     stop_jobs: CancellationToken,
     journal: Journal,
     stop_patience: Duration,
@@ -60,19 +60,16 @@ impl Application {
 
         let directory = first_directory(&storage, &master_key).await?;
         let journal = open_journal(&settings)?;
-        let new_pending = Arc::new(Notify::new());
-        let applier =
-            Applier::new(journal.clone(), storage.clone(), Arc::clone(&clock), Arc::clone(&new_pending));
+        let applier = Applier::new(journal.clone(), storage.clone(), Arc::clone(&clock));
         let applier_state = applier.state();
         let reconciler = Reconciler {
             source: Arc::new(OpenRouterClient::new(&settings.openrouter_base_url)?),
             storage: storage.clone(),
             directory: directory.clone(),
             clock: Arc::clone(&clock),
-            new_pending,
         };
 
-        let (calls, jobs, stop_jobs) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let (calls, mut jobs, stop_jobs) = (TaskTracker::new(), JoinSet::new(), CancellationToken::new());
         jobs.spawn(applier.run(stop_jobs.clone()));
         jobs.spawn(reconciler.run(stop_jobs.clone()));
         jobs.spawn(directory.clone().keep_fresh(storage.clone(), master_key.clone(), stop_jobs.clone()));
@@ -139,27 +136,33 @@ impl Application {
     }
 
     /// Serves until `stop` ends, then stops in order: no new calls, open calls finish within a bound,
-    /// records reach the journal and, if it takes them, the database.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+    /// records reach the journal and, if it takes them, the database. A background job that ends by
+    /// itself stops the service with an error, because then usage would no longer be booked.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<()> {
         let handle = self.server.handle();
         let stopping = async {
-            stop.await;
+            let broken = tokio::select! {
+                () = stop => false,
+                _ = self.jobs.join_next() => true,
+            };
             info!("stopping: no new calls are taken");
             self.stopping.begin();
             self.calls.close();
             if tokio::time::timeout(self.stop_patience, self.calls.wait()).await.is_err() {
-                warn!("some calls did not end in time; they are settled by look-up");
+                warn!("some calls did not end in time; they are recorded as they are");
             }
             handle.stop(true).await;
+            broken
         };
-        let (served, ()) = tokio::join!(self.server, stopping);
+        let (served, broken) = tokio::join!(self.server, stopping);
         served.context("the server failed")?;
         self.stop_jobs.cancel();
-        self.jobs.close();
-        if tokio::time::timeout(APPLY_AT_MOST, self.jobs.wait()).await.is_err() {
+        let jobs_end = async { while self.jobs.join_next().await.is_some() {} };
+        if tokio::time::timeout(APPLY_AT_MOST, jobs_end).await.is_err() {
             warn!("some records stay in the journal; the next start applies them");
         }
         self.journal.close().context("the journal could not be closed")?;
+        anyhow::ensure!(!broken, "a background job ended unexpectedly; see the log");
         info!("stopped");
         Ok(())
     }
@@ -212,6 +215,8 @@ fn bind(settings: &Settings, worker: WorkerParts, api: Api, health: Health) -> R
     let mut server = HttpServer::new(app)
         .disable_signals()
         .shutdown_timeout(settings.stop_patience.as_secs())
+        // A client that closes its side has left, also while upstream is silent.
+        .h1_allow_half_closed(false)
         .on_connect(|connection, _| {
             // Without it a small piece of a stream waits for the acknowledgement of the one before.
             if let Some(stream) = connection.downcast_ref::<actix_web::rt::net::TcpStream>()
@@ -300,30 +305,47 @@ pub fn master_key(settings: &Settings) -> Result<MasterKey> {
         return MasterKey::from_base64(text.expose_secret()).context("MAI_MASTER_KEY cannot be used");
     }
     let path = settings.data_dir.join("master-key");
-    match fs::read_to_string(&path) {
+    if let Some(key) = read_master_key(&path)? {
+        return Ok(key);
+    }
+    let key = MasterKey::generate()?;
+    if write_secret(&path, key.to_base64().expose_secret())? {
+        warn!(file = %path.display(), "a master key was made; keep a copy, without it provider keys cannot be read");
+        return Ok(key);
+    }
+    // Another process that starts at the same moment was faster.
+    read_master_key(&path)?.with_context(|| format!("{} has disappeared", path.display()))
+}
+
+fn read_master_key(path: &Path) -> Result<Option<MasterKey>> {
+    match fs::read_to_string(path) {
         Ok(text) => {
-            MasterKey::from_base64(text.trim()).with_context(|| format!("{} cannot be used", path.display()))
+            let key = MasterKey::from_base64(text.trim());
+            Ok(Some(key.with_context(|| format!("{} cannot be used", path.display()))?))
         }
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            let key = MasterKey::generate()?;
-            write_secret(&path, key.to_base64().expose_secret())?;
-            warn!(file = %path.display(), "a master key was made; keep a copy, without it provider keys cannot be read");
-            Ok(key)
-        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause).with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
-/// Writes a file that only its owner can read, and that must not exist yet.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
+/// Writes a file that only its owner can read, whole or not at all; false if there is one already.
+fn write_secret(path: &Path, text: &str) -> Result<bool> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let unfinished = path.with_extension(format!("new-{}", std::process::id()));
+    let cannot = || format!("cannot write {}", path.display());
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot create {}", path.display()))?;
-    writeln!(file, "{text}")
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write {}", path.display()))
+        .open(&unfinished)
+        .with_context(cannot)?;
+    writeln!(file, "{text}").and_then(|()| file.sync_all()).with_context(cannot)?;
+    // A link, unlike a rename, does not replace a key that somebody else has just written.
+    let linked = fs::hard_link(&unfinished, path);
+    fs::remove_file(&unfinished).with_context(cannot)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(cause) => Err(cause).with_context(cannot),
+    }
 }

@@ -1,23 +1,32 @@
 //! What a batch of settled calls of one organization means for the database.
 
-use mai_client_organization::{MemberRole, MemberSource, SeenMember};
+use mai_client_organization::{MemberRole, MemberSource, SeenMember, register_seen};
 use mai_generation_processing::{
-    NewFailedCall, NewGeneration, NewPendingGeneration, PendingReason, UsageSource,
+    NewFailedCall, NewGeneration, NewPendingGeneration, PendingReason, UsageSource, insert_failed_calls,
+    pending::{insert_pending, mark_unresolved},
 };
-use mai_primitives::{GenerationId, ModelName, UnixTime};
+use mai_primitives::{GenerationId, ModelName, OrganizationId, UnixTime};
+use mai_storage::{DbConnection, TransactionError};
+use mai_usage_tracking::{Recorded, record_generations};
+use tracing::error;
 
+use super::ApplyError;
 use crate::{
-    call::Call,
+    call::{Call, ExchangeId},
     record::{ExactUsage, Outcome, Settled},
 };
 
 /// Rows to write, by kind.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    pub(super) generations: Vec<NewGeneration>,
-    pub(super) pending: Vec<NewPendingGeneration>,
-    pub(super) failed: Vec<NewFailedCall>,
-    pub(super) members: Vec<SeenMember>,
+    generations: Vec<NewGeneration>,
+    /// Our own ids of the calls of `generations`, in the same order.
+    exchanges: Vec<ExchangeId>,
+    pending: Vec<NewPendingGeneration>,
+    /// Pending ones that only a person can settle, and what the person should know.
+    explained: Vec<(GenerationId, String)>,
+    failed: Vec<NewFailedCall>,
+    members: Vec<SeenMember>,
 }
 
 impl Work {
@@ -30,27 +39,62 @@ impl Work {
         work
     }
 
-    /// The rows of calls whose usage cannot be booked: they wait for a look-up, and for a person.
-    pub(super) fn of_unbookable(settled: &[Settled], now: UnixTime) -> Self {
+    /// The rows of calls whose usage cannot be booked, with why.
+    pub(super) fn of_unbookable(settled: &[Settled], why: &str, now: UnixTime) -> Self {
         let mut work = Self::default();
         for one in settled {
-            work.add(one, &Outcome::Unknown { reason: PendingReason::CostUnknown }, now);
+            work.add(one, &Outcome::Unknown { reason: PendingReason::Unbookable }, now);
+            let known = match &one.outcome {
+                Outcome::Exact(usage) => {
+                    usage_text(usage.input_tokens, usage.output_tokens, &usage.cost_text)
+                }
+                Outcome::Unknown { .. } | Outcome::Failed { .. } => String::new(),
+            };
+            work.explained.push((ledger_id(one), format!("{why}{known}")));
         }
         work
     }
 
-    pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+    /// Writes everything in the caller's transaction.
+    pub(super) fn write(
+        &self,
+        conn: &mut DbConnection,
+        org: &OrganizationId,
+        now: UnixTime,
+    ) -> Result<(), ApplyError> {
+        match register_seen(conn, org, &self.members, now) {
+            // Usage is booked whatever the state of an organization's settings.
+            Err(cause) if cause.storage().is_none() => {
+                error!(organization = %org, error = %cause, "members stay unregistered");
+            }
+            other => drop(other?),
+        }
+        let recorded = record_generations(conn, org, &self.generations, now)?;
+        insert_pending(conn, &self.pending, now)?;
+        for (id, why) in &self.explained {
+            mark_unresolved(conn, org, id, why, now)?;
+        }
+        let calls = self.generations.iter().zip(&self.exchanges);
+        for (call, _) in calls.zip(recorded).filter(|(_, recorded)| *recorded == Recorded::Conflict) {
+            keep_conflict(conn, call, now)?;
+        }
+        insert_failed_calls(conn, &self.failed)?;
+        Ok(())
     }
 
     fn add(&mut self, settled: &Settled, outcome: &Outcome, now: UnixTime) {
         let call = &settled.call;
         self.members.extend(seen_member(call));
         match outcome {
-            Outcome::Exact(usage) => self.generations.push(generation(call, ledger_id(settled), usage)),
+            Outcome::Exact(usage) => {
+                self.generations.push(generation(call, ledger_id(settled), usage));
+                self.exchanges.push(call.exchange.clone());
+            }
             Outcome::Unknown { reason } => {
-                let known = settled.generation_id.is_some();
-                let reason = if known { *reason } else { PendingReason::NoGenerationId };
+                let reason = match (&settled.generation_id, *reason) {
+                    (Some(_), reason) | (None, reason @ PendingReason::NoAnswer) => reason,
+                    (None, _) => PendingReason::NoGenerationId,
+                };
                 self.pending.push(pending(call, ledger_id(settled), reason));
             }
             Outcome::Failed { status, reason } => self.failed.push(NewFailedCall {
@@ -66,6 +110,39 @@ impl Work {
             }),
         }
     }
+}
+
+/// Upstream gave this call an id under which the ledger has other usage. It is kept under our own id,
+/// visible and for a person to decide, so that neither of the two is lost.
+fn keep_conflict(
+    conn: &mut DbConnection,
+    (generation, exchange): (&NewGeneration, &ExchangeId),
+    now: UnixTime,
+) -> Result<(), ApplyError> {
+    let (org, own_id) = (&generation.client_org_id, exchange.as_generation_id());
+    let known = usage_text(generation.input_tokens, generation.output_tokens, &generation.cost_text);
+    let why = format!("the ledger has {} with other usage{known}", generation.id);
+    error!(organization = %org, generation = %generation.id, %exchange, "two calls have the same generation id");
+    let row = NewPendingGeneration {
+        client_org_id: org.clone(),
+        id: own_id.clone(),
+        generation_date: generation.generation_date,
+        user_id: generation.user_id.clone(),
+        openrouter_user_id: generation.openrouter_user_id.clone(),
+        requested_model: generation.requested_model.clone(),
+        markup_rate: generation.markup_rate,
+        streamed: generation.streamed,
+        gateway_key_id: generation.gateway_key_id.clone(),
+        started_at: generation.started_at,
+        reason: PendingReason::Conflict,
+    };
+    insert_pending(conn, &[row], now)?;
+    mark_unresolved(conn, org, own_id, &why, now)?;
+    Ok(())
+}
+
+fn usage_text(input_tokens: i64, output_tokens: i64, cost: &str) -> String {
+    format!("; this call reported {input_tokens} in + {output_tokens} out tokens, cost {cost} USD")
 }
 
 /// Upstream's id, or ours where upstream gave none.

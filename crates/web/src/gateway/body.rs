@@ -1,5 +1,7 @@
 //! Bodies in and out.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpResponse,
     body::SizedStream,
@@ -12,6 +14,9 @@ use mai_capture::{ProxyResponse, proxy::ProxyBody};
 
 use super::{GatewayError, headers};
 
+/// How long a client may be silent within its request body.
+const PIECE_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads a request body up to `limit` bytes. One that announces more is refused unread.
 pub(super) async fn read(
     mut payload: web::Payload,
@@ -23,7 +28,9 @@ pub(super) async fn read(
     }
     // A liar's announcement must not reserve memory that is never filled.
     let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
-    while let Some(piece) = payload.next().await {
+    loop {
+        let piece = tokio::time::timeout(PIECE_PATIENCE, payload.next()).await;
+        let Some(piece) = piece.map_err(|_| GatewayError::BodySlow)? else { break };
         let piece = piece.map_err(|_| GatewayError::BodyCut)?;
         if body.len().saturating_add(piece.len()) > limit {
             return Err(GatewayError::BodyTooLarge(limit));

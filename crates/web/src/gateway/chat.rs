@@ -39,7 +39,7 @@ async fn pass_on(
     let directory = gateway.directory.current();
     let key = authenticate(&directory, request, UnixTime::from(started))?;
     let organization = Arc::clone(&key.organization);
-    let provider_key = organization.provider_key.as_ref().ok_or(GatewayError::NoProviderKey)?;
+    let provider_key = provider_key(&organization)?;
     let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
     let chat = ChatRequest::parse(&whole)?;
     let sender = Sender::of(request, key, chat.user.as_deref())?;
@@ -83,6 +83,15 @@ fn new_call(
         streamed: chat.stream,
         gateway_key_id: Some(key.id.clone()),
     })
+}
+
+/// The key to buy with, or why there is none.
+pub(super) fn provider_key(organization: &OrganizationEntry) -> Result<&SecretString, GatewayError> {
+    match &organization.provider_key {
+        Some(key) => Ok(key),
+        None if organization.provider_key_error => Err(GatewayError::UnreadableProviderKey),
+        None => Err(GatewayError::NoProviderKey),
+    }
 }
 
 /// `Bearer …` with a provider key, marked so that no log shows it.

@@ -27,6 +27,9 @@ pub enum GatewayError {
     /// The body did not arrive whole.
     #[error("the request body did not arrive whole")]
     BodyCut,
+    /// The client stopped sending in the middle of the body.
+    #[error("the request body did not arrive in time")]
+    BodySlow,
     /// The body is larger than we take.
     #[error("the request body is larger than {0} bytes")]
     BodyTooLarge(usize),
@@ -36,6 +39,9 @@ pub enum GatewayError {
     /// The organization has no key to buy with.
     #[error("the organization has no provider key; its administrator can set one")]
     NoProviderKey,
+    /// The organization's key was sealed by another master key.
+    #[error("the organization's provider key cannot be read; the operator must check the master key")]
+    UnreadableProviderKey,
     /// The service is stopping.
     #[error("the gateway is stopping; please try again")]
     Stopping,
@@ -58,9 +64,13 @@ impl GatewayError {
             Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
             Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
             Self::BodyCut => (StatusCode::BAD_REQUEST, REQUEST, "incomplete_body"),
+            Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, REQUEST, "body_timeout"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large"),
             Self::User(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_user"),
             Self::NoProviderKey => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "provider_key_missing"),
+            Self::UnreadableProviderKey => {
+                (StatusCode::SERVICE_UNAVAILABLE, SERVER, "provider_key_unreadable")
+            }
             Self::Stopping | Self::Proxy(ProxyError::Stopping) => {
                 (StatusCode::SERVICE_UNAVAILABLE, SERVER, "stopping")
             }
@@ -82,7 +92,7 @@ impl GatewayError {
         let (status, kind, code) = self.parts();
         if status.is_server_error() {
             // The one place where a failed call is logged; the cause may name hosts, never keys.
-            tracing::error!(code, error = %self, cause = ?std::error::Error::source(self).map(ToString::to_string), "a call failed");
+            tracing::error!(code, error = mai_capture::causes(self), "a call failed");
         }
         HttpResponse::build(status)
             .insert_header((header::CONTENT_TYPE, "application/json"))

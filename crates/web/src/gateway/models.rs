@@ -5,7 +5,12 @@ use http::Method;
 use mai_capture::{UpstreamRequest, upstream::Pieces};
 use mai_primitives::UnixTime;
 
-use super::{Gateway, GatewayError, body, chat::authorization, headers, identity::authenticate};
+use super::{
+    Gateway, GatewayError, body,
+    chat::{authorization, provider_key},
+    headers,
+    identity::authenticate,
+};
 
 /// Passes the list of models on.
 pub(super) async fn models(request: HttpRequest, gateway: web::Data<Gateway>) -> HttpResponse {
@@ -18,7 +23,7 @@ pub(super) async fn models(request: HttpRequest, gateway: web::Data<Gateway>) ->
 async fn pass_on(request: &HttpRequest, gateway: &Gateway) -> Result<HttpResponse, GatewayError> {
     let directory = gateway.directory.current();
     let key = authenticate(&directory, request, UnixTime::from(gateway.clock.now()))?;
-    let provider_key = key.organization.provider_key.as_ref().ok_or(GatewayError::NoProviderKey)?;
+    let provider_key = provider_key(&key.organization)?;
     let query = request.query_string();
     let path = if query.is_empty() { "/models".to_owned() } else { format!("/models?{query}") };
     let upstream = UpstreamRequest {

@@ -1,0 +1,32 @@
+//! The metered road on real parts: a TCP upstream, a journal on disk, both databases.
+#![cfg(test)]
+
+mod applying;
+mod away;
+mod books;
+mod carrying;
+mod leaving;
+mod looking_up;
+mod passing;
+mod recovering;
+mod refusing;
+mod road;
+
+use std::time::{Duration, Instant};
+
+/// How long something that must happen may take; only what never happens takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is true, and fails with its name if it does not become so.
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Runs asynchronous code to its end.
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}

@@ -1,0 +1,126 @@
+//! Records that cannot be applied as they are.
+
+use mai_generation_processing::{PendingReason, PendingState};
+use mai_journal::Admission;
+use mai_primitives::MarkupRate;
+use mai_storage::testing::TestDb;
+
+use crate::{
+    books::{Books, Running, append, applier, apply, apply_all, exact, new_settled, open, settled},
+    eventually,
+    road::call,
+    run,
+};
+
+fn assert_waiting_for_a_person(books: &Books, ids: &[&str]) {
+    let reason = PendingReason::Unbookable;
+    assert_eq!(books.waiting(), ids.iter().map(|id| (*id, reason)).collect::<Vec<_>>());
+    for row in &books.pending {
+        assert_eq!(row.state, PendingState::Unresolved);
+        let why = row.last_error.as_deref().unwrap();
+        assert!(why.contains("10 in + 5 out tokens"), "{why}");
+    }
+}
+
+#[test]
+fn a_generation_that_cannot_be_booked_waits_and_holds_up_nobody() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(
+                &journal,
+                &[
+                    new_settled("org_a", "gen-1", exact(1)),
+                    // Its price leaves the range; a cost below zero is none.
+                    new_settled("org_a", "gen-dear", exact(i64::MAX)),
+                    new_settled("org_a", "gen-negative", exact(-1)),
+                    new_settled("org_a", "gen-2", exact(2)),
+                    new_settled("org_b", "gen-3", exact(3)),
+                ],
+            )
+            .await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1", "gen-2"], 3));
+            assert_waiting_for_a_person(&books, &["gen-dear", "gen-negative"]);
+            assert_eq!(Books::of(storage, "org_b").booked(), ["gen-3"]);
+            assert_eq!(journal.first(), journal.durable_end());
+        });
+    });
+}
+
+/// Here each generation can be booked, but the day cannot hold both: it is the database that refuses.
+#[test]
+fn a_day_that_leaves_the_range_holds_up_nobody() {
+    TestDb::each(|storage| {
+        run(async {
+            let dear = |id: &str| {
+                let mut call = call("org_a", true);
+                call.markup_rate = MarkupRate::from_ppm(1_000_000).unwrap();
+                settled(&call, id, exact(i64::MAX / 2 + 1))
+            };
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(&journal, &[dear("gen-1"), dear("gen-2"), new_settled("org_b", "gen-3", exact(3))]).await;
+            apply_all(&journal, storage).await;
+            append(&journal, &[dear("gen-4"), new_settled("org_b", "gen-5", exact(5))]).await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!(books.booked(), ["gen-1"]);
+            assert_waiting_for_a_person(&books, &["gen-2", "gen-4"]);
+            assert_eq!(Books::of(storage, "org_b").booked(), ["gen-3", "gen-5"]);
+        });
+    });
+}
+
+/// Two calls to which upstream gave one id: neither is lost, and neither is booked under a false one.
+#[test]
+fn other_usage_under_a_booked_id_is_kept_for_a_person() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            let second = call("org_a", true);
+            let other = settled(&second, "gen-1", exact(2));
+            append(&journal, &[new_settled("org_a", "gen-1", exact(1)), other.clone()]).await;
+            apply_all(&journal, storage).await;
+            append(&journal, &[other]).await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1"], 1));
+            let own = second.exchange.to_string();
+            assert_eq!(books.waiting(), [(own.as_str(), PendingReason::Conflict)]);
+            assert_eq!(books.pending[0].state, PendingState::Unresolved);
+        });
+    });
+}
+
+#[test]
+fn an_unreadable_record_stops_the_applier_and_is_kept() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(&journal, &[new_settled("org_a", "gen-1", exact(1))]).await;
+            apply_all(&journal, storage).await;
+            let damaged = b"{\"kind\":\"of a later version\"}".to_vec();
+            let position = journal.append(Admission::Continuing, damaged.clone()).await.unwrap();
+            append(&journal, &[new_settled("org_a", "gen-2", exact(2))]).await;
+
+            let applier = applier(&journal, storage);
+            let running = Running::start(applier);
+            eventually("the applier says that it fails", || running.state.is_failing()).await;
+            running.stop().await;
+            assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1"]);
+            // Nothing is forgotten, also over a restart.
+            drop(journal);
+            let journal = open(&folder);
+            apply(crate::books::applier(&journal, storage)).await;
+            let kept = journal.read(journal.first(), usize::MAX).unwrap().records;
+            assert_eq!(kept.len(), 2);
+            assert_eq!(kept[0], (position, damaged));
+            assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1"]);
+        });
+    });
+}

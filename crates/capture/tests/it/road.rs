@@ -1,0 +1,168 @@
+//! A proxy between the mock and a journal.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderValue, Method};
+use mai_capture::{
+    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, Upstream,
+    UpstreamRequest,
+    proxy::ProxyBody,
+    record::{Opened, Record, Settled},
+    upstream::Pieces,
+};
+use mai_journal::{Journal, JournalSettings, Position};
+use mai_mock_openrouter::{Charge, Mock, MockSettings};
+use mai_primitives::{MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId};
+use tokio_util::task::TaskTracker;
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    /// Names of the mock's behaviours.
+    pub(crate) behaviours: String,
+    pub(crate) streamed: bool,
+    pub(crate) seed: u64,
+    pub(crate) drain: bool,
+}
+
+impl Wish {
+    pub(crate) fn stream(behaviours: &str) -> Self {
+        Self { behaviours: behaviours.to_owned(), streamed: true, seed: 1, drain: false }
+    }
+
+    pub(crate) fn plain(behaviours: &str) -> Self {
+        Self { streamed: false, ..Self::stream(behaviours) }
+    }
+}
+
+/// A call of an organization by one of its members.
+pub(crate) fn call(organization: &str, streamed: bool) -> Call {
+    Call {
+        exchange: ExchangeId::new(),
+        organization: OrganizationId::new(organization).unwrap(),
+        user: UserId::new("anna").unwrap(),
+        openrouter_user: OpenRouterUserId::new(format!("{organization}_user_0123456789abcdef")).unwrap(),
+        requested_model: Some(ModelName::new("mock/ok").unwrap()),
+        markup_rate: MarkupRate::DEFAULT,
+        started_at: UnixTime::from_seconds(1_795_310_285),
+        usage_date: UsageDate::parse("2026-11-22").unwrap(),
+        streamed,
+        gateway_key_id: None,
+        new_member: None,
+    }
+}
+
+/// The mock, the proxy and the journal.
+pub(crate) struct Road {
+    pub(crate) mock: Mock,
+    pub(crate) journal: Journal,
+    pub(crate) proxy: Proxy,
+    pub(crate) tracker: TaskTracker,
+    _folder: tempfile::TempDir,
+}
+
+impl Road {
+    pub(crate) fn new() -> Self {
+        Self::with(|settings| settings)
+    }
+
+    /// A road whose journal has other settings.
+    pub(crate) fn with(change: impl FnOnce(JournalSettings) -> JournalSettings) -> Self {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(change(JournalSettings::new(folder.path().join("journal")))).unwrap();
+        let tracker = TaskTracker::new();
+        let proxy = Proxy::new(
+            Upstream::new(&mock.base_url()).unwrap(),
+            Recorder::new(journal.clone()),
+            tracker.clone(),
+            ProxySettings::default(),
+        );
+        Self { mock, journal, proxy, tracker, _folder: folder }
+    }
+
+    /// Makes a call and returns the head of its answer.
+    pub(crate) async fn answer(&self, call: Call, wish: &Wish) -> Result<ProxyResponse, ProxyError> {
+        let mut headers = HeaderMap::new();
+        let mut set = |name: &'static str, value: &str| headers.insert(name, value.parse().unwrap());
+        set("x-mock-behaviour", &wish.behaviours);
+        set("x-mock-seed", &wish.seed.to_string());
+        let body = format!(r#"{{"model":"mock/ok","stream":{},"messages":[]}}"#, wish.streamed);
+        let request = UpstreamRequest {
+            method: Method::POST,
+            path: "/chat/completions".to_owned(),
+            headers,
+            authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
+            title: None,
+            body: Pieces::from([Bytes::from(body)]),
+        };
+        self.proxy.send(call, request, wish.drain).await
+    }
+
+    /// Makes a call that upstream accepts.
+    pub(crate) async fn send(&self, wish: &Wish) -> (ExchangeId, MeteredBody) {
+        let call = call("org_road", wish.streamed);
+        let exchange = call.exchange.clone();
+        let answer = self.answer(call, wish).await.unwrap();
+        let ProxyBody::Metered(body) = answer.body else { panic!("upstream refused: {}", answer.status) };
+        (exchange, *body)
+    }
+
+    /// Makes a call and reads its answer to the end, successful or not.
+    pub(crate) async fn read(&self, wish: &Wish) -> (ExchangeId, Vec<u8>) {
+        let (exchange, mut body) = self.send(wish).await;
+        let mut bytes = Vec::new();
+        while let Some(Ok(chunk)) = body.next().await {
+            bytes.extend_from_slice(&chunk);
+        }
+        (exchange, bytes)
+    }
+
+    /// What the journal holds of a call, in order.
+    pub(crate) fn records(&self, exchange: &ExchangeId) -> Vec<Record> {
+        records(&self.journal, Position::default())
+            .into_iter()
+            .filter(|record| exchange_of(record) == exchange)
+            .collect()
+    }
+
+    /// Waits for all that was left to tasks and to the journal's thread.
+    pub(crate) async fn finish(&self) {
+        // The tracker is not closed before: then the answers that are left would not be read on.
+        crate::eventually("all tasks have ended", || self.tracker.is_empty()).await;
+        self.journal.clone().close().unwrap();
+    }
+
+    /// What became of a call, which must have exactly one settled record, at its end, and at most one
+    /// opened record.
+    pub(crate) fn settled(&self, exchange: &ExchangeId) -> Settled {
+        let mut records = self.records(exchange);
+        let Some(Record::Settled(settled)) = records.pop() else { panic!("no settled record at the end") };
+        assert!(matches!(records.as_slice(), [] | [Record::Opened(_)]), "{records:?}");
+        settled
+    }
+
+    /// The mock's charge of a call, by its generation id.
+    pub(crate) fn charge(&self, settled: &Settled) -> Charge {
+        let id = settled.generation_id.as_ref().unwrap();
+        self.charge_of(id.as_str()).unwrap()
+    }
+
+    pub(crate) fn charge_of(&self, id: &str) -> Option<Charge> {
+        self.mock.ledger().into_iter().find(|charge| charge.id == id)
+    }
+}
+
+/// Every record of a journal from a position on.
+pub(crate) fn records(journal: &Journal, from: Position) -> Vec<Record> {
+    let batch = journal.read(from, usize::MAX).unwrap();
+    batch.records.iter().map(|(_, bytes)| Record::from_bytes(bytes).unwrap()).collect()
+}
+
+fn exchange_of(record: &Record) -> &ExchangeId {
+    match record {
+        Record::Opened(Opened { call, .. })
+        | Record::Carried(Opened { call, .. })
+        | Record::Settled(Settled { call, .. }) => &call.exchange,
+    }
+}
