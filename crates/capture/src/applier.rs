@@ -281,7 +281,9 @@ impl Applier {
 
     /// Writes the opened records of long calls again, so that the segments behind them can go.
     async fn carry_old_calls(&mut self) -> Result<(), ApplyError> {
-        for (exchange, opened) in self.open.older_than(self.next, self.journal.stats().max_bytes / 8) {
+        // All copies together must fit into the distance, or they would be the reason for the next ones.
+        let distance = (self.journal.stats().max_bytes / 8).max(self.open.bytes_at_most());
+        for (exchange, opened) in self.open.older_than(self.next, distance) {
             let bytes = Record::Carried(opened)
                 .to_bytes()
                 .map_err(|cause| ApplyError::Record { position: self.next, cause })?;

@@ -104,6 +104,16 @@ impl Metering {
         };
         (self.recorder, Settled { call: self.call, generation_id, outcome }, self.upstream)
     }
+
+    /// The opened record of a call whose id is only known by its body, when it has just become known.
+    fn opening_by_body(&mut self, progress: TeeProgress) -> Option<Recording> {
+        if !progress.first_id || self.generation_id.is_some() {
+            return None;
+        }
+        let id = GenerationId::new(self.tee.generation_id()?).ok()?;
+        self.generation_id = Some(id.clone());
+        Some(opening(self, id))
+    }
 }
 
 /// A call that is not settled. Dropping it, at whatever point and also when the process stops,
@@ -111,8 +121,10 @@ impl Metering {
 struct Unsettled(Option<Metering>);
 
 impl Unsettled {
-    /// Reads on without a client and settles.
-    async fn drain(mut self) {
+    /// Reads on without a client and settles. That can take as long as the model does, so the opened
+    /// record is made durable before, if it is not yet.
+    async fn drain(mut self, opening: Option<Recording>) {
+        note_failure(opening).await;
         let interrupted = tokio::time::timeout(DRAIN_AT_MOST, self.read_on()).await;
         let Some(metering) = self.0.take() else { return };
         let (recorder, settled, _) = metering.settle(interrupted.unwrap_or(Some(PendingReason::ClientGone)));
@@ -130,12 +142,23 @@ impl Unsettled {
                 None => return None,
                 Some(Err(_)) => return Some(PendingReason::UpstreamCut),
                 Some(Ok(chunk)) => {
-                    if metering.tee.feed(&chunk).done {
+                    let progress = metering.tee.feed(&chunk);
+                    if progress.done {
                         return None;
                     }
+                    note_failure(metering.opening_by_body(progress)).await;
                 }
             }
         }
+    }
+}
+
+/// Waits for an opened record without which the call can go on.
+async fn note_failure(opening: Option<Recording>) {
+    if let Some(opening) = opening
+        && let Err(cause) = opening.await
+    {
+        error!(error = %cause, "a call whose client had left could not be opened");
     }
 }
 
@@ -242,7 +265,8 @@ impl MeteredBody {
                 body.begin_settling(None, Then::PassRest);
                 return None;
             }
-            if let Some(opening) = body.opening_by_body(progress) {
+            let metering = body.unsettled.0.as_mut();
+            if let Some(opening) = metering.and_then(|metering| metering.opening_by_body(progress)) {
                 body.held = Some(chunk);
                 body.state = State::Opening(opening);
                 return None;
@@ -278,18 +302,6 @@ impl MeteredBody {
                 self.poll_body(context)
             }
         }
-    }
-
-    /// The opened record of a call whose id is only known by its body.
-    fn opening_by_body(&mut self, progress: TeeProgress) -> Option<Recording> {
-        let metering = self
-            .unsettled
-            .0
-            .as_mut()
-            .filter(|metering| progress.first_id && metering.generation_id.is_none())?;
-        let id = GenerationId::new(metering.tee.generation_id()?).ok()?;
-        metering.generation_id = Some(id.clone());
-        Some(opening(metering, id))
     }
 
     fn begin_settling(&mut self, interrupted: Option<PendingReason>, then: Then) {
@@ -371,8 +383,13 @@ impl Drop for MeteredBody {
     fn drop(&mut self) {
         // A tracker that is closed belongs to a service that is stopping and waits for nothing new.
         if self.drain_when_left && !self.tracker.is_closed() && Handle::try_current().is_ok() {
+            self.begin_opening();
+            let opening = match std::mem::replace(&mut self.state, State::Done) {
+                State::Opening(recording) => Some(recording),
+                _ => None,
+            };
             let unsettled = Unsettled(self.unsettled.0.take());
-            self.tracker.spawn(unsettled.drain());
+            self.tracker.spawn(unsettled.drain(opening));
         }
     }
 }

@@ -112,4 +112,23 @@ pub(crate) mod tests {
             new_member: None,
         }
     }
+    #[test]
+    fn exchange_ids_are_unique_and_sort_by_time() {
+        let ids: Vec<_> = (0..1_000).map(|_| ExchangeId::new()).collect();
+        assert!(ids.is_sorted());
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), ids.len());
+        let shown = ids[0].to_string();
+        assert!(shown.starts_with("mai-") && shown.len() == 36, "{shown}");
+        assert_eq!(ids[0].as_generation_id().as_str(), shown);
+    }
+
+    #[test]
+    fn what_is_absent_is_not_written() {
+        let text = serde_json::to_string(&call()).unwrap();
+        for absent in ["null", "gateway_key_id", "new_member"] {
+            assert!(!text.contains(absent), "{text}");
+        }
+        // The rate is a whole number, so that it reads back exactly.
+        assert!(text.contains("\"markup_rate\":1300000"), "{text}");
+    }
 }

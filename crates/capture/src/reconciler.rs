@@ -185,6 +185,7 @@ fn exact_generation(
         cache_write_tokens: usage.cache_write_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         is_byok: usage.is_byok,
+        tokens_estimated: details.tokens_estimated,
         streamed: row.streamed,
         source: UsageSource::GenerationLookup,
         gateway_key_id: row.gateway_key_id.clone(),

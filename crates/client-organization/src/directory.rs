@@ -1,7 +1,7 @@
 //! [`Directory`]: all that a gateway must know to let a call through, in memory.
 //!
 //! A gateway loads it again when [`mai_global_settings::revision`] has moved on from
-//! [`Directory::revision`].
+//! [`Directory::revision`]. Members who turned up in the traffic since then are not in it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -54,7 +54,8 @@ pub struct OrganizationEntry {
     pub provider_key_error: bool,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: bool,
-    /// The members whom OpenRouter knows, by our id of them.
+    /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
+    /// [`openrouter_user_id`](crate::openrouter_user_id) makes.
     pub openrouter_user_ids: HashMap<UserId, OpenRouterUserId>,
 }
 

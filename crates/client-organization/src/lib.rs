@@ -2,7 +2,8 @@
 //! which OpenRouter knows them, gateway keys, API tokens, and the markup rate of every instant.
 //!
 //! [`Directory`] is what a gateway keeps of it in memory. Every change of what the directory holds
-//! increases [`mai_global_settings::revision`] in the same transaction.
+//! increases [`mai_global_settings::revision`] in the same transaction, except that members who turn
+//! up in the traffic are mapped without it: see [`register`].
 
 pub mod api_tokens;
 pub mod directory;

@@ -133,6 +133,15 @@ fn require_free_openrouter_id(
     }
 }
 
+/// What the checks before it have seen may be outdated on PostgreSQL: [`register_seen`](crate::register_seen)
+/// does not wait for the changes of this service, nor they for it.
+fn taken_meanwhile(error: diesel::result::Error) -> Error {
+    match error.into() {
+        mai_storage::Error::Unique(_) => Error::Taken("user id or OpenRouter user id"),
+        other => Error::Storage(other),
+    }
+}
+
 /// Reads and changes mappings.
 #[derive(Clone)]
 pub struct UserClientMappingTable {
@@ -210,7 +219,10 @@ impl UserClientMappingTable {
                     return Err(Error::Taken("user id"));
                 }
                 require_free_openrouter_id(conn, &new.client_org_id, &new.user_id, &new.openrouter_user_id)?;
-                diesel::insert_into(user_client_mapping::table).values(&new).execute(conn)?;
+                diesel::insert_into(user_client_mapping::table)
+                    .values(&new)
+                    .execute(conn)
+                    ?;
                 Ok(new.clone())
             })
             .await
@@ -240,7 +252,8 @@ impl UserClientMappingTable {
                 require_free_openrouter_id(conn, &organization, &user, &new.openrouter_user_id)?;
                 diesel::update(user_client_mapping::table.find((&organization, &user)))
                     .set(&new)
-                    .execute(conn)?;
+                    .execute(conn)
+                    .map_err(taken_meanwhile)?;
                 Ok(new)
             })
             .await

@@ -1,9 +1,12 @@
 //! Members who turn up in the traffic are registered when their usage is booked.
+//!
+//! This does not increase [`mai_global_settings::revision`], or else every stranger's first call would make
+//! every gateway load the whole directory again. It need not: without a mapping a gateway sends what
+//! [`openrouter_user_id`](crate::openrouter_user_id) makes, and that is what the new mapping says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::prelude::*;
-use mai_global_settings::bump_revision;
 use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
 
@@ -47,17 +50,14 @@ pub fn register_seen(
     now: UnixTime,
 ) -> Result<usize> {
     let members: Vec<SeenMember> = merge(seen).into_values().collect();
-    let mut is_locked = false;
     let mut written = 0;
     for chunk in members.chunks(BATCH_ROWS) {
         let work = compare(conn, organization, chunk, now)?;
         if work.is_empty() {
             continue;
         }
-        if !is_locked {
+        if written == 0 {
             require_organization(conn, organization)?;
-            bump_revision(conn)?;
-            is_locked = true;
         }
         written += work.write(conn, organization, now)?;
     }

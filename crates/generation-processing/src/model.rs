@@ -79,6 +79,9 @@ pub struct NewGeneration {
     pub reasoning_tokens: Option<i64>,
     /// Whether the organization's own key at the provider was used.
     pub is_byok: bool,
+    /// Whether a token count is OpenRouter's normalised one, because it reports no native one, as
+    /// for some cancelled calls. The cost is exact all the same.
+    pub tokens_estimated: bool,
     /// Whether the answer was streamed.
     pub streamed: bool,
     /// Who told us.
@@ -124,6 +127,7 @@ impl NewGeneration {
             cache_write_tokens: self.cache_write_tokens,
             reasoning_tokens: self.reasoning_tokens,
             is_byok: self.is_byok,
+            tokens_estimated: self.tokens_estimated,
             streamed: self.streamed,
             source: self.source,
             gateway_key_id: self.gateway_key_id.clone(),
@@ -176,6 +180,9 @@ pub struct ProcessedGenerationModel {
     pub reasoning_tokens: Option<i64>,
     /// Whether the organization's own key at the provider was used.
     pub is_byok: bool,
+    /// Whether a token count is OpenRouter's normalised one, because it reports no native one, as
+    /// for some cancelled calls. The cost is exact all the same.
+    pub tokens_estimated: bool,
     /// Whether the answer was streamed.
     pub streamed: bool,
     /// Who told us.

@@ -25,6 +25,7 @@ diesel::table! {
         cache_write_tokens -> Nullable<BigInt>,
         reasoning_tokens -> Nullable<BigInt>,
         is_byok -> Bool,
+        tokens_estimated -> Bool,
         streamed -> Bool,
         source -> Text,
         gateway_key_id -> Nullable<Text>,

@@ -53,6 +53,7 @@ fn generation(organization: &str, name: &str) -> NewGeneration {
         cache_write_tokens: None,
         reasoning_tokens: Some(2),
         is_byok: false,
+        tokens_estimated: false,
         streamed: true,
         source: UsageSource::Gateway,
         gateway_key_id: None,

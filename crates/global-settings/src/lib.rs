@@ -3,8 +3,8 @@
 //!
 //! As the lowest of the domain crates it also holds what the others share: the sealing of secrets
 //! at rest ([`MasterKey`]), the field of a partial update ([`Change`]), and the directory revision,
-//! the number by which a running gateway sees that organizations, keys, members, mappings or
-//! settings have changed ([`bump_revision`]).
+//! the number by which a running gateway sees that it must load organizations, keys, mappings and
+//! settings again ([`bump_revision`]).
 
 pub mod change;
 pub mod error;

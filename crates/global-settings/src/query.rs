@@ -57,9 +57,10 @@ pub(crate) fn record_default_rate(conn: &mut DbConnection, from: UnixTime, rate:
 
 /// Increases the directory revision and returns the new one.
 ///
-/// Every transaction that changes what a gateway keeps in memory calls this before it reads what it
-/// is going to change: the updated row is locked until the commit, so such transactions follow one
-/// another on PostgreSQL as they do on SQLite, and none overwrites what it has not seen.
+/// Every transaction after which a gateway must load again what it keeps in memory calls this before
+/// it reads what it is going to change: the updated row is locked until the commit, so such
+/// transactions follow one another on PostgreSQL as they do on SQLite, and none overwrites what it has
+/// not seen.
 pub fn bump_revision(conn: &mut DbConnection) -> Result<i64> {
     let revision = diesel::update(directory_revision::table)
         .set(directory_revision::revision.eq(directory_revision::revision + 1))

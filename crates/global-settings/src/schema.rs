@@ -29,7 +29,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// One row with the number that every change of what a gateway keeps in memory increases.
+    /// One row with the number that grows when a gateway must load again what it keeps in memory.
     directory_revision (id) {
         /// Always 1.
         id -> Integer,

@@ -39,7 +39,7 @@ pub use crate::{
 use crate::{
     frame::Record,
     reader::Cursor,
-    shared::{Segments, Shared, unpoisoned},
+    shared::{Shared, unpoisoned},
     writer::{Append, Command, Writer},
 };
 
@@ -116,8 +116,7 @@ impl Journal {
         let lock = files::lock(&dir)?;
         let found = segment::recover(&dir)?;
         let base = found.bases.back().copied().unwrap_or(found.end);
-        let segments = Segments { bases: found.bases, forgotten_to: found.forgotten_to };
-        let shared = Arc::new(Shared::new(settings, lock, segments, found.end));
+        let shared = Arc::new(Shared::new(settings, lock, &found));
         let (queue, commands) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&shared), commands, found.file, base);
         let thread = start(&dir, writer)?;
@@ -199,14 +198,15 @@ impl Journal {
     /// Remembered over a restart, but not synced: after a power loss an older call may be the last one that
     /// counts. Fails with [`JournalError::NotDurable`] beyond [`durable_end`](Self::durable_end); going back
     /// has no effect. After any other error it holds for this process, but a restart may go back to an older
-    /// call. Blocks for a small file write.
+    /// call. Blocks for a small file write, and for a sync of the directory where it frees a segment; appends
+    /// and figures do not wait for either.
     pub fn forget(&self, below: Position) -> Result<(), JournalError> {
         self.inner.shared.forget(below)
     }
 
     /// Where reading begins: everything below is forgotten.
     pub fn first(&self) -> Position {
-        Position(self.inner.shared.segments().forgotten_to)
+        Position(self.inner.shared.forgotten_to())
     }
 
     /// What opening found.
@@ -220,7 +220,7 @@ impl Journal {
         self.inner.shared.health()
     }
 
-    /// Figures for metrics and alarms.
+    /// Figures for metrics, alarms and admission. Never waits for work on files.
     pub fn stats(&self) -> JournalStats {
         let shared = &self.inner.shared;
         JournalStats {

@@ -70,23 +70,37 @@ fn locate(
     cursor: &mut Option<Cursor>,
     next: &mut Position,
 ) -> Result<Option<(Cursor, u64)>, JournalError> {
-    let segments = shared.segments();
-    let durable_end = shared.end();
-    *next = (*next).max(Position::new(segments.forgotten_to));
-    let position = next.get();
-    let following = segments.bases.partition_point(|base| *base <= position);
-    let base = following.checked_sub(1).and_then(|index| segments.bases.get(index)).copied();
-    let Some(base) = base.filter(|_| position < durable_end) else { return Ok(None) };
-    let end = segments.bases.get(following).copied().unwrap_or(durable_end).min(durable_end);
-    let place = match cursor.take() {
-        Some(place) if place.base == base && place.position <= position => place,
-        Some(place) if place.base == base => Cursor { position: base, ..place },
-        _ => {
-            // Under the lock, so that the file is not removed before it is open.
-            let path = segment_path(&shared.settings.dir, base);
-            let file = File::open(&path).map_err(JournalError::io("open", &path))?;
-            Cursor { file, base, position: base }
+    loop {
+        // What is read first is never ahead of what is read after it: the durable part ends behind what is
+        // forgotten, and the segments reach over the durable part.
+        let forgotten_to = shared.forgotten_to();
+        let durable_end = shared.end();
+        *next = (*next).max(Position::new(forgotten_to));
+        let position = next.get();
+        if position >= durable_end {
+            return Ok(None);
         }
-    };
-    Ok(Some((place, end)))
+        // A segment may be forgotten and removed at any moment; then we look again, further on.
+        let Some((base, following)) = shared.segment_at(position) else { continue };
+        let end = following.unwrap_or(durable_end).min(durable_end);
+        let place = match cursor.take() {
+            Some(place) if place.base == base && place.position <= position => place,
+            Some(place) if place.base == base => Cursor { position: base, ..place },
+            _ => match open(shared, base, position)? {
+                Some(file) => Cursor { file, base, position: base },
+                None => continue,
+            },
+        };
+        return Ok(Some((place, end)));
+    }
+}
+
+/// Opens the segment that holds a position. None if it was forgotten and removed since it was looked up.
+pub(crate) fn open(shared: &Shared, base: u64, position: u64) -> Result<Option<File>, JournalError> {
+    let path = segment_path(&shared.settings.dir, base);
+    match File::open(&path) {
+        Ok(file) => Ok(Some(file)),
+        Err(_) if shared.forgotten_to() > position => Ok(None),
+        Err(source) => Err(JournalError::io("open", &path)(source)),
+    }
 }

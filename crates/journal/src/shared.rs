@@ -12,13 +12,21 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{JournalError, JournalSettings, Position, files};
+use crate::{JournalError, JournalSettings, Position, files, segment::Recovered};
 
 pub(crate) struct Shared {
     pub(crate) settings: JournalSettings,
     /// Keeps other processes out as long as it is locked.
     pub(crate) lock: File,
-    segments: Mutex<Segments>,
+    /// The first positions of the segments on disk, which follow each other without a gap. Never empty; the
+    /// last segment is written to. Locked for moments only, never over work on files.
+    bases: Mutex<VecDeque<u64>>,
+    /// The first of these, for those who only want figures.
+    first_base: AtomicU64,
+    forgotten_to: AtomicU64,
+    /// Makes one call of `forget` wait for another, so that their checkpoints do not mix. Nothing that
+    /// appends, reads or asks for figures takes it, because it is held over work on files.
+    forgetting: Mutex<()>,
     /// The position after the last durable record.
     pub(crate) durable_end: watch::Sender<u64>,
     /// The error of the sync that failed, once one has.
@@ -28,20 +36,16 @@ pub(crate) struct Shared {
     pub(crate) detached_failures: AtomicU64,
 }
 
-/// The segments on disk. They follow each other without a gap, so their first positions say all.
-pub(crate) struct Segments {
-    /// Never empty; the last one is written to.
-    pub(crate) bases: VecDeque<u64>,
-    pub(crate) forgotten_to: u64,
-}
-
 impl Shared {
-    pub(crate) fn new(settings: JournalSettings, lock: File, segments: Segments, end: u64) -> Self {
+    pub(crate) fn new(settings: JournalSettings, lock: File, found: &Recovered) -> Self {
         Self {
             settings,
             lock,
-            segments: Mutex::new(segments),
-            durable_end: watch::Sender::new(end),
+            bases: Mutex::new(found.bases.clone()),
+            first_base: AtomicU64::new(found.bases.front().copied().unwrap_or(found.end)),
+            forgotten_to: AtomicU64::new(found.forgotten_to),
+            forgetting: Mutex::new(()),
+            durable_end: watch::Sender::new(found.end),
             poison: OnceLock::new(),
             commits: AtomicU64::new(0),
             records: AtomicU64::new(0),
@@ -53,14 +57,29 @@ impl Shared {
         *self.durable_end.borrow()
     }
 
-    pub(crate) fn segments(&self) -> MutexGuard<'_, Segments> {
-        unpoisoned(&self.segments)
+    pub(crate) fn forgotten_to(&self) -> u64 {
+        self.forgotten_to.load(Ordering::Acquire)
     }
 
     /// Bytes of all segments.
     pub(crate) fn retained_bytes(&self) -> u64 {
-        let first = self.segments().bases.front().copied();
-        self.end() - first.unwrap_or_default()
+        // In this order, because the end never falls behind a first position that was seen before.
+        let first = self.first_base.load(Ordering::Acquire);
+        self.end() - first
+    }
+
+    /// The first positions of the segment that holds this one, and of the segment that follows it.
+    /// None if the former is removed.
+    pub(crate) fn segment_at(&self, position: u64) -> Option<(u64, Option<u64>)> {
+        let bases = unpoisoned(&self.bases);
+        let following = bases.partition_point(|base| *base <= position);
+        let base = bases.get(following.checked_sub(1)?)?;
+        Some((*base, bases.get(following).copied()))
+    }
+
+    /// Counts a segment in, before any record of it is durable.
+    pub(crate) fn segment_begun(&self, base: u64) {
+        unpoisoned(&self.bases).push_back(base);
     }
 
     pub(crate) fn health(&self) -> Result<(), JournalError> {
@@ -78,36 +97,54 @@ impl Shared {
 
     /// Remembers that everything below is no longer needed, and removes the segments that it frees.
     pub(crate) fn forget(&self, below: Position) -> Result<(), JournalError> {
-        let mut segments = self.segments();
+        let _alone = unpoisoned(&self.forgetting);
         let end = self.end();
         if below.get() > end {
             return Err(JournalError::NotDurable { asked: below, durable_end: Position::new(end) });
         }
-        if below.get() <= segments.forgotten_to {
-            return self.remove_forgotten(&mut segments);
+        if below.get() <= self.forgotten_to() {
+            return self.remove_forgotten();
         }
         let noted = files::write_checkpoint(&self.settings.dir, below.get());
-        segments.forgotten_to = below.get();
-        self.remove_forgotten(&mut segments)?;
+        self.forgotten_to.store(below.get(), Ordering::Release);
+        self.remove_forgotten()?;
         // A full disk takes no checkpoint, but it does once a segment is gone.
         noted.or_else(|_| files::write_checkpoint(&self.settings.dir, below.get()))
     }
 
     /// Removes every segment that is forgotten to its last byte, except the one that is written to.
-    pub(crate) fn remove_forgotten(&self, segments: &mut Segments) -> Result<(), JournalError> {
+    ///
+    /// The writer and a call of `forget` may do this at once without waiting for each other: both take the
+    /// first segment, and it is counted out only when its file is gone. So files go in order, which leaves
+    /// no hole after a crash, and all that can happen is that both remove the same one.
+    pub(crate) fn remove_forgotten(&self) -> Result<(), JournalError> {
         let dir = &self.settings.dir;
-        let before = segments.bases.len();
-        while let (Some(base), Some(next)) = (segments.bases.front(), segments.bases.get(1)) {
-            if *next > segments.forgotten_to {
-                break;
-            }
-            files::remove_segment(dir, *base)?;
-            segments.bases.pop_front();
+        let mut removed = false;
+        while let Some(base) = self.removable() {
+            files::remove_segment(dir, base)?;
+            self.segment_removed(base);
+            removed = true;
         }
-        if segments.bases.len() < before {
+        if removed {
             files::sync_dir(dir).map_err(JournalError::io("sync", dir))?;
         }
         Ok(())
+    }
+
+    fn removable(&self) -> Option<u64> {
+        let bases = unpoisoned(&self.bases);
+        let next = bases.get(1)?;
+        bases.front().copied().filter(|_| *next <= self.forgotten_to())
+    }
+
+    fn segment_removed(&self, base: u64) {
+        let mut bases = unpoisoned(&self.bases);
+        if bases.front() == Some(&base) {
+            bases.pop_front();
+        }
+        if let Some(first) = bases.front() {
+            self.first_base.store(*first, Ordering::Release);
+        }
     }
 }
 

@@ -212,9 +212,8 @@ impl Writer {
         }
         self.file = file;
         self.base = self.end;
-        let mut segments = self.shared.segments();
-        segments.bases.push_back(self.base);
-        if let Err(error) = self.shared.remove_forgotten(&mut segments) {
+        self.shared.segment_begun(self.base);
+        if let Err(error) = self.shared.remove_forgotten() {
             tracing::warn!(error = %error, "cannot remove a forgotten journal segment");
         }
     }

@@ -146,6 +146,7 @@ pub(crate) fn generations(
             cache_write_tokens: None,
             reasoning_tokens: request.reasoning_tokens,
             is_byok: false,
+            tokens_estimated: false,
             streamed: request.streamed,
             source: UsageSource::Gateway,
             gateway_key_id: None,

@@ -88,6 +88,7 @@ impl UsageRecordDto {
             cache_write_tokens: None,
             reasoning_tokens: None,
             is_byok: false,
+            tokens_estimated: false,
             streamed: false,
             source: UsageSource::Manual,
             gateway_key_id: None,

@@ -93,6 +93,7 @@ fn generation(name: &str) -> NewGeneration {
         cache_write_tokens: None,
         reasoning_tokens: None,
         is_byok: false,
+        tokens_estimated: false,
         streamed: false,
         source: UsageSource::Gateway,
         gateway_key_id: None,

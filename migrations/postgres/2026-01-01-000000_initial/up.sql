@@ -141,6 +141,8 @@ CREATE TABLE processed_generations (
     cache_write_tokens BIGINT,
     reasoning_tokens BIGINT,
     is_byok BOOLEAN NOT NULL,
+    -- A token count is not the native one; the cost is exact all the same.
+    tokens_estimated BOOLEAN NOT NULL,
     streamed BOOLEAN NOT NULL,
     source TEXT NOT NULL,
     gateway_key_id TEXT,

@@ -141,6 +141,8 @@ CREATE TABLE processed_generations (
     cache_write_tokens INTEGER,
     reasoning_tokens INTEGER,
     is_byok INTEGER NOT NULL CHECK (is_byok IN (0, 1)),
+    -- A token count is not the native one; the cost is exact all the same.
+    tokens_estimated INTEGER NOT NULL CHECK (tokens_estimated IN (0, 1)),
     streamed INTEGER NOT NULL CHECK (streamed IN (0, 1)),
     source TEXT NOT NULL,
     gateway_key_id TEXT,

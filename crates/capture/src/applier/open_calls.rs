@@ -10,6 +10,9 @@ use crate::{
     record::{Opened, Outcome, Settled},
 };
 
+/// More than an opened record needs: a few hundred bytes, and with the longest ids 1,500.
+const OPENED_BYTES: u64 = 2_048;
+
 /// What a record does to the open calls.
 pub(super) enum Change {
     Open(Position, Box<Opened>),
@@ -62,6 +65,11 @@ impl OpenCalls {
                 Change::Close(exchange) => self.remove(&exchange),
             }
         }
+    }
+
+    /// Room for the records of all of them.
+    pub(super) fn bytes_at_most(&self) -> u64 {
+        u64::try_from(self.positions.len()).unwrap_or(u64::MAX).saturating_mul(OPENED_BYTES)
     }
 
     /// Those that stand more than `distance` bytes before `end`.

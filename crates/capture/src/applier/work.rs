@@ -170,6 +170,7 @@ fn generation(call: &Call, id: GenerationId, usage: &ExactUsage) -> NewGeneratio
         cache_write_tokens: usage.cache_write_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         is_byok: usage.is_byok,
+        tokens_estimated: false,
         streamed: call.streamed,
         source: UsageSource::Gateway,
         gateway_key_id: call.gateway_key_id.clone(),

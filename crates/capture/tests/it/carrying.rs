@@ -4,7 +4,7 @@ use mai_journal::{Journal, JournalSettings, SyncMode};
 use mai_storage::{Storage, testing::TestDb};
 
 use crate::{
-    books::{Books, Running, append, applier, apply_all, exact, new_settled, opened, settled},
+    books::{Books, Running, append, applier, apply, apply_all, exact, new_settled, opened, settled},
     road::call,
     run,
 };
@@ -89,5 +89,26 @@ fn a_long_call_that_was_carried_on_is_found_after_a_crash() {
         apply_all(&Journal::open(small(&folder)).unwrap(), storage).await;
         let books = Books::of(storage, "org_a");
         assert_eq!(books.waiting(), [("gen-long", mai_generation_processing::PendingReason::Crash)]);
+    });
+}
+
+/// More open calls than fit into the distance over which they are carried: their own copies must not
+/// be the reason to copy them again.
+#[test]
+fn many_open_calls_are_not_carried_without_end() {
+    let database = TestDb::sqlite();
+    let storage = &database.storage;
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(small(&folder)).unwrap();
+        let applier = applier(&journal, storage);
+        let calls: Vec<_> =
+            (0..200).map(|number| (call("org_a", true), format!("gen-{number:03}"))).collect();
+        let records: Vec<_> = calls.iter().map(|(call, id)| opened(call, id)).collect();
+        append(&journal, &records).await;
+        assert!(journal.stats().retained_bytes > 2 * MAX_BYTES / 8);
+        // It returns when there is nothing left to do.
+        let idle = tokio::time::timeout(crate::PATIENCE, apply(applier)).await;
+        assert!(idle.is_ok(), "{} records were written for {}", journal.stats().records, calls.len());
     });
 }

@@ -5,18 +5,18 @@ use std::{
     sync::{Arc, Barrier, Mutex},
 };
 
+use diesel::RunQueryDsl as _;
 use mai_capture::{Reconciler, SharedDirectory};
 use mai_client_organization::{ClientOrganizationForm, ClientOrganizationTable, Directory, MasterKey};
 use mai_generation_processing::{
     NewPendingGeneration, PendingGenerationModel, PendingReason, PendingState, UsageSource,
-    pending::insert_pending,
+    pending::insert_pending, schema::pending_generations,
 };
 use mai_openrouter::{
     GenerationDetails, GenerationLookup, LookupError, MockGenerationSource, Usage, UsageGap, UsageReport,
 };
 use mai_primitives::{Clock, ManualClock, OrganizationId, UnixTime, Usd};
-use mai_storage::{Storage, testing::TestDb};
-use mai_usage_tracking::record_generations;
+use mai_storage::{Error, Storage, on_backend, testing::TestDb};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -267,67 +267,43 @@ fn two_reconcilers_on_one_database_book_each_once() {
     });
 }
 
+/// While a look-up is under way, another source may book the generation, and its waiting row may be
+/// written just after that.
 #[test]
-fn a_look_up_that_contradicts_the_ledger_is_left_to_a_person() {
+fn a_look_up_of_what_is_booked_already_changes_nothing() {
     TestDb::each(|storage| {
         run(async {
             let (clock, directory) = (clock(), directory(storage, "org_a", Some(KEY)).await);
-            wait_for(storage, &clock, &["gen-1", "gen-2"]);
-            // The same generation is booked by another way at this very moment.
+            wait_for(storage, &clock, &["gen-equal", "gen-other"]);
+            let waiting = Books::of(storage, "org_a").pending;
             let folder = tempfile::tempdir().unwrap();
             let journal = open(&folder);
-            append(&journal, &[new_settled("org_a", "gen-1", exact(100))]).await;
+            let booked = ["gen-equal", "gen-other"].map(|id| new_settled("org_a", id, exact(100)));
+            append(&journal, &booked).await;
             apply_all(&journal, storage).await;
-            let books = Books::of(storage, "org_a");
-            assert_eq!(books.waiting(), [("gen-2", PendingReason::ClientGone)]);
+            assert_eq!(Books::of(storage, "org_a").waiting(), [], "booking ends the waiting");
+            write_again(storage, &waiting);
 
-            let storage_of_source = storage.clone();
-            let source = answers(move |_, id| {
-                let mut row = Books::of(&storage_of_source, "org_a").ledger.remove(0);
-                row.id = generation_id(id);
-                book_as_others_do(&storage_of_source, &row, 100);
-                Ok(found(id, 999))
-            });
+            let source = answers(|_, id| Ok(found(id, if id == "gen-equal" { 100 } else { 999 })));
             reconciler(storage, &directory, &clock, source).round().await.unwrap();
             let books = Books::of(storage, "org_a");
-            // The other booking has removed the row; nothing is booked twice.
-            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1", "gen-2"], 200));
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-equal", "gen-other"], 200));
+            // Which of the two costs is right is for a person to decide.
+            let row = only_row(storage);
+            assert_eq!((row.id.as_str(), row.state), ("gen-other", PendingState::Unresolved));
+            assert_eq!(row.last_error.as_deref(), Some("the ledger has it with another cost"));
         });
     });
 }
 
-fn book_as_others_do(
-    storage: &Storage,
-    like: &mai_generation_processing::ProcessedGenerationModel,
-    nanos: i64,
-) {
-    let new = mai_generation_processing::NewGeneration {
-        client_org_id: like.client_org_id.clone(),
-        id: like.id.clone(),
-        generation_date: like.generation_date,
-        total_cost: Usd::from_nanos(nanos),
-        cost_text: nanos.to_string(),
-        markup_rate: like.markup_rate,
-        user_id: like.user_id.clone(),
-        openrouter_user_id: like.openrouter_user_id.clone(),
-        model_name: like.model_name.clone(),
-        requested_model: None,
-        serving_provider: None,
-        input_tokens: 1,
-        output_tokens: 1,
-        cached_tokens: None,
-        cache_write_tokens: None,
-        reasoning_tokens: None,
-        is_byok: false,
-        streamed: true,
-        source: UsageSource::Gateway,
-        gateway_key_id: None,
-        started_at: like.started_at,
-    };
-    let booked = storage.write_blocking(|conn| {
-        record_generations(conn, &like.client_org_id, &[new.clone()], like.started_at)
+fn write_again(storage: &Storage, rows: &[PendingGenerationModel]) {
+    let written = storage.write_blocking(|conn| {
+        for row in rows {
+            on_backend!(conn, c => diesel::insert_into(pending_generations::table).values(row).execute(c))?;
+        }
+        Ok::<_, Error>(())
     });
-    booked.unwrap();
+    written.unwrap();
 }
 
 /// A cost that our books cannot hold must not be asked for again every 20 seconds for ever.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// One answer of the mock: how it is cut, how its lines look, what it says about itself.
@@ -185,6 +185,7 @@ fn an_unknown_cost_says_why() {
         }
         let refused = outcome_of(&road, &Wish::stream("status-429")).await;
         assert_eq!(refused, Outcome::Failed { status: 429, reason: "upstream_status".to_owned() });
+        let road = Road::new();
         road.mock.stop();
         let unreachable = outcome_of(&road, &Wish::stream("ok")).await;
         assert_eq!(unreachable, Outcome::Failed { status: 0, reason: "no_connection".to_owned() });

@@ -5,8 +5,8 @@ use tokio::runtime::Runtime;
 
 use super::{Fixture, at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationPatch, MemberForm, MemberRole, MemberSource, SeenMember, openrouter_user_id,
-    register_seen,
+    Change, ClientOrganizationPatch, Error, MemberForm, MemberRole, MemberSource, SeenMember,
+    UserClientMappingForm, openrouter_user_id, register_seen,
 };
 
 const ROUNDS: i64 = 15;
@@ -98,5 +98,34 @@ fn members_seen_by_several_processes_at_once_are_registered_once() {
         on_threads(fixture, &[&register, &register, &import]);
         assert_eq!(fixture.members.list(&a).await.unwrap().len(), 60);
         assert_eq!(fixture.mappings.get_client_users(&a).await.unwrap().len(), 60);
+    });
+}
+
+#[test]
+fn a_mapping_by_hand_and_a_first_call_may_meet() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let a = organization("A");
+        let of = |round: i64| {
+            let user_id = user(&format!("u{round}"));
+            (openrouter_user_id(&a, &user_id).unwrap(), user_id)
+        };
+        let meeting = std::sync::Barrier::new(2);
+        let register = |fixture: &Fixture, _: &Runtime, round: i64| {
+            let (openrouter_user_id, user_id) = of(round);
+            let (name, email, role, source) = (None, None, None, MemberSource::Gateway);
+            let seen = [SeenMember { user_id, openrouter_user_id, name, email, role, source }];
+            meeting.wait();
+            fixture.storage.write_blocking(|conn| register_seen(conn, &a, &seen, at(round))).unwrap();
+        };
+        let create = |fixture: &Fixture, runtime: &Runtime, round: i64| {
+            let (client_org_id, user_id) = (a.clone(), of(round).1);
+            let form = UserClientMappingForm { user_id, client_org_id, openrouter_user_id: None };
+            meeting.wait();
+            let created = runtime.block_on(fixture.mappings.create_mapping(form));
+            assert!(matches!(created, Ok(_) | Err(Error::Taken(_))), "{created:?}");
+        };
+        on_threads(fixture, &[&register, &create]);
+        assert_eq!(fixture.mappings.get_client_users(&a).await.unwrap().len(), 15);
     });
 }

@@ -2,10 +2,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Error},
+    io::{BufRead, BufReader, Error, Read, Write},
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+    time::Duration,
 };
 
 use tempfile::tempdir;
@@ -16,7 +18,7 @@ use crate::{
     Admission, Journal, JournalError, JournalSettings, SyncMode, files,
     frame::Record,
     segment,
-    shared::{Segments, Shared},
+    shared::Shared,
     writer::{Append, Command as Order, Outcome, Writer},
 };
 
@@ -29,9 +31,8 @@ fn answers(
     poison: Option<Error>,
 ) -> (Arc<Shared>, Vec<Outcome>) {
     let found = segment::recover(&settings.dir).unwrap();
-    let segments = Segments { bases: found.bases, forgotten_to: 0 };
     let lock = files::lock(&settings.dir).unwrap();
-    let shared = Arc::new(Shared::new(settings, lock, segments, found.end));
+    let shared = Arc::new(Shared::new(settings, lock, &found));
     if let Some(poison) = poison {
         shared.poison.set(Arc::new(poison)).unwrap();
     }
@@ -127,6 +128,61 @@ fn forgetting_frees_segments_even_without_a_checkpoint() {
     journal.forget(positions[41]).unwrap();
     drop(journal);
     assert_eq!(payloads(&open(&dir)), bytes(&texts(41..50)));
+}
+
+/// A disk that hangs is a pipe that is full: the checkpoint is written into it, and waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn appends_and_figures_do_not_wait_for_the_files_of_forget() {
+    use std::os::unix::fs::OpenOptionsExt;
+    const NONBLOCKING: i32 = 0o4000;
+
+    let dir = tempdir().unwrap();
+    let journal = open(&dir);
+    let positions = append_texts(&journal, texts(0..20));
+    let path = dir.path().join("checkpoint.new");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut pipe = OpenOptions::new().read(true).write(true).custom_flags(NONBLOCKING).open(&path).unwrap();
+    let mut filling = vec![0; 1 << 20];
+    while pipe.write(&filling).is_ok() {}
+
+    let forgetting = {
+        let (journal, below) = (journal.clone(), positions[15]);
+        thread::spawn(move || journal.forget(below))
+    };
+    let opened = || {
+        let files = fs::read_dir("/proc/self/fd").unwrap();
+        files.filter(|file| fs::read_link(file.as_ref().unwrap().path()).is_ok_and(|to| to == path)).count()
+    };
+    while opened() < 2 {
+        thread::yield_now();
+    }
+    let (done, figures) = mpsc::channel();
+    {
+        let journal = journal.clone();
+        thread::spawn(move || {
+            append_texts(&journal, texts(20..50));
+            let read = journal.read(positions[19], 1).unwrap();
+            done.send((journal.stats(), journal.first(), journal.durable_end(), read.records.len())).unwrap();
+        });
+    }
+    // The time only bounds how long a failure takes: nothing but this thread lets the pipe go on.
+    let (stats, first, end, read) = figures.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(!forgetting.is_finished());
+    assert_eq!((stats.records, stats.retained_bytes, stats.durable_end), (50, end.get(), end));
+    assert_eq!((stats.forgotten_to.get(), first.get(), read), (0, 0, 1));
+
+    while !forgetting.is_finished() {
+        if pipe.read(&mut filling).is_err() {
+            thread::yield_now();
+        }
+    }
+    forgetting.join().unwrap().unwrap();
+    let stats = journal.stats();
+    let base = segments(dir.path())[0].file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    assert!(base > 0);
+    assert_eq!((stats.forgotten_to, stats.retained_bytes), (journal.first(), end.get() - base));
+    assert_eq!(payloads(&journal), bytes(&texts(15..50)));
 }
 
 const LIMITED: &str = "MAI_JOURNAL_TEST_LIMITED_DIR";

@@ -9,8 +9,8 @@ use std::{
 
 use tempfile::tempdir;
 
-use super::{append, contents, open, payloads, runtime, small};
-use crate::{Admission, Journal, JournalError, JournalSettings, Position, SyncMode};
+use super::{append, append_texts, contents, open, payloads, runtime, segments, small, texts};
+use crate::{Admission, Journal, JournalError, JournalSettings, Position, SyncMode, reader};
 
 #[test]
 fn concurrent_appenders_share_commits() {
@@ -174,6 +174,26 @@ fn reading_and_forgetting_go_on_beside_appends() {
     let expected: BTreeSet<_> = (0..2000_u32).map(|number| number.to_be_bytes().to_vec()).collect();
     assert_eq!(reading.join().unwrap(), expected);
     assert_eq!(journal.first(), journal.durable_end());
+}
+
+/// Nothing keeps a segment from being removed between the look-up and the opening.
+#[test]
+fn a_segment_that_goes_while_it_is_looked_up_is_no_error() {
+    let dir = tempdir().unwrap();
+    let journal = open(&dir);
+    let positions = append_texts(&journal, texts(0..50));
+    let shared = &journal.inner.shared;
+    let (base, following) = shared.segment_at(positions[1].get()).unwrap();
+    assert_eq!((base, following), (0, shared.segment_at(following.unwrap()).map(|found| found.0)));
+    assert!(reader::open(shared, base, positions[1].get()).unwrap().is_some());
+    journal.forget(positions[40]).unwrap();
+    assert!(reader::open(shared, base, positions[1].get()).unwrap().is_none());
+    assert_eq!(shared.segment_at(positions[1].get()), None);
+
+    // One that goes although it is needed is an error.
+    std::fs::remove_file(&segments(dir.path())[0]).unwrap();
+    let refused = journal.read(journal.first(), 1);
+    assert!(matches!(refused, Err(JournalError::Io { action: "open", .. })), "{refused:?}");
 }
 
 #[cfg(unix)]
