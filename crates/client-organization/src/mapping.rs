@@ -222,7 +222,7 @@ impl UserClientMappingTable {
                 diesel::insert_into(user_client_mapping::table)
                     .values(&new)
                     .execute(conn)
-                    ?;
+                    .map_err(taken_meanwhile)?;
                 Ok(new.clone())
             })
             .await

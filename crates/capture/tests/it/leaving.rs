@@ -220,6 +220,7 @@ fn a_stopping_process_records_what_it_does_not_read_on() {
         let (left, body) = road.send(&Wish::plain("headers-then-nothing")).await;
         road.tracker.close();
         drop(body);
+        assert_eq!(road.tracker.len(), 2, "nothing new is begun");
         [
             (reading_on, PendingReason::ClientGone),
             (exchange, PendingReason::NoAnswer),

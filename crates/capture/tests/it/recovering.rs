@@ -6,6 +6,7 @@ use mai_storage::testing::TestDb;
 
 use crate::{
     books::{Books, Running, append, applier, apply_all, exact, new_settled, open, opened, settled},
+    eventually,
     road::call,
     run,
 };
@@ -29,9 +30,11 @@ fn only_calls_of_an_earlier_process_count_as_crashed() {
             drop(journal);
 
             let journal = open(&folder);
-            let running = Running::start(applier(&journal, storage));
+            let applier = applier(&journal, storage);
+            // Before the applier looks for the first time, so that one batch has both kinds.
             append(&journal, &[opened(&now, "gen-now")]).await;
-            running.applied(&journal).await;
+            let running = Running::start(applier);
+            eventually("a crashed call", || !Books::of(storage, "org_a").pending.is_empty()).await;
             let books = Books::of(storage, "org_a");
             assert_eq!(books.waiting(), [("gen-before", PendingReason::Crash)]);
             assert_eq!(books.booked(), ["gen-finished"]);

@@ -1,5 +1,7 @@
 //! Changes that meet must neither lose one another nor fail.
 
+use std::sync::{Barrier, Mutex};
+
 use mai_primitives::Usd;
 use tokio::runtime::Runtime;
 
@@ -110,22 +112,26 @@ fn a_mapping_by_hand_and_a_first_call_may_meet() {
             let user_id = user(&format!("u{round}"));
             (openrouter_user_id(&a, &user_id).unwrap(), user_id)
         };
-        let meeting = std::sync::Barrier::new(2);
+        // Nobody may panic between two meetings, or the other one waits for ever.
+        let (meeting, failures) = (Barrier::new(2), Mutex::new(Vec::new()));
         let register = |fixture: &Fixture, _: &Runtime, round: i64| {
             let (openrouter_user_id, user_id) = of(round);
             let (name, email, role, source) = (None, None, None, MemberSource::Gateway);
             let seen = [SeenMember { user_id, openrouter_user_id, name, email, role, source }];
             meeting.wait();
-            fixture.storage.write_blocking(|conn| register_seen(conn, &a, &seen, at(round))).unwrap();
+            let registered = fixture.storage.write_blocking(|conn| register_seen(conn, &a, &seen, at(round)));
+            failures.lock().unwrap().extend(registered.err());
         };
         let create = |fixture: &Fixture, runtime: &Runtime, round: i64| {
             let (client_org_id, user_id) = (a.clone(), of(round).1);
             let form = UserClientMappingForm { user_id, client_org_id, openrouter_user_id: None };
             meeting.wait();
             let created = runtime.block_on(fixture.mappings.create_mapping(form));
-            assert!(matches!(created, Ok(_) | Err(Error::Taken(_))), "{created:?}");
+            failures.lock().unwrap().extend(created.err().filter(|error| !matches!(error, Error::Taken(_))));
         };
         on_threads(fixture, &[&register, &create]);
-        assert_eq!(fixture.mappings.get_client_users(&a).await.unwrap().len(), 15);
+        assert!(failures.lock().unwrap().is_empty(), "{failures:?}");
+        let mapped = fixture.mappings.get_client_users(&a).await.unwrap().len();
+        assert_eq!(i64::try_from(mapped), Ok(ROUNDS));
     });
 }
