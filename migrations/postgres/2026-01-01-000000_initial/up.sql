@@ -106,8 +106,8 @@ CREATE TABLE api_tokens (
     CHECK ((role = 'reseller') = (client_org_id IS NULL))
 );
 
--- One row that every change of organizations, keys, mappings and settings increases. A running
--- gateway compares it to know when to load them again.
+-- One row that every change made to organizations, keys, mappings and settings increases. A running
+-- gateway compares it to know when to load them again. A member first seen in a call is no such change.
 CREATE TABLE directory_revision (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     revision BIGINT NOT NULL
