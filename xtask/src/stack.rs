@@ -216,7 +216,7 @@ mod tests {
     fn a_service_announces_itself_and_is_gone_with_its_value() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", "echo noise; echo it listens on here; echo trouble >&2; sleep 600 & wait"]);
+        command.args(["-c", "echo trouble >&2; echo noise; echo it listens on here; sleep 600 & wait"]);
         let log = folder.path().join("log");
         let mut service = Service::start(command, &log).unwrap();
         assert_eq!(service.announced("listens on ").unwrap(), "here");

@@ -34,7 +34,7 @@ use work::Work;
 /// How many bytes of records one batch reads.
 const BATCH_BYTES: usize = 1 << 20;
 /// How long a batch gathers before it is read: one transaction then serves many calls.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 /// Pauses between attempts while the database refuses.
 const RETRY: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
