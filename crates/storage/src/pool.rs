@@ -46,14 +46,6 @@ struct Slot {
     broken: bool,
 }
 
-impl Slot {
-    /// The transaction has ended, well or not; a connection that the outcome blames is not used again.
-    fn release<T, E: TransactionError>(&mut self, outcome: &Result<T, E>, ended: bool) {
-        let blamed = matches!(outcome, Err(error) if error.storage().is_some_and(Error::breaks_connection));
-        self.broken = blamed || !ended;
-    }
-}
-
 struct Manager {
     url: DatabaseUrl,
     purpose: Purpose,
@@ -121,8 +113,7 @@ impl Storage {
     ) -> Result<T, E> {
         let mut slot = begin_on(&self.0.readers, Purpose::Read)?;
         let outcome = work(&mut slot.connection);
-        let ended = slot.connection.rollback().is_ok();
-        slot.release(&outcome, ended);
+        slot.broken = slot.connection.rollback().is_err();
         outcome
     }
 
@@ -195,8 +186,7 @@ fn write_once<T, E: TransactionError>(
         slot.connection.commit()?;
         Ok(value)
     });
-    let ended = outcome.is_ok() || slot.connection.rollback().is_ok();
-    slot.release(&outcome, ended);
+    slot.broken = outcome.is_err() && slot.connection.rollback().is_err();
     outcome
 }
 

@@ -6,6 +6,7 @@ use std::{
         Barrier,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use diesel::{connection::SimpleConnection, prelude::*};
@@ -113,15 +114,18 @@ fn two_sqlite_processes_that_read_and_then_write_wait_for_each_other() {
     let database = TestDb::sqlite();
     create_counters(&database.storage);
     let other = Storage::open(database.storage.url(), PoolSettings::default());
-    let start = Barrier::new(2);
+    let (start, attempts) = (Barrier::new(2), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for storage in [&database.storage, &other] {
-            let start = &start;
+            let (start, attempts) = (&start, &attempts);
             scope.spawn(move || {
                 start.wait();
                 for _ in 0..EACH {
                     let increased = storage.write_blocking(|conn| {
+                        attempts.fetch_add(1, Ordering::SeqCst);
                         let next = value(conn, 1)? + 1;
+                        // Gives the other one the time to come in between.
+                        std::thread::sleep(Duration::from_millis(1));
                         diesel::update(counters::table.find(1))
                             .set(counters::value.eq(next))
                             .execute(conn)?;
@@ -133,6 +137,8 @@ fn two_sqlite_processes_that_read_and_then_write_wait_for_each_other() {
         }
     });
     assert_eq!(stored(&other, 1), 2 * EACH);
+    // Waiting for one's turn is no collision.
+    assert_eq!(attempts.into_inner(), usize::try_from(2 * EACH).unwrap());
 }
 
 /// Each writer holds one row and asks for the other's. PostgreSQL ends one of them, which must be
