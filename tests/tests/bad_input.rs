@@ -119,3 +119,16 @@ fn a_complete_single_organization_serves_under_its_own_id() {
     assert_eq!(mock.ledger()[0].api_key, "sk-or-v1-single");
     assert!(mock.ledger()[0].user.as_deref().unwrap().starts_with("mai_client_abc_user_"));
 }
+
+#[test]
+fn an_organization_without_a_zone_of_its_own_gets_the_configured_one() {
+    let database = TestDb::sqlite();
+    let mock = Mock::start(MockSettings::default()).unwrap();
+    let installation = Installation::new(&database, &mock).with("MAI_TIME_ZONE", "America/New_York");
+    let zone = |more: &[&str]| {
+        let arguments = [&["org", "create", "--name", "Zone", "--json"], more].concat();
+        installation.json(&arguments)["timezone"].clone()
+    };
+    assert_eq!(zone(&[]), "America/New_York");
+    assert_eq!(zone(&["--time-zone", "Asia/Tokyo"]), "Asia/Tokyo");
+}

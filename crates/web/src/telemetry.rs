@@ -1,5 +1,7 @@
 //! The log: one subscriber for the process.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, Result};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
@@ -13,7 +15,7 @@ pub fn start(settings: &Settings) -> Result<()> {
     if settings.log_json {
         registry.with(fmt::layer().json().with_writer(writer)).try_init()
     } else {
-        registry.with(fmt::layer().with_writer(writer)).try_init()
+        registry.with(fmt::layer().with_ansi(writer().is_terminal()).with_writer(writer)).try_init()
     }
     .context("logging was started twice")
 }

@@ -110,7 +110,7 @@ async fn dispatch(line: CommandLine) -> Result<()> {
     match line.command {
         Command::Serve(arguments) => serve::run(settings, arguments).await,
         Command::Migrate => migrate_database(&settings),
-        Command::Org(command) => org::run(command, &services(&settings)?).await,
+        Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await,
         Command::Keys(command) => keys::run(command, &services(&settings)?).await,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await,
         Command::Config | Command::Demo(_) => Ok(()),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use mai_organization::{ClientOrganizationForm, ClientOrganizationModel, OrganizationServices};
-use mai_primitives::{MarkupRate, OrganizationId, Usd};
+use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub(super) struct Create {
     /// What it may spend in a calendar month, in USD of client price; without one there is no limit.
     #[arg(long, value_parser = Usd::parse, value_name = "USD")]
     monthly_limit: Option<Usd>,
-    /// Its IANA time zone.
+    /// Its IANA time zone; without one MAI_TIME_ZONE holds.
     #[arg(long)]
     time_zone: Option<String>,
     /// Where its statements go.
@@ -52,14 +52,22 @@ pub(super) struct Create {
     output: Output,
 }
 
-pub(super) async fn run(command: Command, services: &OrganizationServices) -> Result<()> {
+pub(super) async fn run(
+    command: Command,
+    services: &OrganizationServices,
+    usual_zone: OrganizationCalendar,
+) -> Result<()> {
     match command {
-        Command::Create(create) => create_organization(create, services).await,
+        Command::Create(create) => create_organization(create, services, usual_zone).await,
         Command::List(output) => list(&output, services).await,
     }
 }
 
-async fn create_organization(create: Create, services: &OrganizationServices) -> Result<()> {
+async fn create_organization(
+    create: Create,
+    services: &OrganizationServices,
+    usual_zone: OrganizationCalendar,
+) -> Result<()> {
     let provider_key = match create.provider_key.as_deref() {
         Some("-") => {
             let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
@@ -76,7 +84,7 @@ async fn create_organization(create: Create, services: &OrganizationServices) ->
         markup_rate: create.markup,
         monthly_limit: create.monthly_limit,
         billing_email: create.billing_email,
-        timezone: create.time_zone,
+        timezone: Some(create.time_zone.unwrap_or_else(|| usual_zone.zone().to_owned())),
         drain_on_disconnect: create.drain_on_disconnect,
     };
     let organization = services.client_organization_db.create(form).await?;
