@@ -102,7 +102,7 @@ impl Metering {
             _ if seen.complete => Outcome::of(&seen, PendingReason::NoUsage),
             _ => Outcome::of(&seen, PendingReason::UpstreamCut),
         };
-        (self.recorder, Settled { call: self.call, generation_id, outcome }, self.upstream)
+        (self.recorder, Settled::by_gateway(self.call, generation_id, outcome), self.upstream)
     }
 
     /// The opened record of a call whose id is only known by its body, when it has just become known.

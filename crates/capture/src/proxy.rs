@@ -162,7 +162,7 @@ impl Proxy {
                         Outcome::Unknown { reason: PendingReason::NoAnswer }
                     }
                 };
-                self.recorder.settle_detached(Settled { call, generation_id: None, outcome });
+                self.recorder.settle_detached(Settled::by_gateway(call, None, outcome));
                 Err(ProxyError::Upstream(cause))
             }
         }
@@ -194,7 +194,7 @@ impl Proxy {
             Some(_) => Outcome::Unknown { reason: PendingReason::ErrorEvent },
             None => Outcome::Failed { status: head.status.as_u16(), reason: "upstream_status".to_owned() },
         };
-        self.recorder.settle_detached(Settled { call, generation_id, outcome });
+        self.recorder.settle_detached(Settled::by_gateway(call, generation_id, outcome));
         let mut headers = client_headers(head.headers);
         let body = read_error(body, &mut headers).await;
         ProxyResponse { status: head.status, headers, body: ProxyBody::Whole(body) }
@@ -212,7 +212,7 @@ impl Drop for Sent {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
             let outcome = Outcome::Unknown { reason: PendingReason::NoAnswer };
-            self.recorder.settle_detached(Settled { call, generation_id: None, outcome });
+            self.recorder.settle_detached(Settled::by_gateway(call, None, outcome));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A settled record repeats the whole call, so that its opened record may be forgotten first.
 
-use mai_generation_processing::PendingReason;
+use mai_generation_processing::{PendingReason, UsageSource};
 use mai_openrouter::{Observation, Usage, UsageReport};
 use mai_primitives::{GenerationId, ModelName, Usd};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct Settled {
     pub generation_id: Option<GenerationId>,
     /// What is known about its cost.
     pub outcome: Outcome,
+    /// Who told us: our own gateway, if nothing is written.
+    #[serde(default = "gateway", skip_serializing_if = "is_gateway", with = "text")]
+    pub source: UsageSource,
 }
 
 /// What is known about the cost of a call that is over.
@@ -57,7 +60,7 @@ pub enum Outcome {
     /// The generation exists, its cost is not known.
     Unknown {
         /// Why it is not known.
-        #[serde(with = "reason_text")]
+        #[serde(with = "text")]
         reason: PendingReason,
     },
     /// Upstream refused or failed the call and charges nothing.
@@ -97,6 +100,9 @@ pub struct ExactUsage {
     pub cost_text: String,
     /// Whether the organization's own provider key was charged.
     pub is_byok: bool,
+    /// Whether the token counts are not the native ones. The cost is exact all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tokens_estimated: bool,
 }
 
 impl ExactUsage {
@@ -113,6 +119,7 @@ impl ExactUsage {
             cost_nanos: usage.cost.nanos(),
             cost_text: usage.cost_text.clone(),
             is_byok: usage.is_byok,
+            tokens_estimated: false,
         }
     }
 
@@ -148,19 +155,36 @@ impl Record {
     }
 }
 
-/// A reason travels as the same text that the database stores.
-mod reason_text {
-    use mai_generation_processing::PendingReason;
+impl Settled {
+    /// What our own gateway knows of a call that is over.
+    pub const fn by_gateway(call: Call, generation_id: Option<GenerationId>, outcome: Outcome) -> Self {
+        Self { call, generation_id, outcome, source: UsageSource::Gateway }
+    }
+}
+
+const fn gateway() -> UsageSource {
+    UsageSource::Gateway
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_gateway(source: &UsageSource) -> bool {
+    *source == UsageSource::Gateway
+}
+
+/// Reasons and sources travel as the same texts that the database stores.
+mod text {
+    use std::{borrow::Cow, fmt::Display, str::FromStr};
+
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-    pub(super) fn serialize<S: Serializer>(reason: &PendingReason, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(reason.as_str())
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PendingReason, D::Error> {
-        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        Cow::<'_, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -219,6 +243,7 @@ mod tests {
             cost_nanos in any::<i64>(),
             cost_text in any::<String>(),
             is_byok in any::<bool>(),
+            tokens_estimated in any::<bool>(),
         ) -> ExactUsage {
             ExactUsage {
                 model: model.map(|name| ModelName::new(name).unwrap()),
@@ -231,6 +256,7 @@ mod tests {
                 cost_nanos,
                 cost_text,
                 is_byok,
+                tokens_estimated,
             }
         }
     }
@@ -249,9 +275,11 @@ mod tests {
         prop_oneof![
             opened().prop_map(Record::Opened),
             opened().prop_map(Record::Carried),
-            (calls(), of(id()), outcomes()).prop_map(|(call, generation_id, outcome)| {
-                Record::Settled(Settled { call, generation_id, outcome })
-            }),
+            (calls(), of(id()), outcomes(), prop::sample::select(UsageSource::ALL)).prop_map(
+                |(call, generation_id, outcome, source)| {
+                    Record::Settled(Settled { call, generation_id, outcome, source })
+                }
+            ),
         ]
     }
 
@@ -291,9 +319,11 @@ mod tests {
             cost_nanos: 5_792,
             cost_text: "5.7915e-06".to_owned(),
             is_byok: false,
+            tokens_estimated: false,
         };
-        let settled =
-            |generation_id, outcome| Record::Settled(Settled { call: call.clone(), generation_id, outcome });
+        let settled = |generation_id, outcome| {
+            Record::Settled(Settled::by_gateway(call.clone(), generation_id, outcome))
+        };
         let known = [
             (r#""opened","generation_id":"gen-1""#, Record::Opened(opened.clone())),
             (r#""carried","generation_id":"gen-1""#, Record::Carried(opened)),

@@ -14,6 +14,7 @@ mod generation;
 mod json_scan;
 mod members;
 mod request;
+mod route;
 mod sse;
 mod tee;
 mod usage;
@@ -24,5 +25,6 @@ pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenR
 pub use error::{openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
 pub use request::{ChatRequest, RequestError, rewrite_user};
+pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

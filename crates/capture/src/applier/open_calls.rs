@@ -89,11 +89,8 @@ impl OpenCalls {
 
     /// What is known of a call whose process died.
     pub(super) fn crashed(opened: Opened) -> Settled {
-        Settled {
-            call: opened.call,
-            generation_id: Some(opened.generation_id),
-            outcome: Outcome::Unknown { reason: PendingReason::Crash },
-        }
+        let outcome = Outcome::Unknown { reason: PendingReason::Crash };
+        Settled::by_gateway(opened.call, Some(opened.generation_id), outcome)
     }
 }
 

@@ -87,7 +87,7 @@ impl Work {
         self.members.extend(seen_member(call));
         match outcome {
             Outcome::Exact(usage) => {
-                self.generations.push(generation(call, ledger_id(settled), usage));
+                self.generations.push(generation(call, ledger_id(settled), usage, settled.source));
                 self.exchanges.push(call.exchange.clone());
             }
             Outcome::Unknown { reason } => {
@@ -150,7 +150,7 @@ fn ledger_id(settled: &Settled) -> GenerationId {
     settled.generation_id.clone().unwrap_or_else(|| settled.call.exchange.as_generation_id().clone())
 }
 
-fn generation(call: &Call, id: GenerationId, usage: &ExactUsage) -> NewGeneration {
+fn generation(call: &Call, id: GenerationId, usage: &ExactUsage, source: UsageSource) -> NewGeneration {
     let requested = || call.requested_model.clone();
     NewGeneration {
         client_org_id: call.organization.clone(),
@@ -170,9 +170,9 @@ fn generation(call: &Call, id: GenerationId, usage: &ExactUsage) -> NewGeneratio
         cache_write_tokens: usage.cache_write_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         is_byok: usage.is_byok,
-        tokens_estimated: false,
+        tokens_estimated: usage.tokens_estimated,
         streamed: call.streamed,
-        source: UsageSource::Gateway,
+        source,
         gateway_key_id: call.gateway_key_id.clone(),
         started_at: call.started_at,
     }

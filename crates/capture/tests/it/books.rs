@@ -40,6 +40,7 @@ pub(crate) fn exact(cost_nanos: i64) -> Outcome {
         cost_nanos,
         cost_text: cost_nanos.to_string(),
         is_byok: false,
+        tokens_estimated: false,
     })
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn opened(call: &Call, id: &str) -> Record {
 
 pub(crate) fn settled(call: &Call, id: &str, outcome: Outcome) -> Record {
     let generation_id = (!matches!(outcome, Outcome::Failed { .. })).then(|| generation_id(id));
-    Record::Settled(Settled { call: call.clone(), generation_id, outcome })
+    Record::Settled(Settled::by_gateway(call.clone(), generation_id, outcome))
 }
 
 /// The settled record of a new call of an organization.
