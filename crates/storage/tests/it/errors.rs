@@ -75,10 +75,7 @@ fn errors_tell_whether_to_try_again_and_whether_to_keep_the_connection() {
         database(Kind::Unknown, "database or disk is full"),
         database(Kind::Unknown, "attempt to write a readonly database"),
         database(Kind::Unknown, "disk I/O error"),
-        database(
-            Kind::Unknown,
-            "could not extend file \"base/16384/16399\": No space left on device",
-        ),
+        database(Kind::Unknown, "could not extend file \"base/16384/16399\": No space left on device"),
         database(Kind::Unknown, "canceling statement due to statement timeout"),
     ] {
         assert!(matches!(impaired, Error::Impaired(_)), "{impaired:?}");
