@@ -22,7 +22,7 @@ mod usage;
 #[cfg(any(test, feature = "testing"))]
 pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
-pub use error::{openai_error, strip_user_id};
+pub use error::{anthropic_error, openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
 pub use request::{ChatRequest, RequestError, rewrite_user};
 pub use route::Route;

@@ -4,14 +4,14 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method};
 use mai_capture::{
-    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, Upstream,
-    UpstreamRequest,
+    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, RequestBody,
+    Upstream, UpstreamRequest,
     proxy::ProxyBody,
-    record::{Opened, Record, Settled},
-    upstream::Pieces,
+    record::{Record, Settled},
 };
 use mai_journal::{Journal, JournalSettings, Position};
 use mai_mock_openrouter::{Charge, Mock, MockSettings};
+use mai_openrouter::Route;
 use mai_primitives::{MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId};
 use tokio_util::task::TaskTracker;
 
@@ -94,9 +94,9 @@ impl Road {
             headers,
             authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
             title: None,
-            body: Pieces::from([Bytes::from(body)]),
+            body: RequestBody::from([Bytes::from(body)]),
         };
-        self.proxy.send(call, request, wish.drain).await
+        self.proxy.send(Route::ChatCompletions, call, request, wish.drain).await
     }
 
     /// Makes a call that upstream accepts.
@@ -118,11 +118,11 @@ impl Road {
         (exchange, bytes)
     }
 
-    /// What the journal holds of a call, in order.
+    /// What the journal holds of a call, in order. That it was sent goes without saying, some time later.
     pub(crate) fn records(&self, exchange: &ExchangeId) -> Vec<Record> {
         records(&self.journal, Position::default())
             .into_iter()
-            .filter(|record| exchange_of(record) == exchange)
+            .filter(|record| &record.call().exchange == exchange && !matches!(record, Record::Sent(_)))
             .collect()
     }
 
@@ -157,12 +157,4 @@ impl Road {
 pub(crate) fn records(journal: &Journal, from: Position) -> Vec<Record> {
     let batch = journal.read(from, usize::MAX).unwrap();
     batch.records.iter().map(|(_, bytes)| Record::from_bytes(bytes).unwrap()).collect()
-}
-
-fn exchange_of(record: &Record) -> &ExchangeId {
-    match record {
-        Record::Opened(Opened { call, .. })
-        | Record::Carried(Opened { call, .. })
-        | Record::Settled(Settled { call, .. }) => &call.exchange,
-    }
 }
