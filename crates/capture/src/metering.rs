@@ -5,7 +5,7 @@ use std::pin::Pin;
 use http::{HeaderMap, header};
 use hyper::body::Incoming;
 use mai_generation_processing::PendingReason;
-use mai_openrouter::{BodyTee, Observation, StreamTee, TeeProgress};
+use mai_openrouter::{BodyTee, Observation, Route, StreamTee, TeeProgress};
 use mai_primitives::GenerationId;
 
 use crate::{
@@ -29,13 +29,17 @@ pub(crate) enum Tee {
 
 impl Tee {
     /// What can read an answer with these headers.
-    pub(crate) fn choose(headers: &HeaderMap) -> Self {
+    pub(crate) fn choose(route: Route, headers: &HeaderMap) -> Self {
         let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         match kind.split(';').next().map(str::trim) {
             _ if encoded => Self::Blind,
-            Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => Self::Stream(Box::default()),
-            Some(kind) if kind.eq_ignore_ascii_case("application/json") => Self::Object(Box::default()),
+            Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
+                Self::Stream(Box::new(StreamTee::new(route)))
+            }
+            Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
+                Self::Object(Box::new(BodyTee::new(route)))
+            }
             _ => Self::Blind,
         }
     }

@@ -171,13 +171,13 @@ impl Proxy {
 
     fn metered(
         &self,
-        _route: Route,
+        route: Route,
         call: Call,
         head: Parts,
         body: Incoming,
         drain_on_disconnect: bool,
     ) -> ProxyResponse {
-        let tee = Tee::choose(&head.headers);
+        let tee = Tee::choose(route, &head.headers);
         // A call that is no stream cannot be stopped upstream and is billed whole. Reading on makes
         // sense only where there is something to learn.
         let drain = (drain_on_disconnect || !call.streamed) && !tee.is_blind();

@@ -1,7 +1,8 @@
 //! Wire formats of OpenRouter, and a client of its own API.
 //!
-//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from answers while the bytes pass by.
-//! - [`ChatRequest`] and [`rewrite_user`] read a chat request and set its `user` without copying the body.
+//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from the answers of every [`Route`] while the bytes
+//!   pass by.
+//! - [`GenerationRequest`] and [`rewrite_user`] read a request and set its `user` without copying the body.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
 //! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
 //!
@@ -24,7 +25,7 @@ pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
 pub use error::{anthropic_error, openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
-pub use request::{ChatRequest, RequestError, rewrite_user};
+pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
 use mai_capture::{Call, ExchangeId, ProxyResponse, RequestBody, UpstreamRequest};
-use mai_openrouter::{ChatRequest, Route, rewrite_user};
+use mai_openrouter::{GenerationRequest, Route, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -52,7 +52,7 @@ async fn pass_on(
         })
     };
     let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
-    let asked = ChatRequest::parse(&whole)?;
+    let asked = GenerationRequest::parse(&whole)?;
     let sender = Sender::of(request, key, asked.user.as_deref())?;
     let call = Call {
         requested_model: asked.model.as_deref().and_then(|name| ModelName::new(name).ok()),
