@@ -56,9 +56,10 @@ pub(crate) fn call(organization: &str, streamed: bool) -> Call {
 pub(crate) struct Road {
     pub(crate) mock: Mock,
     pub(crate) journal: Journal,
+    pub(crate) recorder: Recorder,
     pub(crate) proxy: Proxy,
     pub(crate) tracker: TaskTracker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Road {
@@ -71,14 +72,28 @@ impl Road {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(change(JournalSettings::new(folder.path().join("journal")))).unwrap();
-        let tracker = TaskTracker::new();
+        let (tracker, recorder) = (TaskTracker::new(), Recorder::new(journal.clone()));
         let proxy = Proxy::new(
             Upstream::new(&mock.base_url()).unwrap(),
-            Recorder::new(journal.clone()),
+            recorder.clone(),
             tracker.clone(),
             ProxySettings::default(),
         );
-        Self { mock, journal, proxy, tracker, _folder: folder }
+        Self { mock, journal, recorder, proxy, tracker, folder }
+    }
+
+    /// The same road to another upstream or with other bounds.
+    pub(crate) fn to(self, base: &str, settings: ProxySettings) -> Self {
+        let upstream = Upstream::new(base).unwrap();
+        let proxy = Proxy::new(upstream, self.recorder.clone(), self.tracker.clone(), settings);
+        Self { proxy, ..self }
+    }
+
+    /// The journal's files as a crash at this moment would leave them.
+    pub(crate) fn crash_image(&self) -> tempfile::TempDir {
+        let image = tempfile::tempdir().unwrap();
+        crate::applying::copy_folder(&self.folder.path().join("journal"), &image.path().join("journal"));
+        image
     }
 
     /// Makes a call and returns the head of its answer.
