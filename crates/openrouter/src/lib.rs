@@ -3,6 +3,7 @@
 //! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from the answers of every [`Route`] while the bytes
 //!   pass by.
 //! - [`GenerationRequest`] and [`rewrite_user`] read a request and set its `user` without copying the body.
+//! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
 //! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
 //!
@@ -14,6 +15,7 @@ mod error;
 mod generation;
 mod json_scan;
 mod members;
+mod multipart;
 mod request;
 mod route;
 mod sse;
@@ -25,6 +27,7 @@ pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
 pub use error::{anthropic_error, openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
+pub use multipart::{MultipartFields, MultipartScan};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
