@@ -9,12 +9,13 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use mai_journal::{Admission, Journal, JournalError, Position};
+use arc_swap::ArcSwapOption;
+use mai_journal::{Admission, Batch, Journal, JournalError, Position};
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::{Storage, TransactionError};
 use thiserror::Error;
@@ -23,7 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     applier::open_calls::{Change, OpenCalls},
-    record::{Record, RecordFormatError, Settled},
+    record::{OpenCall, Record, RecordFormatError, Settled},
 };
 
 mod open_calls;
@@ -38,6 +39,9 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Pauses between attempts while the database refuses.
 const RETRY: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// Pauses before a refusal of unclear origin counts as one of the record.
+const UNCLEAR: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Why a batch could not be applied yet.
 #[derive(Debug, Error)]
@@ -67,8 +71,13 @@ pub enum ApplyError {
 impl ApplyError {
     /// Whether the database is at fault and not what was to be written.
     fn is_transient(&self) -> bool {
-        use mai_storage::Error::{Busy, Unavailable};
-        matches!(self.storage(), Some(Busy(_) | Unavailable(_)))
+        self.storage().is_some_and(mai_storage::Error::is_transient)
+    }
+
+    /// Whether the database said something of which we do not know who is at fault. A message in a
+    /// foreign language is such a case.
+    fn is_unclear(&self) -> bool {
+        matches!(self.storage(), Some(mai_storage::Error::Query(_)))
     }
 }
 
@@ -90,7 +99,7 @@ pub struct ApplierState(Arc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     applied_to: AtomicU64,
-    failing: AtomicBool,
+    trouble: ArcSwapOption<String>,
 }
 
 impl ApplierState {
@@ -99,9 +108,9 @@ impl ApplierState {
         Position::new(self.0.applied_to.load(Ordering::Acquire))
     }
 
-    /// Whether the last attempt failed.
-    pub fn is_failing(&self) -> bool {
-        self.0.failing.load(Ordering::Acquire)
+    /// Why the last attempt failed, if it did. Records wait in the journal then.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.0.trouble.load_full()
     }
 }
 
@@ -111,7 +120,7 @@ pub struct Applier {
     storage: Storage,
     clock: Arc<dyn Clock>,
     state: ApplierState,
-    /// Opened records below this position belong to an earlier process, so nobody settles them.
+    /// Open calls below this position belong to an earlier process, so nobody settles them.
     recovered_to: Position,
     /// Whether the calls of an earlier process were turned into pending ones.
     crash_is_settled: bool,
@@ -127,6 +136,21 @@ enum Step {
     Partial,
     /// A whole batch, so there is probably more.
     Full,
+}
+
+/// The records of a batch that could be read.
+struct Read {
+    settled: Vec<Settled>,
+    changes: Vec<Change>,
+    bytes: usize,
+    /// Where the next batch begins.
+    next: Position,
+}
+
+impl Read {
+    fn open(&mut self, position: Position, call: OpenCall) {
+        self.changes.push(Change::Open(position, Box::new(call)));
+    }
 }
 
 impl Applier {
@@ -162,7 +186,9 @@ impl Applier {
                         info!("records reach the database again");
                     }
                     failures = 0;
-                    self.state.0.failing.store(false, Ordering::Release);
+                    if self.state.0.trouble.load().is_some() {
+                        self.state.0.trouble.store(None);
+                    }
                     match progress {
                         Step::Full => {}
                         Step::Partial => tokio::time::sleep(GATHER).await,
@@ -174,13 +200,11 @@ impl Applier {
                     }
                 }
                 Err(cause) => {
+                    let why = causes(&cause);
                     if failures == 0 {
-                        error!(
-                            error = causes(&cause),
-                            "records stay in the journal until they can be applied"
-                        );
+                        error!(error = why, "records stay in the journal until they can be applied");
                     }
-                    self.state.0.failing.store(true, Ordering::Release);
+                    self.state.0.trouble.store(Some(Arc::new(why)));
                     let pause = RETRY.get(failures).or(RETRY.last()).copied().unwrap_or(GATHER);
                     failures += 1;
                     if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -214,33 +238,45 @@ impl Applier {
             }
             return Ok(Step::Idle);
         }
-        let mut bytes_read = 0;
-        let (mut settled, mut changes) = (Vec::new(), Vec::with_capacity(batch.records.len()));
-        for (position, bytes) in batch.records {
-            bytes_read += bytes.len();
-            let record =
-                Record::from_bytes(&bytes).map_err(|cause| ApplyError::Record { position, cause })?;
-            match record {
-                Record::Opened(opened) => changes.push(Change::Open(position, Box::new(opened))),
-                Record::Carried(opened) if position < self.recovered_to => {
-                    changes.push(Change::Open(position, Box::new(opened)));
-                }
-                // This process knows it already, at its new place.
-                Record::Carried(_) => {}
-                Record::Settled(one) => {
-                    changes.push(Change::Close(one.call.exchange.clone()));
-                    settled.push(one);
-                }
-            }
-        }
+        let Read { settled, changes, bytes, next } = self.decode(batch)?;
         self.apply(settled).await?;
         self.open.change(changes);
-        self.next = batch.next;
+        self.next = next;
         if self.crash_is_settled {
             self.carry_old_calls().await?;
         }
         self.forget().await?;
-        Ok(if bytes_read < BATCH_BYTES { Step::Partial } else { Step::Full })
+        Ok(if bytes < BATCH_BYTES { Step::Partial } else { Step::Full })
+    }
+
+    /// Reads the records of a batch up to one that cannot be read. What stands before that one is
+    /// applied; nothing behind it is, because nobody knows what it would have said.
+    fn decode(&self, batch: Batch) -> Result<Read, ApplyError> {
+        let mut read = Read { settled: Vec::new(), changes: Vec::new(), bytes: 0, next: batch.next };
+        for (position, bytes) in batch.records {
+            let record = match Record::from_bytes(&bytes) {
+                Ok(record) => record,
+                Err(cause) if read.bytes == 0 => return Err(ApplyError::Record { position, cause }),
+                Err(_) => {
+                    // The next step begins with it and fails.
+                    read.next = position;
+                    break;
+                }
+            };
+            read.bytes += bytes.len();
+            match record {
+                Record::Sent(sent) => read.open(position, sent.into()),
+                Record::Opened(opened) => read.open(position, opened.into()),
+                Record::Carried(open) if position < self.recovered_to => read.open(position, open),
+                // This process knows it already, at its new place.
+                Record::Carried(_) => {}
+                Record::Settled(one) => {
+                    read.changes.push(Change::Close(one.call.exchange.clone()));
+                    read.settled.push(one);
+                }
+            }
+        }
+        Ok(read)
     }
 
     async fn apply(&mut self, settled: Vec<Settled>) -> Result<(), ApplyError> {
@@ -266,6 +302,10 @@ impl Applier {
                 Ok(())
             }
             Err(cause) => {
+                let Err(cause) = self.write_again(&org, &settled, cause).await else { return Ok(()) };
+                if cause.is_transient() {
+                    return Err(cause);
+                }
                 let why = causes(&cause);
                 error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
                 self.write(&org, Work::of_unbookable(&settled, &why, now), now).await
@@ -274,20 +314,42 @@ impl Applier {
         }
     }
 
+    /// Tries a record again of which it is not clear why the database refused it, so that an exact one
+    /// does not end up with a person for a moment's trouble.
+    async fn write_again(
+        &self,
+        org: &OrganizationId,
+        settled: &[Settled],
+        mut cause: ApplyError,
+    ) -> Result<(), ApplyError> {
+        for pause in UNCLEAR {
+            if !cause.is_unclear() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            let now = UnixTime::from(self.clock.now());
+            match self.write(org, Work::of(settled, now), now).await {
+                Ok(()) => return Ok(()),
+                Err(again) => cause = again,
+            }
+        }
+        Err(cause)
+    }
+
     async fn write(&self, org: &OrganizationId, work: Work, now: UnixTime) -> Result<(), ApplyError> {
         let org = org.clone();
         self.storage.write(move |conn| work.write(conn, &org, now)).await
     }
 
-    /// Writes the opened records of long calls again, so that the segments behind them can go.
+    /// Writes the records of long calls again, so that the segments behind them can go.
     async fn carry_old_calls(&mut self) -> Result<(), ApplyError> {
         // All copies together must fit into the distance, or they would be the reason for the next ones.
         let distance = (self.journal.stats().max_bytes / 8).max(self.open.bytes_at_most());
-        for (exchange, opened) in self.open.older_than(self.next, distance) {
-            let bytes = Record::Carried(opened)
+        for (exchange, open) in self.open.older_than(self.next, distance) {
+            let bytes = Record::Carried(open)
                 .to_bytes()
                 .map_err(|cause| ApplyError::Record { position: self.next, cause })?;
-            let position = self.journal.append(Admission::Continuing, bytes).await?;
+            let position = self.journal.append(Admission::Moving, bytes).await?;
             self.open.moved(&exchange, position);
         }
         Ok(())

@@ -5,10 +5,8 @@
 //! So whatever a client has received to the end is durable, whatever happens next.
 
 use std::{
-    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,21 +14,16 @@ use futures_util::Stream;
 use http_body::Body;
 use hyper::body::Incoming;
 use mai_generation_processing::PendingReason;
-use mai_openrouter::{BodyTee, Observation, StreamTee, TeeProgress};
+use mai_openrouter::TeeProgress;
 use mai_primitives::GenerationId;
 use thiserror::Error;
-use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
-use tracing::error;
 
 use crate::{
-    call::Call,
-    record::{Opened, Outcome, Settled},
-    recorder::{RecordError, Recorder},
+    drain::{Drains, Unsettled},
+    metering::{Metering, Recording},
+    recorder::RecordError,
 };
-
-/// How long an answer that nobody waits for is read on, so that its usage becomes known at once.
-const DRAIN_AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 /// Why an answer ends before its end.
 #[derive(Debug, Error)]
@@ -42,135 +35,6 @@ pub enum BodyError {
     #[error("the call could not be recorded")]
     NotRecorded(#[source] RecordError),
 }
-
-/// What reads ids and usage from the passing bytes.
-pub(crate) enum Tee {
-    /// A stream of events.
-    Stream(Box<StreamTee>),
-    /// One JSON object.
-    Object(Box<BodyTee>),
-    /// Bytes that say nothing about usage, such as audio, or encoded ones.
-    Blind,
-}
-
-impl Tee {
-    fn feed(&mut self, chunk: &[u8]) -> TeeProgress {
-        match self {
-            Self::Stream(tee) => tee.feed(chunk),
-            Self::Object(tee) => tee.feed(chunk),
-            Self::Blind => TeeProgress::default(),
-        }
-    }
-
-    fn generation_id(&self) -> Option<&str> {
-        match self {
-            Self::Stream(tee) => tee.generation_id(),
-            Self::Object(tee) => tee.generation_id(),
-            Self::Blind => None,
-        }
-    }
-
-    fn finish(self) -> Observation {
-        match self {
-            Self::Stream(tee) => tee.finish(),
-            Self::Object(tee) => tee.finish(),
-            Self::Blind => Observation { complete: true, ..Observation::default() },
-        }
-    }
-}
-
-/// Everything that is needed to settle a call, wherever its answer is read to the end.
-pub(crate) struct Metering {
-    pub(crate) upstream: Incoming,
-    pub(crate) tee: Tee,
-    pub(crate) call: Call,
-    /// From the header `X-Generation-Id`, else from the first event or object that has one.
-    pub(crate) generation_id: Option<GenerationId>,
-    pub(crate) recorder: Recorder,
-}
-
-impl Metering {
-    /// The final record, who writes it, and the body with what was not read. `interrupted` is why the
-    /// answer was not read to its end, if it was not.
-    fn settle(self, interrupted: Option<PendingReason>) -> (Recorder, Settled, Incoming) {
-        let seen = self.tee.finish();
-        let from_body = || seen.generation_id.as_deref().and_then(|id| GenerationId::new(id).ok());
-        let generation_id = self.generation_id.or_else(from_body);
-        let outcome = match interrupted {
-            // Usage in the middle of an answer is not what upstream bills for the part that was made.
-            Some(reason) if !seen.complete => Outcome::Unknown { reason },
-            _ if seen.complete => Outcome::of(&seen, PendingReason::NoUsage),
-            _ => Outcome::of(&seen, PendingReason::UpstreamCut),
-        };
-        (self.recorder, Settled::by_gateway(self.call, generation_id, outcome), self.upstream)
-    }
-
-    /// The opened record of a call whose id is only known by its body, when it has just become known.
-    fn opening_by_body(&mut self, progress: TeeProgress) -> Option<Recording> {
-        if !progress.first_id || self.generation_id.is_some() {
-            return None;
-        }
-        let id = GenerationId::new(self.tee.generation_id()?).ok()?;
-        self.generation_id = Some(id.clone());
-        Some(opening(self, id))
-    }
-}
-
-/// A call that is not settled. Dropping it, at whatever point and also when the process stops,
-/// records it as left by its client.
-struct Unsettled(Option<Metering>);
-
-impl Unsettled {
-    /// Reads on without a client and settles. That can take as long as the model does, so the opened
-    /// record is made durable before, if it is not yet.
-    async fn drain(mut self, opening: Option<Recording>) {
-        note_failure(opening).await;
-        let interrupted = tokio::time::timeout(DRAIN_AT_MOST, self.read_on()).await;
-        let Some(metering) = self.0.take() else { return };
-        let (recorder, settled, _) = metering.settle(interrupted.unwrap_or(Some(PendingReason::ClientGone)));
-        let exchange = settled.call.exchange.clone();
-        if let Err(cause) = recorder.settle(settled).await {
-            error!(%exchange, error = %cause, "a call whose client had left could not be recorded");
-        }
-    }
-
-    /// Shows the rest of the answer to the tee; tells why it ended early, if it did.
-    async fn read_on(&mut self) -> Option<PendingReason> {
-        let metering = self.0.as_mut()?;
-        loop {
-            match poll_fn(|context| poll_data(&mut metering.upstream, context)).await {
-                None => return None,
-                Some(Err(_)) => return Some(PendingReason::UpstreamCut),
-                Some(Ok(chunk)) => {
-                    let progress = metering.tee.feed(&chunk);
-                    if progress.done {
-                        return None;
-                    }
-                    note_failure(metering.opening_by_body(progress)).await;
-                }
-            }
-        }
-    }
-}
-
-/// Waits for an opened record without which the call can go on.
-async fn note_failure(opening: Option<Recording>) {
-    if let Some(opening) = opening
-        && let Err(cause) = opening.await
-    {
-        error!(error = %cause, "a call whose client had left could not be opened");
-    }
-}
-
-impl Drop for Unsettled {
-    fn drop(&mut self) {
-        let Some(metering) = self.0.take() else { return };
-        let (recorder, settled, _) = metering.settle(Some(PendingReason::ClientGone));
-        recorder.settle_detached(settled);
-    }
-}
-
-type Recording = Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send>>;
 
 /// What follows when the settled record is durable.
 enum Then {
@@ -199,16 +63,16 @@ pub struct MeteredBody {
     /// What is left to pass through after that.
     rest: Option<Incoming>,
     held: Option<Bytes>,
-    drain_when_left: bool,
-    tracker: TaskTracker,
+    /// Where the answer is read on when the client leaves; without, upstream is closed.
+    when_left: Option<(TaskTracker, Drains)>,
 }
 
 impl MeteredBody {
-    /// A body that records as it passes. With `drain_when_left` the answer is read to its end when
-    /// the client leaves, else upstream is closed.
-    pub(crate) fn new(metering: Metering, drain_when_left: bool, tracker: TaskTracker) -> Self {
+    /// A body that records as it passes. With `when_left` the answer is read to its end when the
+    /// client leaves, else upstream is closed.
+    pub(crate) fn new(metering: Metering, when_left: Option<(TaskTracker, Drains)>) -> Self {
         let state = metering.generation_id.clone().map_or(State::Passing, State::Fresh);
-        Self { state, unsettled: Unsettled(Some(metering)), rest: None, held: None, drain_when_left, tracker }
+        Self { state, unsettled: Unsettled(Some(metering)), rest: None, held: None, when_left }
     }
 
     fn poll_fresh(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -233,7 +97,7 @@ impl MeteredBody {
 
     fn begin_opening(&mut self) {
         if let (State::Fresh(id), Some(metering)) = (&self.state, &self.unsettled.0) {
-            self.state = State::Opening(opening(metering, id.clone()));
+            self.state = State::Opening(metering.opening(id.clone()));
         }
     }
 
@@ -350,13 +214,11 @@ impl MeteredBody {
     }
 }
 
-fn opening(metering: &Metering, generation_id: GenerationId) -> Recording {
-    let opened = Opened { call: metering.call.clone(), generation_id };
-    Box::pin(metering.recorder.clone().open(opened))
-}
-
 /// The next piece of data; trailers carry nothing for us and are passed over.
-fn poll_data(body: &mut Incoming, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Bytes>>> {
+pub(crate) fn poll_data(
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Option<hyper::Result<Bytes>>> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(context)) {
             None => return Poll::Ready(None),
@@ -381,15 +243,16 @@ impl Stream for MeteredBody {
 /// The client has left before the end: what is not settled is read on, or settled as it is.
 impl Drop for MeteredBody {
     fn drop(&mut self) {
-        // A tracker that is closed belongs to a service that is stopping and waits for nothing new.
-        if self.drain_when_left && !self.tracker.is_closed() && Handle::try_current().is_ok() {
-            self.begin_opening();
-            let opening = match std::mem::replace(&mut self.state, State::Done) {
-                State::Opening(recording) => Some(recording),
-                _ => None,
-            };
-            let unsettled = Unsettled(self.unsettled.0.take());
-            self.tracker.spawn(unsettled.drain(opening));
+        let Some((tracker, drains)) = self.when_left.take() else { return };
+        let unsettled = Unsettled(self.unsettled.0.take());
+        if unsettled.0.is_none() {
+            return;
         }
+        let opening = match std::mem::replace(&mut self.state, State::Done) {
+            State::Opening(recording) => Some(recording),
+            State::Fresh(id) => unsettled.0.as_ref().map(|metering| metering.opening(id)),
+            _ => None,
+        };
+        drains.begin(&tracker, unsettled, opening);
     }
 }

@@ -1,13 +1,16 @@
 //! [`Proxy`]: one call from the gateway to upstream and back.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use mai_generation_processing::PendingReason;
-use mai_openrouter::{openai_error, strip_user_id};
+use mai_openrouter::{Route, anthropic_error, openai_error, strip_user_id};
 use mai_primitives::GenerationId;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -15,10 +18,13 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    body::{MeteredBody, Metering, Tee},
+    body::MeteredBody,
     call::Call,
+    drain::Drains,
+    metering::{Metering, Tee},
     record::{Outcome, Settled},
-    recorder::Recorder,
+    recorder::{NotAdmitted, Recorder},
+    request_body::Form,
     upstream::{Upstream, UpstreamError, UpstreamRequest, passes_to_client},
 };
 
@@ -28,26 +34,28 @@ const ERROR_BODY_AT_MOST: usize = 256 * 1024;
 /// The list of models has some hundred kilobytes.
 const UNMETERED_BODY_AT_MOST: usize = 16 * 1024 * 1024;
 
-/// The bounds of a call.
-#[derive(Debug, Clone, Copy)]
+/// The bounds of calls. Clones share the places of [`Drains`].
+#[derive(Debug, Clone)]
 pub struct ProxySettings {
     /// How long upstream may take until the head of its answer is there.
     pub head_patience: Duration,
+    /// Answers that are read on without their clients.
+    pub drains: Drains,
 }
 
 impl Default for ProxySettings {
     /// Ten minutes, the patience of the OpenAI clients.
     fn default() -> Self {
-        Self { head_patience: Duration::from_secs(600) }
+        Self { head_patience: Duration::from_secs(600), drains: Drains::default() }
     }
 }
 
 /// Why a call has no answer.
 #[derive(Debug, Error)]
 pub enum ProxyError {
-    /// The journal is full or broken, so nothing new may start.
-    #[error("the journal takes no new calls")]
-    NotAdmitted,
+    /// It could not be recorded, so it was not made.
+    #[error("new calls are refused because they could not be recorded: {0}")]
+    NotAdmitted(#[from] NotAdmitted),
     /// Upstream gave no answer.
     #[error(transparent)]
     Upstream(UpstreamError),
@@ -101,17 +109,16 @@ impl Proxy {
     /// web framework drops whoever waits here when the client leaves, and upstream bills all the same.
     pub async fn send(
         &self,
+        route: Route,
         call: Call,
         request: UpstreamRequest,
         drain_on_disconnect: bool,
     ) -> Result<ProxyResponse, ProxyError> {
-        if !self.recorder.admits_new_calls() {
-            return Err(ProxyError::NotAdmitted);
-        }
+        self.recorder.admit()?;
         let (sender, receiver) = oneshot::channel();
         let proxy = self.clone();
         let exchange = async move {
-            let answer = proxy.exchange(call, request, drain_on_disconnect).await;
+            let answer = proxy.exchange(route, call, request, drain_on_disconnect).await;
             // Nobody waits any more: dropping the answer settles it as left by its client.
             drop(sender.send(answer));
         };
@@ -129,66 +136,64 @@ impl Proxy {
             let whole = Limited::new(body, UNMETERED_BODY_AT_MOST).collect().await;
             whole.map_err(|cause| ProxyError::Cut(cause.to_string()))?.to_bytes()
         } else {
-            read_error(body, &mut headers).await
+            read_error(None, body, &mut headers).await
         };
         Ok(ProxyResponse { status: head.status, headers, body: ProxyBody::Whole(body) })
     }
 
     async fn exchange(
         self,
+        route: Route,
         call: Call,
         request: UpstreamRequest,
         drain_on_disconnect: bool,
     ) -> Result<ProxyResponse, ProxyError> {
-        let mut sent = Sent { recorder: self.recorder.clone(), call: Some(call) };
+        self.recorder.sent(&call);
+        let form = request.body.form();
+        let mut unanswered = Unanswered { recorder: self.recorder.clone(), call: Some(call), form };
         let answer = self.upstream.send(request, self.settings.head_patience).await;
-        let Some(call) = sent.call.take() else { return Err(ProxyError::Stopping) };
         match answer {
             Ok(answer) => {
+                let Some(call) = unanswered.take_call() else { return Err(ProxyError::Stopping) };
                 let (head, body) = answer.into_parts();
                 if head.status.is_success() {
-                    Ok(self.metered(call, head, body, drain_on_disconnect))
+                    Ok(self.metered(route, call, head, body, drain_on_disconnect))
                 } else {
-                    Ok(self.failed(call, head, body).await)
+                    Ok(self.failed(route, call, head, body).await)
                 }
             }
             Err(cause) => {
-                let outcome = match &cause {
-                    // Nothing was sent, so nothing can have been billed.
-                    UpstreamError::NoConnection(_) | UpstreamError::BaseUrl(_) | UpstreamError::Tls(_) => {
-                        Outcome::Failed { status: 0, reason: "no_connection".to_owned() }
-                    }
-                    UpstreamError::NoAnswer(_) | UpstreamError::Timeout => {
-                        Outcome::Unknown { reason: PendingReason::NoAnswer }
-                    }
-                };
-                self.recorder.settle_detached(Settled::by_gateway(call, None, outcome));
+                unanswered.settle(&cause);
                 Err(ProxyError::Upstream(cause))
             }
         }
     }
 
-    fn metered(&self, call: Call, head: Parts, body: Incoming, drain_on_disconnect: bool) -> ProxyResponse {
-        // A call that is no stream cannot be stopped upstream and is billed whole.
-        let drain_when_left = drain_on_disconnect || !call.streamed;
-        let metering = Metering {
-            upstream: body,
-            tee: choose_tee(&head.headers),
-            call,
-            generation_id: generation_id(&head.headers),
-            recorder: self.recorder.clone(),
-        };
-        let body = MeteredBody::new(metering, drain_when_left, self.tracker.clone());
+    fn metered(
+        &self,
+        route: Route,
+        call: Call,
+        head: Parts,
+        body: Incoming,
+        drain_on_disconnect: bool,
+    ) -> ProxyResponse {
+        let tee = Tee::choose(route, &head.headers);
+        // A call that is no stream cannot be stopped upstream and is billed whole. Reading on makes
+        // sense only where there is something to learn.
+        let drain = (drain_on_disconnect || !call.streamed) && !tee.is_blind();
+        let when_left = drain.then(|| (self.tracker.clone(), self.settings.drains.clone()));
+        let generation_id = generation_id(&head.headers);
+        let metering = Metering { upstream: body, tee, call, generation_id, recorder: self.recorder.clone() };
         ProxyResponse {
             status: head.status,
             headers: client_headers(head.headers),
-            body: ProxyBody::Metered(Box::new(body)),
+            body: ProxyBody::Metered(Box::new(MeteredBody::new(metering, when_left))),
         }
     }
 
     /// Upstream's status is an error as long as no model has started, and then nothing is charged. A
     /// failure of upstream's own that has a generation id may have come later, so it is looked up.
-    async fn failed(&self, call: Call, head: Parts, body: Incoming) -> ProxyResponse {
+    async fn failed(&self, route: Route, call: Call, head: Parts, body: Incoming) -> ProxyResponse {
         let generation_id = generation_id(&head.headers).filter(|_| head.status.is_server_error());
         let outcome = match generation_id {
             Some(_) => Outcome::Unknown { reason: PendingReason::ErrorEvent },
@@ -196,25 +201,67 @@ impl Proxy {
         };
         self.recorder.settle_detached(Settled::by_gateway(call, generation_id, outcome));
         let mut headers = client_headers(head.headers);
-        let body = read_error(body, &mut headers).await;
+        let body = read_error(Some(route), body, &mut headers).await;
         ProxyResponse { status: head.status, headers, body: ProxyBody::Whole(body) }
     }
 }
 
 /// A request that was sent and has no answer yet. If its task ends before, because the process stops,
 /// the call is recorded as one that upstream may have billed.
-struct Sent {
+struct Unanswered {
     recorder: Recorder,
     call: Option<Call>,
+    /// Of a request whose body comes from the client while it is sent.
+    form: Option<Arc<OnceLock<Form>>>,
 }
 
-impl Drop for Sent {
-    fn drop(&mut self) {
-        if let Some(call) = self.call.take() {
-            let outcome = Outcome::Unknown { reason: PendingReason::NoAnswer };
+impl Unanswered {
+    /// The call, with what its upload has said by now.
+    fn take_call(&mut self) -> Option<Call> {
+        let mut call = self.call.take()?;
+        if let Some(form) = self.form.as_ref().and_then(|form| form.get()) {
+            call.requested_model.clone_from(&form.model);
+            call.streamed = form.streamed;
+        }
+        Some(call)
+    }
+
+    /// Whether upstream cannot have got the whole request, because the client has not sent it.
+    fn is_partial(&self) -> bool {
+        self.form.as_ref().is_some_and(|form| form.get().is_none())
+    }
+
+    /// Records a call for which there will be no answer.
+    fn settle(mut self, cause: &UpstreamError) {
+        match cause {
+            // Nothing was sent, so nothing can have been billed.
+            UpstreamError::NoConnection(_) | UpstreamError::BaseUrl(_) | UpstreamError::Tls(_) => {
+                self.settle_as(failed("no_connection"));
+            }
+            UpstreamError::NoAnswer(_) | UpstreamError::Timeout => {}
+        }
+    }
+
+    fn settle_as(&mut self, outcome: Outcome) {
+        if let Some(call) = self.take_call() {
             self.recorder.settle_detached(Settled::by_gateway(call, None, outcome));
         }
     }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.is_partial() {
+            self.settle_as(failed("incomplete_upload"));
+        } else {
+            self.settle_as(Outcome::Unknown { reason: PendingReason::NoAnswer });
+        }
+    }
+}
+
+/// An outcome without any status of upstream's.
+fn failed(reason: &str) -> Outcome {
+    Outcome::Failed { status: 0, reason: reason.to_owned() }
 }
 
 fn generation_id(headers: &HeaderMap) -> Option<GenerationId> {
@@ -223,7 +270,7 @@ fn generation_id(headers: &HeaderMap) -> Option<GenerationId> {
 }
 
 /// An error body without our account's id.
-async fn read_error(body: Incoming, headers: &mut HeaderMap) -> Bytes {
+async fn read_error(route: Option<Route>, body: Incoming, headers: &mut HeaderMap) -> Bytes {
     headers.remove(header::CONTENT_LENGTH);
     if let Ok(whole) = Limited::new(body, ERROR_BODY_AT_MOST).collect().await {
         return Bytes::from(strip_user_id(&whole.to_bytes()).into_owned());
@@ -231,18 +278,10 @@ async fn read_error(body: Incoming, headers: &mut HeaderMap) -> Bytes {
     headers.remove(header::CONTENT_ENCODING);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let text = "upstream failed, and its explanation could not be read";
-    Bytes::from(openai_error(text, "upstream_error", "upstream_error"))
-}
-
-fn choose_tee(headers: &HeaderMap) -> Tee {
-    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match kind.split(';').next().map(str::trim) {
-        _ if encoded => Tee::Blind,
-        Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => Tee::Stream(Box::default()),
-        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Tee::Object(Box::default()),
-        _ => Tee::Blind,
-    }
+    Bytes::from(match route {
+        Some(Route::Messages) => anthropic_error(text, "api_error", "upstream_error"),
+        _ => openai_error(text, "upstream_error", "upstream_error"),
+    })
 }
 
 fn client_headers(mut headers: HeaderMap) -> HeaderMap {

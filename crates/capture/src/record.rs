@@ -19,12 +19,44 @@ pub struct RecordFormatError(#[from] serde_json::Error);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
+    /// The call is about to be sent upstream.
+    Sent(Sent),
     /// Upstream has accepted the call.
     Opened(Opened),
-    /// The same opened record written again, so that old segments can be deleted under a long stream.
-    Carried(Opened),
+    /// What is known of an open call, written again so that old segments can be deleted under a long one.
+    Carried(OpenCall),
     /// The call is over, and this is what is known.
     Settled(Settled),
+}
+
+/// A call that is about to be sent. It is written without waiting for the disk, so it survives a crash
+/// of the process and, for a moment, not one of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The call.
+    pub call: Call,
+}
+
+/// A call that was sent and is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCall {
+    /// The call.
+    pub call: Call,
+    /// The id by which upstream knows it, once upstream has accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<GenerationId>,
+}
+
+impl From<Sent> for OpenCall {
+    fn from(sent: Sent) -> Self {
+        Self { call: sent.call, generation_id: None }
+    }
+}
+
+impl From<Opened> for OpenCall {
+    fn from(opened: Opened) -> Self {
+        Self { call: opened.call, generation_id: Some(opened.generation_id) }
+    }
 }
 
 /// A call that upstream has accepted.
@@ -147,6 +179,16 @@ impl Record {
     /// The bytes for the journal.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RecordFormatError> {
         Ok(serde_json::to_vec(self)?)
+    }
+
+    /// The call that the record is about.
+    pub const fn call(&self) -> &Call {
+        match self {
+            Self::Sent(Sent { call })
+            | Self::Opened(Opened { call, .. })
+            | Self::Carried(OpenCall { call, .. })
+            | Self::Settled(Settled { call, .. }) => call,
+        }
     }
 
     /// Reads what [`Record::to_bytes`] wrote.
@@ -273,8 +315,10 @@ mod tests {
         let id = || text().prop_map(|id| GenerationId::new(id).unwrap());
         let opened = || (calls(), id()).prop_map(|(call, generation_id)| Opened { call, generation_id });
         prop_oneof![
+            calls().prop_map(|call| Record::Sent(Sent { call })),
             opened().prop_map(Record::Opened),
-            opened().prop_map(Record::Carried),
+            (calls(), of(id()))
+                .prop_map(|(call, generation_id)| Record::Carried(OpenCall { call, generation_id })),
             (calls(), of(id()), outcomes(), prop::sample::select(UsageSource::ALL)).prop_map(
                 |(call, generation_id, outcome, source)| {
                     Record::Settled(Settled { call, generation_id, outcome, source })
@@ -325,8 +369,10 @@ mod tests {
             Record::Settled(Settled::by_gateway(call.clone(), generation_id, outcome))
         };
         let known = [
+            (r#""sent""#, Record::Sent(Sent { call: call.clone() })),
             (r#""opened","generation_id":"gen-1""#, Record::Opened(opened.clone())),
-            (r#""carried","generation_id":"gen-1""#, Record::Carried(opened)),
+            (r#""carried","generation_id":"gen-1""#, Record::Carried(opened.into())),
+            (r#""carried""#, Record::Carried(Sent { call: call.clone() }.into())),
             (
                 r#""settled","generation_id":"gen-1","outcome":{"outcome":"exact","input_tokens":3,"output_tokens":2,
                    "cost_nanos":5792,"cost_text":"5.7915e-06","is_byok":false}"#,

@@ -1,19 +1,11 @@
 //! The HTTP client of the hot path, and which headers cross it.
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
     header::{self, Entry},
 };
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::{
@@ -21,6 +13,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use thiserror::Error;
+
+use crate::request_body::RequestBody;
 
 /// Why there is no client, or no answer.
 #[derive(Debug, Error)]
@@ -48,7 +42,7 @@ pub enum UpstreamError {
 pub struct Upstream {
     base: String,
     connector: HttpsConnector<HttpConnector>,
-    client: Client<HttpsConnector<HttpConnector>, Pieces>,
+    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
 }
 
 /// What is sent upstream.
@@ -63,8 +57,8 @@ pub struct UpstreamRequest {
     pub authorization: HeaderValue,
     /// The organization's name, sent as the application's title.
     pub title: Option<HeaderValue>,
-    /// The body in pieces, so that the one value we change costs no copy of the rest.
-    pub body: Pieces,
+    /// The body.
+    pub body: RequestBody,
 }
 
 impl Upstream {
@@ -129,7 +123,7 @@ impl Upstream {
     }
 }
 
-fn client(connector: HttpsConnector<HttpConnector>) -> Client<HttpsConnector<HttpConnector>, Pieces> {
+fn client(connector: HttpsConnector<HttpConnector>) -> Client<HttpsConnector<HttpConnector>, RequestBody> {
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))
@@ -219,41 +213,8 @@ pub fn passes_to_client(name: &HeaderName) -> bool {
     NAMES.binary_search(&name).is_err() && !name.starts_with("access-control-") && !name.starts_with("cf-")
 }
 
-/// A body of a few byte slices, sent one after the other with a known length.
-#[derive(Debug, Default)]
-pub struct Pieces(VecDeque<Bytes>);
-
-impl<const N: usize> From<[Bytes; N]> for Pieces {
-    fn from(pieces: [Bytes; N]) -> Self {
-        Self(pieces.into_iter().filter(|piece| !piece.is_empty()).collect())
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let length: usize = self.0.iter().map(Buf::remaining).sum();
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-
     use super::*;
 
     #[test]
@@ -297,12 +258,5 @@ mod tests {
             Upstream::new("https://openrouter.ai/api/v1/").unwrap().base,
             "https://openrouter.ai/api/v1"
         );
-    }
-
-    #[tokio::test]
-    async fn pieces_are_sent_in_order_with_their_length() {
-        let body = Pieces::from([Bytes::from_static(b"{"), Bytes::new(), Bytes::from_static(b"}")]);
-        assert_eq!(body.size_hint().exact(), Some(2));
-        assert_eq!(body.collect().await.unwrap().to_bytes(), "{}");
     }
 }

@@ -35,8 +35,9 @@ pub enum JournalError {
         /// The bound for this class of append in bytes.
         limit_bytes: u64,
     },
-    /// The disk or a quota is full. Nothing of the append is kept; a later append tries again.
-    #[error("no space left on the journal's disk")]
+    /// The disk or a quota is full. Nothing of the append is kept. New work is refused until the reserve on
+    /// disk could be made again, anything else only while there is not even room for its own bytes.
+    #[error("the journal's disk is full; new work is taken again once there is room")]
     NoSpace(#[source] Arc<io::Error>),
     /// Syncing failed once. What the kernel still holds is unknown, so nothing is acknowledged any more
     /// until the journal is opened again.

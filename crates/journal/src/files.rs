@@ -1,7 +1,7 @@
 //! The files of a journal's directory: private to their owner, and durable by name.
 //!
 //! `{position of the first byte, 20 digits}.log` are the segments, `checkpoint` says what is forgotten,
-//! `lock` belongs to the process that has the journal open.
+//! `reserve` keeps space for a full disk, `lock` belongs to the process that has the journal open.
 
 use std::{
     ffi::OsStr,
@@ -40,10 +40,14 @@ pub(crate) fn create_segment(dir: &Path, base: u64) -> Result<File, JournalError
 
 /// Removes a segment; one that is gone already is no error.
 pub(crate) fn remove_segment(dir: &Path, base: u64) -> Result<(), JournalError> {
-    let path = segment_path(dir, base);
-    match fs::remove_file(&path) {
+    remove(&segment_path(dir, base))
+}
+
+/// Removes a file; one that is gone already is no error.
+pub(crate) fn remove(path: &Path) -> Result<(), JournalError> {
+    match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(JournalError::io("remove", &path)(source))
+            Err(JournalError::io("remove", path)(source))
         }
         _ => Ok(()),
     }

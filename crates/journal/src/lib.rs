@@ -9,10 +9,12 @@
 //! at the end, and calls [`Journal::forget`] with the `next` of what it has finished. After a crash it may
 //! be given records again that it finished, never one less: what it does must be idempotent.
 
+mod append;
 mod error;
 mod files;
 mod frame;
 mod reader;
+mod reserve;
 mod segment;
 mod settings;
 mod shared;
@@ -29,18 +31,20 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::{
+    append::{Append, Command, Wish},
+    frame::Record,
+    reader::Cursor,
+    reserve::Reserve,
+    shared::{Shared, unpoisoned},
+    writer::Writer,
+};
 pub use crate::{
     error::JournalError,
     frame::MAX_RECORD_BYTES,
     reader::Batch,
     segment::Recovery,
     settings::{Admission, JournalSettings, SyncMode},
-};
-use crate::{
-    frame::Record,
-    reader::Cursor,
-    shared::{Shared, unpoisoned},
-    writer::{Append, Command, Writer},
 };
 
 /// A place in the journal: bytes since its beginning, over all segments there ever were. Later records have
@@ -69,7 +73,7 @@ impl fmt::Display for Position {
 /// Figures of an open journal. Counters begin at 0 when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JournalStats {
-    /// Bytes of all segments on disk.
+    /// Bytes of all segments on disk, up to the last durable record.
     pub retained_bytes: u64,
     /// The bound for new work, as it was set.
     pub max_bytes: u64,
@@ -84,6 +88,11 @@ pub struct JournalStats {
     /// Records that were not kept and of which no caller was told: detached ones, and those of callers
     /// that stopped waiting.
     pub detached_failures: u64,
+    /// Lazy records that were not kept.
+    pub lazy_dropped: u64,
+    /// Whether the disk is full: the reserve of space is given up or could not be made, and new work is
+    /// refused until it is there again.
+    pub no_space: bool,
     /// Whether a sync failed, so that the journal takes nothing more.
     pub poisoned: bool,
 }
@@ -108,7 +117,8 @@ impl Journal {
     ///
     /// Checks all that is retained. A torn tail, as a crash leaves it, is cut and counted in
     /// [`recovery`](Self::recovery). Fails with [`JournalError::Locked`] while another process has it open
-    /// and with [`JournalError::Corrupt`] if a segment that was complete is damaged.
+    /// and with [`JournalError::Corrupt`] if a segment that was complete is damaged. A full disk is no error:
+    /// see [`JournalStats::no_space`].
     pub fn open(settings: JournalSettings) -> Result<Self, JournalError> {
         settings.check()?;
         let dir = settings.dir.clone();
@@ -117,8 +127,9 @@ impl Journal {
         let found = segment::recover(&dir)?;
         let base = found.bases.back().copied().unwrap_or(found.end);
         let shared = Arc::new(Shared::new(settings, lock, &found));
+        let reserve = Reserve::open(&shared)?;
         let (queue, commands) = mpsc::channel();
-        let writer = Writer::new(Arc::clone(&shared), commands, found.file, base);
+        let writer = Writer::new(Arc::clone(&shared), commands, reserve, found.file, base);
         let thread = start(&dir, writer)?;
         let inner = Inner {
             shared,
@@ -152,7 +163,7 @@ impl Journal {
             return Err(JournalError::RecordSize { bytes: 0 });
         }
         let (reply, outcome) = oneshot::channel();
-        let append = Command::Append(Append { class, records, reply: Some(reply) });
+        let append = Command::Append(Append { class, records, wish: Wish::Acknowledged(reply) });
         self.inner.queue.send(append).map_err(|_| JournalError::Closed)?;
         // The writer answers everything that it takes; what it does not take, it drops when it closes.
         outcome.await.unwrap_or(Err(JournalError::Closed))
@@ -161,13 +172,26 @@ impl Journal {
     /// Appends one record as [`Admission::Continuing`] without waiting, for where waiting is not possible.
     /// A failure is logged and counted in [`JournalStats::detached_failures`].
     pub fn append_detached(&self, payload: Vec<u8>) {
-        let queued = Record::new(payload).and_then(|record| {
-            let append = Append { class: Admission::Continuing, records: vec![record], reply: None };
-            self.inner.queue.send(Command::Append(append)).map_err(|_| JournalError::Closed)
-        });
-        if let Err(error) = queued {
+        if let Err(error) = self.queue_one(Admission::Continuing, Wish::Detached, payload) {
             self.inner.shared.detached_failure(1, &error);
         }
+    }
+
+    /// Appends one record as [`Admission::New`] without waiting and without a sync of its own, for what is
+    /// good to know but not worth waiting for.
+    ///
+    /// It survives a crash of the process once it is written, which is at once, and a power loss from the
+    /// next commit on, which comes after 50 ms at the latest; readers see it from then on. One that cannot be
+    /// kept is only counted, in [`JournalStats::lazy_dropped`].
+    pub fn append_lazily(&self, payload: Vec<u8>) {
+        if self.queue_one(Admission::New, Wish::Lazy, payload).is_err() {
+            self.inner.shared.lazy_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn queue_one(&self, class: Admission, wish: Wish, payload: Vec<u8>) -> Result<(), JournalError> {
+        let append = Append { class, records: vec![Record::new(payload)?], wish };
+        self.inner.queue.send(Command::Append(append)).map_err(|_| JournalError::Closed)
     }
 
     /// The durable records from a position on, in order, until at least `max_bytes` of payload are read or
@@ -231,6 +255,8 @@ impl Journal {
             commits: shared.commits.load(Ordering::Relaxed),
             records: shared.records.load(Ordering::Relaxed),
             detached_failures: shared.detached_failures.load(Ordering::Relaxed),
+            lazy_dropped: shared.lazy_dropped.load(Ordering::Relaxed),
+            no_space: shared.no_space.load(Ordering::Acquire),
             poisoned: shared.poison.get().is_some(),
         }
     }

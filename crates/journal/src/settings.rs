@@ -20,8 +20,14 @@ pub enum SyncMode {
 pub enum Admission {
     /// Starts new work: refused once the journal is full.
     New,
-    /// Finishes work that was accepted before: may use the reserve beyond the bound.
+    /// Finishes work that was accepted before: may go beyond the bound by an eighth, and uses the disk's
+    /// last space.
     Continuing,
+    /// Copies a record that is still needed, so that the place of the original can be forgotten.
+    ///
+    /// Forgetting is what makes room, so this must not be refused for want of room: the limit leaves
+    /// space for one copy of everything that the other classes may retain.
+    Moving,
 }
 
 /// Where and how large a journal is.
@@ -34,14 +40,23 @@ pub struct JournalSettings {
     /// Bound in bytes of all segments together, at least `segment_bytes`.
     /// [`Admission::Continuing`] may go beyond it by an eighth, at least 1 MiB.
     pub max_bytes: u64,
+    /// Bytes on disk, beside `max_bytes`, that are kept for finishing accepted work when the disk is full.
+    /// More than an eighth of `max_bytes` means an eighth.
+    pub reserve_bytes: u64,
     /// When an append counts as durable.
     pub sync: SyncMode,
 }
 
 impl JournalSettings {
-    /// The defaults: segments of 16 MiB, 1 GiB in all, durable on disk.
+    /// The defaults: segments of 16 MiB, 1 GiB in all, a reserve of 4 MiB, durable on disk.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), segment_bytes: 16 * MIB, max_bytes: 1024 * MIB, sync: SyncMode::Disk }
+        Self {
+            dir: dir.into(),
+            segment_bytes: 16 * MIB,
+            max_bytes: 1024 * MIB,
+            reserve_bytes: 4 * MIB,
+            sync: SyncMode::Disk,
+        }
     }
 
     /// Refuses sizes with which the journal could not make room by forgetting.
@@ -57,9 +72,16 @@ impl JournalSettings {
 
     /// The most bytes that may be retained after an append of this class.
     pub(crate) fn limit(&self, class: Admission) -> u64 {
+        let continuing = self.max_bytes.saturating_add((self.max_bytes / 8).max(MIB));
         match class {
             Admission::New => self.max_bytes,
-            Admission::Continuing => self.max_bytes.saturating_add((self.max_bytes / 8).max(MIB)),
+            Admission::Continuing => continuing,
+            Admission::Moving => continuing.saturating_mul(2),
         }
+    }
+
+    /// The size of the reserve on disk in bytes.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes.min(self.max_bytes / 8)
     }
 }

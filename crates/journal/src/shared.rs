@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -34,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) detached_failures: AtomicU64,
+    pub(crate) lazy_dropped: AtomicU64,
+    /// Whether the reserve on disk is missing.
+    pub(crate) no_space: AtomicBool,
 }
 
 impl Shared {
@@ -50,6 +53,8 @@ impl Shared {
             commits: AtomicU64::new(0),
             records: AtomicU64::new(0),
             detached_failures: AtomicU64::new(0),
+            lazy_dropped: AtomicU64::new(0),
+            no_space: AtomicBool::new(false),
         }
     }
 
@@ -61,10 +66,14 @@ impl Shared {
         self.forgotten_to.load(Ordering::Acquire)
     }
 
-    /// Bytes of all segments.
+    /// The first position of the first segment. The end never falls behind one that was seen before.
+    pub(crate) fn first_base(&self) -> u64 {
+        self.first_base.load(Ordering::Acquire)
+    }
+
+    /// Bytes of all segments up to the last durable record.
     pub(crate) fn retained_bytes(&self) -> u64 {
-        // In this order, because the end never falls behind a first position that was seen before.
-        let first = self.first_base.load(Ordering::Acquire);
+        let first = self.first_base();
         self.end() - first
     }
 

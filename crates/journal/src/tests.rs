@@ -16,11 +16,13 @@ use tempfile::TempDir;
 
 use crate::{Admission, Journal, JournalSettings, Position, SyncMode};
 
-/// Small segments, so that few records fill several. Syncing is left to the tests that are about it.
+/// Small segments, so that few records fill several. Syncing and the reserve are left to the tests that are
+/// about them.
 fn small(dir: &Path) -> JournalSettings {
     JournalSettings {
         segment_bytes: 256,
         max_bytes: 1 << 30,
+        reserve_bytes: 0,
         sync: SyncMode::Os,
         ..JournalSettings::new(dir)
     }

@@ -2,93 +2,117 @@
 
 use std::{
     fs::File,
-    io::{Seek, SeekFrom, Write},
+    io::{self, Seek, SeekFrom, Write},
+    mem,
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, TryRecvError},
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
+    time::{Duration, Instant},
 };
-
-use tokio::sync::oneshot;
 
 use crate::{
     Admission, JournalError, Position, SyncMode,
+    append::{Append, Command, Wish},
     files::{create_segment, segment_path, sync_dir},
-    frame::Record,
+    reserve::Reserve,
     shared::Shared,
 };
 
 /// Bounds the memory of one group; a single larger append is a group of its own.
 const GROUP_BYTES: u64 = 4 * 1024 * 1024;
 
-pub(crate) type Outcome = Result<Position, JournalError>;
-
-/// What one caller appends: committed or refused as a whole.
-pub(crate) struct Append {
-    pub(crate) class: Admission,
-    pub(crate) records: Vec<Record>,
-    /// Nobody waits for a detached append.
-    pub(crate) reply: Option<oneshot::Sender<Outcome>>,
-}
-
-impl Append {
-    fn bytes(&self) -> u64 {
-        self.records.iter().map(Record::frame_bytes).sum()
-    }
-
-    fn answer(self, shared: &Shared, outcome: Outcome) {
-        // A caller that left is told nothing, so its failure counts as one of a detached append.
-        let unheard = match self.reply {
-            Some(reply) => reply.send(outcome).err(),
-            None => Some(outcome),
-        };
-        if let Some(Err(error)) = unheard {
-            shared.detached_failure(self.records.iter().map(|_| 1).sum(), &error);
-        }
-    }
-}
-
-pub(crate) enum Command {
-    Append(Append),
-    Close,
-}
+/// How long lazy records may wait for somebody else's sync. Until then no reader sees them.
+const LAZY_PATIENCE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     queue: Receiver<Command>,
+    reserve: Reserve,
     /// The last segment.
     file: File,
     /// The position of its first byte.
     base: u64,
-    /// The position after the last durable record.
+    /// The position after the last record that was written.
     end: u64,
+    /// Records between the durable end and this one.
+    unsynced: u64,
+    /// Those of them that no sync was made for yet.
+    lazy: Option<Lazy>,
     /// Bytes of a group that failed may still follow the last record in the file.
     dirty: bool,
     buffer: Vec<u8>,
 }
 
+struct Lazy {
+    records: u64,
+    sync_at: Instant,
+}
+
+/// What the buffer holds.
+struct Group {
+    /// Each with the position of its last record.
+    appends: Vec<(Append, Position)>,
+    records: u64,
+    /// The position after the last record.
+    end: u64,
+}
+
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, queue: Receiver<Command>, file: File, base: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        queue: Receiver<Command>,
+        reserve: Reserve,
+        file: File,
+        base: u64,
+    ) -> Self {
         let end = shared.end();
-        Self { shared, queue, file, base, end, dirty: false, buffer: Vec::new() }
+        let buffer = Vec::new();
+        Self { shared, queue, reserve, file, base, end, unsynced: 0, lazy: None, dirty: false, buffer }
     }
 
     /// Works until it is told to close; what was queued before that is kept.
     pub(crate) fn run(mut self) {
-        while let Ok(Command::Append(first)) = self.queue.recv() {
-            let (group, closing) = self.gather(first);
-            self.commit(group);
-            if closing {
-                break;
+        let mut closing = false;
+        while !closing {
+            match self.receive() {
+                Ok(Command::Append(first)) => {
+                    let group;
+                    (group, closing) = self.gather(first);
+                    self.commit(group);
+                }
+                Ok(Command::Close) | Err(RecvTimeoutError::Disconnected) => closing = true,
+                Err(RecvTimeoutError::Timeout) => {}
             }
+            self.do_what_is_due();
         }
         // In `Os` mode nothing was synced yet. An error must not pass for a clean end.
-        if self.shared.poison.get().is_none()
-            && let Err(source) = self.file.sync_data()
-        {
-            self.poison(source);
+        if self.shared.poison.get().is_none() {
+            match self.file.sync_data() {
+                Ok(()) => self.publish(),
+                Err(source) => self.poison(source),
+            }
         }
+    }
+
+    /// Waits for the next command, but no longer than until something else is due.
+    fn receive(&self) -> Result<Command, RecvTimeoutError> {
+        let dues = [self.lazy.as_ref().map(|lazy| lazy.sync_at), self.reserve.retry_at()];
+        match dues.into_iter().flatten().min().filter(|_| self.shared.poison.get().is_none()) {
+            Some(due) => self.queue.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn do_what_is_due(&mut self) {
+        if self.shared.poison.get().is_some() {
+            return;
+        }
+        if self.lazy.as_ref().is_some_and(|lazy| lazy.sync_at <= Instant::now()) {
+            self.sync();
+        }
+        self.reserve.remake_if_due(&self.shared);
     }
 
     /// Everything that is queued by now, up to the bound; and whether the end of all was among it.
@@ -109,45 +133,65 @@ impl Writer {
         (group, false)
     }
 
-    /// Makes the group durable and answers every append of it.
-    fn commit(&mut self, group: Vec<Append>) {
-        self.begin_segment_if_due(group.iter().map(Append::bytes).sum());
-        let retained = self.shared.retained_bytes();
+    /// Writes the group, makes it durable unless all of it can wait, and answers every append of it.
+    fn commit(&mut self, appends: Vec<Append>) {
+        self.begin_segment_if_due(appends.iter().map(Append::bytes).sum());
+        let mut group = self.admit_all(appends);
+        let mut outcome = self.write();
+        if let Err(JournalError::NoSpace(cause)) = &outcome
+            && self.reserve.release(&self.shared, cause)
+        {
+            // The space that this frees is not for new work.
+            group = self.admit_all(group.appends.into_iter().map(|(append, _)| append).collect());
+            outcome = self.write();
+        }
+        if group.appends.is_empty() {
+            return;
+        }
+        if outcome.is_ok() {
+            self.end = group.end;
+            self.unsynced += group.records;
+            if group.appends.iter().all(|(append, _)| matches!(append.wish, Wish::Lazy)) {
+                self.sync_later(group.records);
+            } else {
+                self.sync();
+                outcome = self.shared.health();
+            }
+        }
+        for (append, last) in group.appends {
+            append.answer(&self.shared, outcome.clone().map(|()| last));
+        }
+    }
+
+    /// Fills the buffer with what is admitted, and answers what is not.
+    fn admit_all(&mut self, appends: Vec<Append>) -> Group {
         self.buffer.clear();
-        let mut position = self.end;
-        let mut records = 0;
-        let mut admitted = Vec::with_capacity(group.len());
-        for append in group {
-            if let Err(error) = self.admit(&append, retained + (position - self.end)) {
+        let first_base = self.shared.first_base();
+        let mut group = Group { appends: Vec::with_capacity(appends.len()), records: 0, end: self.end };
+        for append in appends {
+            if let Err(error) = self.admit(&append, group.end - first_base) {
                 append.answer(&self.shared, Err(error));
                 continue;
             }
-            let mut last = position;
+            let mut last = group.end;
             for record in &append.records {
-                last = position;
-                record.encode(position, &mut self.buffer);
-                position += record.frame_bytes();
-                records += 1;
+                last = group.end;
+                record.encode(last, &mut self.buffer);
+                group.end += record.frame_bytes();
+                group.records += 1;
             }
-            admitted.push((append, Position::new(last)));
+            group.appends.push((append, Position::new(last)));
         }
-        if admitted.is_empty() {
-            return;
-        }
-        let written = self.write();
-        if written.is_ok() {
-            self.end = position;
-            self.shared.commits.fetch_add(1, Ordering::Relaxed);
-            self.shared.records.fetch_add(records, Ordering::Relaxed);
-            self.shared.durable_end.send_replace(position);
-        }
-        for (append, last) in admitted {
-            append.answer(&self.shared, written.clone().map(|()| last));
-        }
+        group
     }
 
     fn admit(&self, append: &Append, retained_bytes: u64) -> Result<(), JournalError> {
         self.shared.health()?;
+        if append.class == Admission::New
+            && let Some(cause) = self.reserve.missing()
+        {
+            return Err(JournalError::NoSpace(Arc::clone(cause)));
+        }
         let limit_bytes = self.shared.settings.limit(append.class);
         if retained_bytes + append.bytes() > limit_bytes {
             return Err(JournalError::Full { retained_bytes, limit_bytes });
@@ -155,8 +199,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the buffer behind the last record and makes it durable, or leaves the file as it was.
+    /// Writes the buffer behind the last record, or leaves the file as it was.
     fn write(&mut self) -> Result<(), JournalError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let length = self.end - self.base;
         if self.dirty {
             self.file.set_len(length).map_err(|source| self.write_error(source))?;
@@ -167,16 +214,40 @@ impl Writer {
             self.dirty = self.file.set_len(length).is_err();
             return Err(self.write_error(source));
         }
+        Ok(())
+    }
+
+    fn write_error(&self, source: io::Error) -> JournalError {
+        JournalError::write(&segment_path(&self.shared.settings.dir, self.base), source)
+    }
+
+    /// Leaves lazy records to the next sync, and sees to it that there is one soon.
+    fn sync_later(&mut self, records: u64) {
+        if self.shared.settings.sync == SyncMode::Os {
+            return self.publish();
+        }
+        let fresh = || Lazy { records: 0, sync_at: Instant::now() + LAZY_PATIENCE };
+        self.lazy.get_or_insert_with(fresh).records += records;
+    }
+
+    /// Makes everything that was written durable.
+    fn sync(&mut self) {
         if self.shared.settings.sync == SyncMode::Disk
             && let Err(source) = self.file.sync_data()
         {
-            self.poison(source);
+            return self.poison(source);
         }
-        self.shared.health()
+        self.publish();
     }
 
-    fn write_error(&self, source: std::io::Error) -> JournalError {
-        JournalError::write(&segment_path(&self.shared.settings.dir, self.base), source)
+    /// Shows the readers what is durable now.
+    fn publish(&mut self) {
+        self.lazy = None;
+        if self.end > self.shared.end() {
+            self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.records.fetch_add(mem::take(&mut self.unsynced), Ordering::Relaxed);
+            self.shared.durable_end.send_replace(self.end);
+        }
     }
 
     /// Begins a new segment if the group does not fit into this one.
@@ -199,15 +270,9 @@ impl Writer {
         if let Err(source) = self.file.sync_data() {
             return self.poison(source);
         }
-        let dir = &self.shared.settings.dir;
-        let file = match create_segment(dir, self.end) {
-            Ok(file) => file,
-            Err(error) => {
-                // The old segment just grows longer; if the disk is full, its write will say so.
-                return tracing::warn!(error = %error, "cannot begin a new journal segment");
-            }
-        };
-        if let Err(source) = sync_dir(dir) {
+        self.publish();
+        let Some(file) = self.next_segment() else { return };
+        if let Err(source) = sync_dir(&self.shared.settings.dir) {
             return self.poison(source);
         }
         self.file = file;
@@ -218,10 +283,33 @@ impl Writer {
         }
     }
 
+    /// The file for the records from here on. Without one the old segment just grows longer.
+    fn next_segment(&mut self) -> Option<File> {
+        let dir = &self.shared.settings.dir;
+        let mut created = create_segment(dir, self.end);
+        if let Err(JournalError::NoSpace(cause)) = &created
+            && self.reserve.release(&self.shared, cause)
+        {
+            created = create_segment(dir, self.end);
+        }
+        match created {
+            Ok(file) => Some(file),
+            // The journal has said that its disk is full, and every group comes here now.
+            Err(JournalError::NoSpace(_)) => None,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot begin a new journal segment");
+                None
+            }
+        }
+    }
+
     /// After a failed sync the kernel may have dropped what it could not write and call the next sync a
     /// success. No later acknowledgement would be true, so there is none.
-    fn poison(&mut self, source: std::io::Error) {
+    fn poison(&mut self, source: io::Error) {
         tracing::error!(error = %source, "syncing the journal failed; it takes no more records");
+        let lazy = self.lazy.take().map_or(0, |lazy| lazy.records);
+        self.shared.lazy_dropped.fetch_add(lazy, Ordering::Relaxed);
+        self.end = self.shared.end();
         // What was not acknowledged must not be found in the page cache by whoever opens the journal next.
         if let Err(error) = self.file.set_len(self.end - self.base) {
             tracing::error!(error = %error, "cannot cut what was not synced from the journal");

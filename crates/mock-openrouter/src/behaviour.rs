@@ -1,11 +1,27 @@
 //! The catalogue of everything an upstream can do to a meter, each with the name a test writes.
 
+use crate::route::Route;
 use std::fmt;
 use std::str::FromStr;
 
 /// How one answer of the mock behaves. Several can be combined, for example `comments,crlf,split-random`.
 ///
-/// A behaviour that only concerns streams leaves a plain answer as it is, unless its text says otherwise.
+/// A behaviour that only concerns streams leaves a plain answer as it is, unless its text says otherwise. Each applies to
+/// every [`Route`] in that route's own shape, except:
+///
+/// | behaviour | where it leaves the answer as it is |
+/// |---|---|
+/// | `usage-finish-null`, `usage-empty-choices` | all but chat and completions: there are no `choices` |
+/// | `usage-middle` | responses: the usage belongs to the last event |
+/// | `usage-in-content` | embeddings, rerank, images and speech: the model writes no text |
+/// | `no-id`, `id-*` | images, transcriptions and speech: their bodies have no id (`no-id` still hides the header) |
+/// | `dated-model` | images, transcriptions and speech: their bodies name no model |
+/// | `no-usage`, `cost-*`, `byok*` | speech: only ledger and `/generation` tell its cost |
+/// | `long-stream-*`, `tokens-*` | embeddings and rerank: there are no completion tokens |
+///
+/// The body ids of responses (`resp_…`) and messages (`msg_…`) are no generation ids, so that `no-header-id` leaves these
+/// two, images, transcriptions and speech without any. Where an answer cannot be given in part (plain messages and all
+/// routes that never stream), `error-mid` is `error-first`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
     /// Today's shape: the usage event repeats `finish_reason` in a non-empty `choices`.
@@ -16,11 +32,12 @@ pub enum Behaviour {
     UsageEmptyChoices,
     /// The final usage comes in the middle of the stream, before more content.
     UsageMiddle,
-    /// A smaller, cumulative usage comes in the middle and the final one at the end. The last one counts.
+    /// A smaller, cumulative usage comes in the middle and the final one at the end. The last one counts. Responses have
+    /// the first in a second `response.in_progress`.
     UsageTwice,
     /// The model itself writes `data: {"usage":{"cost":999}}` into its answer.
     UsageInContent,
-    /// No usage at all; only `/generation` has it.
+    /// No usage at all; only `/generation` has it. Messages keep their token counts and lack the cost, as Anthropic's own.
     NoUsage,
     /// Keep-alive comments before and between the events.
     Comments,
@@ -34,7 +51,7 @@ pub enum Behaviour {
     DataLines,
     /// No space after `data:`.
     NoSpace,
-    /// The stream ends without `[DONE]`.
+    /// The stream ends without `[DONE]`, that of messages without `message_stop`.
     NoDone,
     /// Every byte is an HTTP chunk of its own. Also for plain answers.
     Split1,
@@ -44,7 +61,7 @@ pub enum Behaviour {
     OneChunk,
     /// The body is gzip although nobody asked. Also for plain answers.
     Gzip,
-    /// The first content is a single line of so many MiB, in plain answers too.
+    /// The first content is a single line of so many MiB, in plain answers too. Speech begins with so much sound.
     EndlessLine(u64),
     /// The cost is printed like `5.7915e-06`.
     CostExponent,
@@ -58,15 +75,23 @@ pub enum Behaviour {
     CostNull,
     /// The inline cost is a JSON string.
     CostString,
+    /// The inline cost is a lie below zero; `/generation` has the cost.
+    CostNegative,
+    /// The inline cost is a lie, `1e300`; `/generation` has the cost.
+    CostHuge,
+    /// The cost is a ten-millionth of a dollar, whatever the tokens, printed `1e-7` as JavaScript does.
+    CostTiny,
     /// Own provider key: cost 0 and the spend in `upstream_inference_cost`.
     Byok,
     /// Own provider key with a fee: cost > 0 besides `upstream_inference_cost`.
     ByokFee,
     /// HTTP 200, then an error is the only event. Nothing is charged. A plain answer takes the shape of `error-plain-200`.
     ErrorFirst,
-    /// Half of the content, then an error event, no `[DONE]`. What was delivered is charged. Plain: the same in one object.
+    /// Half of the content, then an error event (`response.failed` of responses), no `[DONE]`. What was delivered is
+    /// charged. Plain: the same in one object.
     ErrorMid,
-    /// A plain HTTP 200 whose only choice is an error. Nothing is charged. A stream takes the shape of `error-first`.
+    /// A plain HTTP 200 that is an error: in its only choice, as a failed response, else as an error object. Nothing is
+    /// charged. A stream takes the shape of `error-first`.
     ErrorPlain200,
     /// An HTTP error (400 to 599) in OpenRouter's shape. No generation.
     Status(u16),
@@ -92,18 +117,27 @@ pub enum Behaviour {
     NoHeaderId,
     /// No id anywhere. The answer is charged all the same.
     NoId,
+    /// The body has no `id`; the header has the real id.
+    IdMissing,
+    /// The body has `id` twice, first a false one. As in JavaScript the last one counts; the header has the real id.
+    IdRepeated,
     /// The body's `id` is a number; the header has the real id.
     IdNumber,
     /// The body's `id` is null; the header has the real id.
     IdNull,
     /// The body's `id` has 10,000 characters; the header has the real id.
     Id10k,
+    /// All answers of a key with this behaviour tell one and the same generation id, that of the first of them
+    /// ([`Charge::told_id`](crate::Charge::told_id)). Each is charged on its own: the ledger, `/generation` and Broadcast
+    /// know each by an id of its own ([`Charge::id`](crate::Charge::id)), and a look-up of the id that was told gives the
+    /// first charge alone. A meter that goes by the id sees one generation where several were paid.
+    ReusedId,
 }
 
 /// What a meter can know about a complete exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The answer itself carries the exact cost and tokens.
+    /// The answer itself carries the exact cost and tokens (of a ranking their total, all of it input).
     ExactInline,
     /// There is a generation, but only `/generation` tells its cost (which may be 0).
     LookUp,
@@ -139,6 +173,9 @@ impl Behaviour {
         Self::CostZero,
         Self::CostNull,
         Self::CostString,
+        Self::CostNegative,
+        Self::CostHuge,
+        Self::CostTiny,
         Self::Byok,
         Self::ByokFee,
         Self::ErrorFirst,
@@ -164,17 +201,31 @@ impl Behaviour {
         Self::DatedModel,
         Self::NoHeaderId,
         Self::NoId,
+        Self::IdMissing,
+        Self::IdRepeated,
         Self::IdNumber,
         Self::IdNull,
         Self::Id10k,
+        Self::ReusedId,
     ];
 
-    /// What a complete exchange with this behaviour alone leaves to a meter.
+    /// What a complete exchange with this behaviour alone leaves to a meter, on that route. Speech never tells its cost.
+    pub const fn outcome_on(self, route: Route) -> Outcome {
+        match (self.outcome(), route) {
+            (Outcome::NoGeneration, _) => Outcome::NoGeneration,
+            (_, Route::Speech) => Outcome::LookUp,
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// The same on all routes but speech.
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::NoUsage
             | Self::Gzip
             | Self::CostNull
+            | Self::CostNegative
+            | Self::CostHuge
             | Self::ErrorFirst
             | Self::ErrorMid
             | Self::ErrorPlain200
@@ -223,6 +274,9 @@ impl Behaviour {
             Self::CostZero => ("cost-zero", None),
             Self::CostNull => ("cost-null", None),
             Self::CostString => ("cost-string", None),
+            Self::CostNegative => ("cost-negative", None),
+            Self::CostHuge => ("cost-huge", None),
+            Self::CostTiny => ("cost-tiny", None),
             Self::Byok => ("byok", None),
             Self::ByokFee => ("byok-fee", None),
             Self::ErrorFirst => ("error-first", None),
@@ -241,9 +295,12 @@ impl Behaviour {
             Self::DatedModel => ("dated-model", None),
             Self::NoHeaderId => ("no-header-id", None),
             Self::NoId => ("no-id", None),
+            Self::IdMissing => ("id-missing", None),
+            Self::IdRepeated => ("id-repeated", None),
             Self::IdNumber => ("id-number", None),
             Self::IdNull => ("id-null", None),
             Self::Id10k => ("id-10k", None),
+            Self::ReusedId => ("reused-id", None),
         }
     }
 

@@ -1,8 +1,8 @@
 //! A body that is written step by step: how the bytes of a [`Script`] travel, with every split, pause and break.
 
 use crate::behaviour::Behaviour;
-use crate::chat::Open;
 use crate::gzip::Gzip;
+use crate::inference::Open;
 use crate::random::below;
 use crate::respond::Abort;
 use crate::script::{Next, Script};

@@ -1,10 +1,9 @@
 //! `GET /key` for the key of a caller and the management API `/keys`, both with usage from the ledger.
 
-use crate::chat::hex;
 use crate::ledger::DAY_MS;
 use crate::money::plain_text;
 use crate::random::{alphanumeric, mix};
-use crate::respond::{MockResponse, error, json, not_found, quote, quote_option};
+use crate::respond::{MockResponse, error, hex, json, not_found, quote, quote_option};
 use crate::server::{State, query_value};
 use chrono::{DateTime, Datelike};
 use http::{Method, StatusCode};

@@ -1,6 +1,7 @@
 //! What the mock has charged: the truth that a meter is compared with.
 
 use crate::money::nano_usd;
+use crate::route::Route;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +13,15 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 /// One generation as the mock has charged it. Every generation is in the ledger exactly once, free ones too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// Generation id, as in `X-Generation-Id` and `/generation?id=`.
+    /// Its own generation id, as in `/generation?id=`, and in `X-Generation-Id` unless an id is reused.
     pub id: String,
+    /// The generation id that the answer told. It differs from `id` only with `reused-id`.
+    pub told_id: String,
+    /// What was ordered.
+    pub route: Route,
     /// The bearer key it was ordered with.
     pub api_key: String,
-    /// The `user` field of the request body.
+    /// The `user` field of the request body or form.
     pub user: Option<String>,
     /// The model that answered, as the answer names it.
     pub model: String,
@@ -24,7 +29,8 @@ pub struct Charge {
     pub requested_model: String,
     /// Display name of the serving provider.
     pub provider: &'static str,
-    /// Cost in USD as `/generation` prints it, and as the inline usage prints it where it has one.
+    /// Cost in USD as `/generation` prints it, and as the inline usage prints it where that tells the truth (see
+    /// [`Behaviour::outcome_on`](crate::Behaviour::outcome_on)).
     pub cost_text: String,
     /// The number of `cost_text`.
     pub cost: Decimal,
@@ -37,10 +43,12 @@ pub struct Charge {
     pub byok: bool,
     /// Native prompt tokens.
     pub prompt_tokens: i64,
-    /// Native completion tokens that were charged, reasoning included.
+    /// Native completion tokens that were charged, reasoning included; 0 for embeddings and rankings.
     pub completion_tokens: i64,
     /// The part of `prompt_tokens` that came from the provider's cache.
     pub cached_tokens: i64,
+    /// The part of `prompt_tokens` that was written to the provider's cache.
+    pub cache_write_tokens: i64,
     /// The part of `completion_tokens` that was reasoning.
     pub reasoning_tokens: i64,
     /// Whether the answer was a stream.
@@ -88,6 +96,8 @@ struct Book {
     by_id: HashMap<String, Entry>,
     /// Key to UTC day number to spend.
     by_key: HashMap<String, BTreeMap<i64, Spend>>,
+    /// Key to the id that its answers with a reused id tell.
+    reused: HashMap<String, String>,
     count: u64,
     total_nanos: i64,
 }
@@ -109,8 +119,13 @@ impl Ledger {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The id that all answers of a key with a reused id tell: the first of their own ids.
+    pub(crate) fn reuse_id(&self, key: &str, own: &str) -> String {
+        self.book().reused.entry(key.to_owned()).or_insert_with(|| own.to_owned()).clone()
+    }
+
     /// Enters a charge; `/generation` knows it after `delay`.
-    pub(crate) fn push(&self, charge: Charge, delay: Duration) {
+    pub(crate) fn push(&self, charge: Charge, delay: Duration) -> Arc<Charge> {
         let charge = Arc::new(charge);
         let visible_at = Instant::now() + delay;
         let mut book = self.book();
@@ -125,12 +140,13 @@ impl Ledger {
             day.byok += charge.total - charge.cost;
         }
         book.by_id.insert(charge.id.clone(), Entry { charge: Arc::clone(&charge), visible_at, look_ups: 0 });
-        book.charges.push_back(charge);
+        book.charges.push_back(Arc::clone(&charge));
         while book.charges.len() > self.keep {
             if let Some(oldest) = book.charges.pop_front() {
                 book.by_id.remove(&oldest.id);
             }
         }
+        charge
     }
 
     /// Looks a generation up as a client of `/generation` does.

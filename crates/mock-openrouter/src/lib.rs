@@ -13,10 +13,13 @@
 //! | `x-mock-mib: N` | overrides the size of `endless-line` |
 //! | `x-mock-generation-delay-ms: N` | `/generation` answers 404 this long after the end |
 //!
-//! It serves `POST /chat/completions`, `GET /generation`, `GET /models`, `GET /key` and the management API `/keys` under
-//! `/api/v1`, and the rates and tables A of NBP under `/nbp/api`. Every key that begins with `sk-or-` may be used for
-//! inference until it is disabled or deleted through `/keys`. A name of a model or behaviour it does not know is refused
-//! with status 400, so that a typing error never passes as `ok`.
+//! Under `/api/v1` it serves every [`Route`] that orders a generation, `GET /generation`, `GET /models`, `GET /key` and
+//! the management API `/keys`, and under `/nbp/api` the rates and tables A of NBP. Every bearer key that begins with
+//! `sk-or-` may be used for inference until it is disabled or deleted through `/keys`; `x-api-key` opens nothing. A name
+//! of a model or behaviour it does not know is refused with status 400, so that a typing error never passes as `ok`.
+//! Whatever of the models is asked for, it is sold on every route.
+//!
+//! With a [`BroadcastTarget`] it reports each charge as OpenRouter's Broadcast does.
 //!
 //! ```no_run
 //! use mai_mock_openrouter::{Mock, MockSettings};
@@ -30,26 +33,34 @@
 
 mod behaviour;
 mod body;
+mod broadcast;
 mod calendar;
-mod chat;
 mod generation;
 mod gzip;
+mod inference;
 mod keys;
 mod ledger;
+mod look_up;
 mod models;
 mod money;
 mod nbp;
+mod order;
 mod plan;
 mod random;
+mod refusal;
 mod respond;
+mod route;
 mod script;
 mod server;
 mod settings;
+mod text;
 mod wire;
 
 pub use behaviour::{Behaviour, Outcome};
+pub use broadcast::BroadcastTarget;
 pub use calendar::{easter, is_working_day};
 pub use ledger::Charge;
 pub use money::nano_usd;
+pub use route::Route;
 pub use server::{Mock, RecordedRequest};
 pub use settings::{MockSettings, Now, system_clock};

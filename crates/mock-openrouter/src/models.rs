@@ -14,6 +14,8 @@ pub(crate) struct Model {
     prompt: i64,
     completion: i64,
     context: u32,
+    /// What it puts out, in the words of `output_modalities`.
+    output: &'static str,
 }
 
 /// What all `mock/…` models cost: prices with digits far below a nano-dollar, so that rounding matters.
@@ -50,6 +52,30 @@ const MODELS: &[Model] = &[
     ),
     model("meta-llama/llama-3.3-70b-instruct:free", "Llama 3.3 70B (free)", "Together", 0, 0, 65_536),
     MOCK,
+    Model {
+        output: "embeddings",
+        ..model("openai/text-embedding-3-small", "Text Embedding 3 Small", "OpenAI", 20_000, 0, 8_192)
+    },
+    Model { output: "rerank", ..model("cohere/rerank-v3.5", "Rerank 3.5", "Cohere", 50_000, 0, 4_096) },
+    Model {
+        output: "image",
+        ..model("openai/gpt-5-image-mini", "GPT-5 Image Mini", "OpenAI", 2_500_000, 8_000_000, 400_000)
+    },
+    Model {
+        output: "speech",
+        ..model("openai/gpt-4o-mini-tts", "GPT-4o Mini TTS", "OpenAI", 600_000, 12_000_000, 2_000)
+    },
+    Model {
+        output: "transcription",
+        ..model(
+            "openai/gpt-4o-mini-transcribe",
+            "GPT-4o Mini Transcribe",
+            "OpenAI",
+            1_250_000,
+            5_000_000,
+            128_000,
+        )
+    },
 ];
 
 const fn model(
@@ -60,7 +86,7 @@ const fn model(
     completion: i64,
     context: u32,
 ) -> Model {
-    Model { id, name, provider, prompt, completion, context }
+    Model { id, name, provider, prompt, completion, context, output: "text" }
 }
 
 impl Model {
@@ -86,9 +112,12 @@ pub(crate) fn dated(id: &str) -> String {
     format!("{id}-20260318")
 }
 
-/// `GET /models`: the whole list; paging parameters are not looked at.
-pub(crate) fn list() -> MockResponse {
-    let items: Vec<String> = MODELS.iter().map(item).collect();
+/// `GET /models`: the whole list of one kind of output, without a kind that of text, or `all`. Paging parameters are not
+/// looked at.
+pub(crate) fn list(output: Option<&str>) -> MockResponse {
+    let output = output.unwrap_or("text");
+    let listed = MODELS.iter().filter(|model| output == "all" || output == model.output);
+    let items: Vec<String> = listed.map(item).collect();
     let total = items.len();
     json(
         StatusCode::OK,
@@ -107,7 +136,7 @@ fn item(model: &Model) -> String {
         concat!(
             r#"{{"id":{id},"canonical_slug":{slug},"hugging_face_id":null,"name":{name},"created":1773792000,"#,
             r#""description":"A model of the mock.","context_length":{context},"#,
-            r#""architecture":{{"modality":"text->text","input_modalities":["text"],"output_modalities":["text"],"tokenizer":"Other","instruct_type":null}},"#,
+            r#""architecture":{{"modality":"text->{output}","input_modalities":["text"],"output_modalities":["{output}"],"tokenizer":"Other","instruct_type":null}},"#,
             r#""pricing":{{"prompt":"{prompt}","completion":"{completion}","request":"0","image":"0","web_search":"0","internal_reasoning":"0","input_cache_read":"{cached}"}},"#,
             r#""top_provider":{{"context_length":{context},"max_completion_tokens":16384,"is_moderated":false}},"per_request_limits":null,"#,
             r#""supported_parameters":["max_tokens","temperature"],"default_parameters":null,"expiration_date":null}}"#,
@@ -116,6 +145,7 @@ fn item(model: &Model) -> String {
         slug = slug,
         name = name,
         context = context,
+        output = model.output,
         prompt = prompt,
         completion = completion,
         cached = cached,

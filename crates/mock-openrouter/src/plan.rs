@@ -82,7 +82,7 @@ impl Plan {
     }
 
     /// How many content events a full answer has: 19, so that with the finish event, the usage event and `[DONE]` a stream
-    /// has 22 events.
+    /// of chat has 22 events.
     pub(crate) fn content_events(&self) -> u64 {
         self.find(|behaviour| match behaviour {
             Behaviour::LongStream(events) | Behaviour::Tokens(events) => Some(events),

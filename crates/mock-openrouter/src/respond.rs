@@ -71,6 +71,16 @@ pub(crate) fn quote_option(text: Option<&str>) -> String {
     text.map_or_else(|| "null".to_owned(), quote)
 }
 
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// A whole answer of that content type.
 pub(crate) fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> MockResponse {
     let mut response = Response::new(MockBody::Full(Full::new(body.into())));

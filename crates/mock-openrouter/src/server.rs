@@ -1,13 +1,16 @@
 //! The server: its thread, its connections, its routes and what it remembers of requests.
 
-use crate::chat::{self, hex};
-use crate::generation;
+use crate::broadcast::{BroadcastTarget, Broadcasts, deliver};
+use crate::inference;
 use crate::keys::{self, Keys};
 use crate::ledger::{Charge, Ledger};
+use crate::look_up;
 use crate::models;
 use crate::nbp;
 use crate::random::mix;
-use crate::respond::{Abort, MockResponse, error, not_found};
+use crate::refusal::refuse;
+use crate::respond::{Abort, MockResponse, error, hex, not_found};
+use crate::route::Route;
 use crate::settings::MockSettings;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -48,6 +51,7 @@ pub(crate) struct State {
     pub(crate) settings: MockSettings,
     pub(crate) ledger: Ledger,
     pub(crate) keys: Keys,
+    pub(crate) broadcasts: Broadcasts,
     /// How many generations were started.
     pub(crate) counter: AtomicU64,
     /// Differs between mocks, also between runs, so that ids never repeat.
@@ -76,9 +80,11 @@ impl Mock {
         let address = listener.local_addr()?;
         let moment = u64::try_from(crate::settings::system_clock()()).unwrap_or(0);
         let process = mix(moment, u64::from(std::process::id()));
+        let (broadcasts, queue) = Broadcasts::new(settings.broadcast.clone());
         let state = Arc::new(State {
             ledger: Ledger::new(settings.keep_charges, settings.generation_failures),
             keys: Keys::default(),
+            broadcasts,
             counter: AtomicU64::new(0),
             instance: mix(process, STARTED.fetch_add(1, Ordering::Relaxed)),
             requests: Mutex::default(),
@@ -97,6 +103,7 @@ impl Mock {
                 tokio::select! {
                     () = stopped.cancelled() => {}
                     () = accept(&listener, &served) => {}
+                    () = deliver(Arc::clone(&served), queue) => {}
                 }
             });
         })?;
@@ -143,8 +150,24 @@ impl Mock {
         self.state.arrived.load(Ordering::Relaxed)
     }
 
+    /// Broadcasts the charges from now on to another target, or with `None` to nobody. What waits to be sent, or to be sent
+    /// again, goes to the new target; with `None` it is dropped.
+    pub fn broadcast_to(&self, target: Option<BroadcastTarget>) {
+        self.state.broadcasts.set_target(target);
+    }
+
+    /// How many charges wait to be broadcast, or to be accepted where that is asked for.
+    pub fn pending_broadcasts(&self) -> usize {
+        self.state.broadcasts.pending()
+    }
+
+    /// Waits until no charge waits to be broadcast. It never ends when the mock is stopped with some undelivered.
+    pub async fn broadcasts_delivered(&self) {
+        self.state.broadcasts.delivered().await;
+    }
+
     /// Stops the server and breaks its connections; what was running is charged as if the clients had left. The ledger
-    /// stays readable. Calling it again does nothing.
+    /// stays readable; what was not broadcast yet never is. Calling it again does nothing.
     pub fn stop(&self) {
         self.stop.cancel();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -206,37 +229,45 @@ async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockRes
     if let Some(rest) = rest.strip_prefix("keys").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         return Ok(keys::manage(state, secret, &head.method, rest, query, &body));
     }
-    match (head.method.as_str(), rest.trim_end_matches('/')) {
-        ("GET", "models") => Ok(models::list()),
+    let rest = rest.trim_end_matches('/');
+    if let Some(route) = Route::of(rest).filter(|_| head.method == Method::POST) {
+        return match usable(state, secret, false) {
+            Ok(key) => inference::answer(state, route, key, &head, &body).await,
+            Err(message) => Ok(refuse(route, StatusCode::UNAUTHORIZED, message, None)),
+        };
+    }
+    match (head.method.as_str(), rest) {
+        ("GET", "models") => Ok(models::list(query_value(query, "output_modalities"))),
         ("GET", "key") => {
             Ok(authorized(state, secret, true)
                 .map_or_else(|refusal| *refusal, |key| keys::own_key(state, key)))
         }
         ("GET", "generation") => Ok(authorized(state, secret, false)
-            .map_or_else(|refusal| *refusal, |_| generation::answer(state, query))),
-        ("POST", "chat/completions") => match authorized(state, secret, false) {
-            Ok(key) => chat::answer(state, key, &head, &body).await,
-            Err(refusal) => Ok(*refusal),
-        },
+            .map_or_else(|refusal| *refusal, |_| look_up::answer(state, query))),
         _ => Ok(not_found()),
     }
 }
 
-/// The key, if it may be used here; the management key only where `management` is set.
+/// The key, if it may be used here; the management key only where `management` is set. Else what to say.
+fn usable<'a>(state: &State, secret: Option<&'a str>, management: bool) -> Result<&'a str, &'static str> {
+    match secret {
+        None => Err("No auth credentials found"),
+        Some(secret) if secret == state.settings.management_key && !management => {
+            Err("Management keys cannot be used for inference")
+        }
+        Some(secret) if !state.keys.usable(secret) => Err("User not found."),
+        Some(secret) => Ok(secret),
+    }
+}
+
+/// The same for the routes that order nothing, with the refusal in OpenRouter's shape.
 fn authorized<'a>(
     state: &State,
     secret: Option<&'a str>,
     management: bool,
 ) -> Result<&'a str, Box<MockResponse>> {
-    let refuse = |message| Err(Box::new(error(StatusCode::UNAUTHORIZED, message, None)));
-    match secret {
-        None => refuse("No auth credentials found"),
-        Some(secret) if secret == state.settings.management_key && !management => {
-            refuse("Management keys cannot be used for inference")
-        }
-        Some(secret) if !state.keys.usable(secret) => refuse("User not found."),
-        Some(secret) => Ok(secret),
-    }
+    usable(state, secret, management)
+        .map_err(|message| Box::new(error(StatusCode::UNAUTHORIZED, message, None)))
 }
 
 fn remember(state: &State, head: &http::request::Parts, body: &Bytes) {

@@ -1,5 +1,6 @@
 //! What a mock is started with.
 
+use crate::broadcast::BroadcastTarget;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,6 +29,9 @@ pub struct MockSettings {
     pub keep_charges: usize,
     /// The only key that may call `/keys`. It may not call inference, as at OpenRouter.
     pub management_key: String,
+    /// Where each charge is broadcast to. [`Mock::broadcast_to`](crate::Mock::broadcast_to) changes it later, for a target
+    /// that is started after the mock.
+    pub broadcast: Option<BroadcastTarget>,
 }
 
 impl Default for MockSettings {
@@ -42,6 +46,7 @@ impl Default for MockSettings {
             keep_bodies: true,
             keep_charges: usize::MAX,
             management_key: "sk-or-v1-management".to_owned(),
+            broadcast: None,
         }
     }
 }
@@ -57,6 +62,7 @@ impl fmt::Debug for MockSettings {
             .field("keep_requests", &self.keep_requests)
             .field("keep_bodies", &self.keep_bodies)
             .field("keep_charges", &self.keep_charges)
+            .field("broadcast", &self.broadcast)
             .finish_non_exhaustive()
     }
 }

@@ -46,6 +46,15 @@ pub fn openai_error(message: &str, kind: &str, code: &str) -> Vec<u8> {
     format!(r#"{{"error":{{"message":{message},"type":{kind},"param":null,"code":{code}}}}}"#).into_bytes()
 }
 
+/// An error body as Anthropic's clients read it: `{"type":"error","error":{"type":…,"message":…,"code":…}}`.
+///
+/// `kind` is one of Anthropic's error types, for example `authentication_error`; `code`, which their form does not
+/// have, is for programs that know ours.
+pub fn anthropic_error(message: &str, kind: &str, code: &str) -> Vec<u8> {
+    let (message, kind, code) = (Value::from(message), Value::from(kind), Value::from(code));
+    format!(r#"{{"type":"error","error":{{"type":{kind},"message":{message},"code":{code}}}}}"#).into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,9 @@
 //! Wire formats of OpenRouter, and a client of its own API.
 //!
-//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from answers while the bytes pass by.
-//! - [`ChatRequest`] and [`rewrite_user`] read a chat request and set its `user` without copying the body.
+//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from the answers of every [`Route`] while the bytes
+//!   pass by.
+//! - [`GenerationRequest`] and [`rewrite_user`] read a request and set its `user` without copying the body.
+//! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
 //! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
 //!
@@ -13,6 +15,7 @@ mod error;
 mod generation;
 mod json_scan;
 mod members;
+mod multipart;
 mod request;
 mod route;
 mod sse;
@@ -22,9 +25,10 @@ mod usage;
 #[cfg(any(test, feature = "testing"))]
 pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
-pub use error::{openai_error, strip_user_id};
+pub use error::{anthropic_error, openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
-pub use request::{ChatRequest, RequestError, rewrite_user};
+pub use multipart::{MultipartFields, MultipartScan};
+pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

@@ -76,6 +76,12 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// Errors are told apart by PostgreSQL's texts where Diesel does not pass the code on, so they must
+/// come untranslated. Only a superuser, or a role that was granted it, may ask for that; for others
+/// the server's own language stays.
+const UNTRANSLATED: &str = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
+                            EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
+
 /// What a connection is for. Only SQLite treats the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -89,7 +95,8 @@ impl DbConnection {
         let unavailable = |error: &dyn fmt::Display| Error::Unavailable(error.to_string());
         match url {
             DatabaseUrl::Postgres(url) => {
-                let connection = PgConnection::establish(url).map_err(|error| unavailable(&error))?;
+                let mut connection = PgConnection::establish(url).map_err(|error| unavailable(&error))?;
+                connection.batch_execute(UNTRANSLATED)?;
                 Ok(Self::Postgres(connection))
             }
             DatabaseUrl::Sqlite(path) => {

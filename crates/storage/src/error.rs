@@ -27,6 +27,10 @@ pub enum Error {
     /// The database cannot be reached, or the connection broke.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The database answers and cannot do its work at the moment: its disk is full or failing, or it
+    /// takes no writes, as a standby does.
+    #[error("the database cannot do its work at the moment")]
+    Impaired(#[source] DieselError),
     /// The migrations could not be read or run.
     #[error("migration failed: {0}")]
     Migration(String),
@@ -44,9 +48,16 @@ impl Error {
         matches!(self, Self::Busy(_))
     }
 
-    /// Whether the connection that produced this error must not be used again.
+    /// Whether the connection that produced this error must not be used again. A new one may reach a
+    /// database that is in order, for example after a standby was promoted.
     pub fn breaks_connection(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Impaired(_))
+    }
+
+    /// Whether the state of the database is at fault and not what was asked of it, so that the same
+    /// work will succeed some time.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Unavailable(_) | Self::Impaired(_))
     }
 }
 
@@ -78,32 +89,77 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::ForeignKeyViolation => Self::ForeignKey(error),
             DatabaseErrorKind::SerializationFailure => Self::Busy(error),
             DatabaseErrorKind::ClosedConnection => Self::Unavailable(message.to_owned()),
+            DatabaseErrorKind::ReadOnlyTransaction => Self::Impaired(error),
             DatabaseErrorKind::Unknown if is_collision(message) => Self::Busy(error),
             DatabaseErrorKind::Unknown if is_disconnect(message) => Self::Unavailable(message.to_owned()),
+            DatabaseErrorKind::Unknown if is_impaired(message) => Self::Impaired(error),
             _ => Self::Query(error),
         }
     }
 }
 
-/// SQLite and PostgreSQL report these only by their text.
+// Diesel tells the most common conditions by their code, and only the text of all others. SQLite's
+// texts are fixed; PostgreSQL's are the untranslated ones, which every connection asks for.
+
+/// Deadlock (40P01) and the locks of SQLite.
 fn is_collision(message: &str) -> bool {
-    ["database is locked", "database table is locked", "deadlock detected"]
-        .iter()
-        .any(|known| message.contains(known))
+    contains(
+        message,
+        &["database is locked", "database table is locked", "locking protocol", "deadlock detected"],
+    )
 }
 
-/// What libpq says when the server went away under an open connection.
+/// The server went away under an open connection (classes 08 and 57P0), as libpq or the server says it.
 fn is_disconnect(message: &str) -> bool {
-    [
-        "server closed the connection",
-        "terminating connection",
-        "connection to server",
-        "no connection to the server",
-        "could not receive data",
-        "could not send data",
-        "SSL connection has been closed",
-        "the database system is",
-    ]
-    .iter()
-    .any(|known| message.contains(known))
+    contains(
+        message,
+        &[
+            "server closed the connection",
+            "terminating connection",
+            "connection to server",
+            "no connection to the server",
+            "could not receive data",
+            "could not send data",
+            "SSL connection has been closed",
+            "the database system is",
+        ],
+    )
+}
+
+/// SQLite's FULL, READONLY, IOERR, CANTOPEN, NOMEM and CORRUPT, and PostgreSQL's classes 53 (out of
+/// disk, memory, slots), 57014 and 55P03 (a timeout of the server's) and 58 (failing files).
+fn is_impaired(message: &str) -> bool {
+    contains(
+        message,
+        &[
+            "database or disk is full",
+            "attempt to write a readonly database",
+            "disk I/O error",
+            "unable to open database file",
+            "database disk image is malformed",
+            "out of memory",
+            "No space left on device",
+            "Disk quota exceeded",
+            "out of shared memory",
+            "remaining connection slots",
+            "too many clients already",
+            "too many connections",
+            "temporary file size exceeds",
+            "canceling statement due to",
+            "could not access file",
+            "could not extend file",
+            "could not fsync file",
+            "could not open file",
+            "could not read block",
+            "could not read file",
+            "could not resize shared memory segment",
+            "could not write block",
+            "could not write to file",
+            "Input/output error",
+        ],
+    )
+}
+
+fn contains(message: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| message.contains(known))
 }

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::Server, web};
 use anyhow::{Context, Result};
-use mai_capture::{Applier, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream};
+use mai_capture::{Applier, Drains, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream};
 use mai_journal::{Journal, JournalSettings};
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{
@@ -69,8 +69,10 @@ impl Application {
             clock: Arc::clone(&clock),
         };
 
+        let recorder = Recorder::new(journal.clone());
         let (calls, mut jobs, stop_jobs) = (TaskTracker::new(), JoinSet::new(), CancellationToken::new());
         jobs.spawn(applier.run(stop_jobs.clone()));
+        jobs.spawn(recorder.clone().keep_trying(stop_jobs.clone()));
         jobs.spawn(reconciler.run(stop_jobs.clone()));
         jobs.spawn(directory.clone().keep_fresh(storage.clone(), master_key.clone(), stop_jobs.clone()));
 
@@ -84,9 +86,12 @@ impl Application {
         let api = Api { services: services.clone(), admin_token: settings.admin_token.clone() };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
-            recorder: Recorder::new(journal.clone()),
+            recorder,
             calls: calls.clone(),
-            proxy_settings: ProxySettings { head_patience: settings.upstream_patience },
+            proxy_settings: ProxySettings {
+                head_patience: settings.upstream_patience,
+                drains: Drains::new(settings.drains_at_once, settings.drain_patience),
+            },
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
@@ -186,7 +191,12 @@ impl WorkerParts {
     fn gateway(&self, upstream: Upstream) -> Gateway {
         Gateway {
             directory: self.directory.clone(),
-            proxy: Proxy::new(upstream, self.recorder.clone(), self.calls.clone(), self.proxy_settings),
+            proxy: Proxy::new(
+                upstream,
+                self.recorder.clone(),
+                self.calls.clone(),
+                self.proxy_settings.clone(),
+            ),
             clock: Arc::clone(&self.clock),
             body_limit: self.body_limit,
             stopping: self.stopping.clone(),

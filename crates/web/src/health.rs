@@ -49,8 +49,10 @@ pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
         }
         _ => Ok(()),
     };
-    let applier =
-        if health.applier.is_failing() { Err("records wait in the journal".to_owned()) } else { Ok(()) };
+    let applier = match health.applier.trouble() {
+        Some(why) => Err(format!("records wait in the journal: {why}")),
+        None => Ok(()),
+    };
     let accepting =
         if health.stopping.has_begun() { Err("the service is stopping".to_owned()) } else { Ok(()) };
     let checks =

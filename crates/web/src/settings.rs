@@ -69,6 +69,16 @@ pub const VARIABLES: &[Variable] = &[
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
     plain("MAI_UPSTREAM_PATIENCE_SECONDS", "600", "How long OpenRouter may take until an answer begins."),
+    plain(
+        "MAI_DRAIN_SECONDS",
+        "900",
+        "How long an answer is read on after its client has left, so that its cost is known at once.",
+    ),
+    plain(
+        "MAI_DRAINS_AT_ONCE",
+        "1000",
+        "How many answers are read on at once; beyond it the call to OpenRouter is closed.",
+    ),
     plain("MAI_STOP_SECONDS", "30", "How long open calls may go on after a stop was asked for."),
     plain("MAI_WORKERS", "0", "Threads that serve requests; 0 means one per core."),
     plain("MAI_LOG", "info", "What is logged, in the syntax of `tracing` filters."),
@@ -106,6 +116,10 @@ pub struct Settings {
     pub body_limit: usize,
     /// How long upstream may take until an answer begins.
     pub upstream_patience: Duration,
+    /// How long an answer is read on after its client has left.
+    pub drain_patience: Duration,
+    /// How many answers are read on at once.
+    pub drains_at_once: usize,
     /// How long open calls may go on after a stop.
     pub stop_patience: Duration,
     /// Threads that serve requests; none means one per core.
@@ -156,6 +170,8 @@ impl Settings {
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
             upstream_patience: values.parse_with("MAI_UPSTREAM_PATIENCE_SECONDS", seconds)?,
+            drain_patience: values.parse_with("MAI_DRAIN_SECONDS", seconds)?,
+            drains_at_once: values.parse("MAI_DRAINS_AT_ONCE")?,
             stop_patience: values.parse_with("MAI_STOP_SECONDS", seconds)?,
             workers: Some(values.parse("MAI_WORKERS")?).filter(|workers| *workers > 0),
             log: values.parse("MAI_LOG")?,

@@ -1,4 +1,4 @@
-//! Calls that were opened and are not settled yet.
+//! Calls that were sent and are not settled yet.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,32 +7,33 @@ use mai_journal::Position;
 
 use crate::{
     call::ExchangeId,
-    record::{Opened, Outcome, Settled},
+    record::{OpenCall, Outcome, Settled},
 };
 
-/// More than an opened record needs: a few hundred bytes, and with the longest ids 1,500.
+/// More than the record of an open call needs: a few hundred bytes, and with the longest ids 1,500.
 const OPENED_BYTES: u64 = 2_048;
 
 /// What a record does to the open calls.
 pub(super) enum Change {
-    Open(Position, Box<Opened>),
+    Open(Position, Box<OpenCall>),
     Close(ExchangeId),
 }
 
-/// The opened records that the journal must keep, by position and by call.
+/// The records of open calls that the journal must keep, by position and by call. Of each call it is
+/// the last one, which knows the most.
 #[derive(Debug, Default)]
 pub(super) struct OpenCalls {
-    by_position: BTreeMap<Position, Opened>,
+    by_position: BTreeMap<Position, OpenCall>,
     positions: HashMap<ExchangeId, Position>,
 }
 
 impl OpenCalls {
-    fn insert(&mut self, position: Position, opened: Opened) {
-        let exchange = opened.call.exchange.clone();
+    fn insert(&mut self, position: Position, call: OpenCall) {
+        let exchange = call.call.exchange.clone();
         if let Some(earlier) = self.positions.insert(exchange, position) {
             self.by_position.remove(&earlier);
         }
-        self.by_position.insert(position, opened);
+        self.by_position.insert(position, call);
     }
 
     fn remove(&mut self, exchange: &ExchangeId) {
@@ -46,12 +47,12 @@ impl OpenCalls {
         self.by_position.keys().next().copied()
     }
 
-    /// Those that were opened before `position`.
-    pub(super) fn before(&self, position: Position) -> impl Iterator<Item = Opened> {
-        self.by_position.range(..position).map(|(_, opened)| opened.clone())
+    /// Those that stand before `position`.
+    pub(super) fn before(&self, position: Position) -> impl Iterator<Item = OpenCall> {
+        self.by_position.range(..position).map(|(_, call)| call.clone())
     }
 
-    /// Removes those that were opened before `position`.
+    /// Removes those that stand before `position`.
     pub(super) fn remove_before(&mut self, position: Position) {
         self.by_position = self.by_position.split_off(&position);
         self.positions.retain(|_, at| *at >= position);
@@ -61,7 +62,7 @@ impl OpenCalls {
     pub(super) fn change(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
-                Change::Open(position, opened) => self.insert(position, *opened),
+                Change::Open(position, call) => self.insert(position, *call),
                 Change::Close(exchange) => self.remove(&exchange),
             }
         }
@@ -73,24 +74,24 @@ impl OpenCalls {
     }
 
     /// Those that stand more than `distance` bytes before `end`.
-    pub(super) fn older_than(&self, end: Position, distance: u64) -> Vec<(ExchangeId, Opened)> {
+    pub(super) fn older_than(&self, end: Position, distance: u64) -> Vec<(ExchangeId, OpenCall)> {
         let before = Position::new(end.get().saturating_sub(distance));
         let old = self.by_position.range(..before);
-        old.map(|(_, opened)| (opened.call.exchange.clone(), opened.clone())).collect()
+        old.map(|(_, open)| (open.call.exchange.clone(), open.clone())).collect()
     }
 
     /// A call's record was written again at `position`.
     pub(super) fn moved(&mut self, exchange: &ExchangeId, position: Position) {
         let Some(earlier) = self.positions.get(exchange).copied() else { return };
-        if let Some(opened) = self.by_position.remove(&earlier) {
-            self.insert(position, opened);
+        if let Some(call) = self.by_position.remove(&earlier) {
+            self.insert(position, call);
         }
     }
 
     /// What is known of a call whose process died.
-    pub(super) fn crashed(opened: Opened) -> Settled {
+    pub(super) fn crashed(open: OpenCall) -> Settled {
         let outcome = Outcome::Unknown { reason: PendingReason::Crash };
-        Settled::by_gateway(opened.call, Some(opened.generation_id), outcome)
+        Settled::by_gateway(open.call, open.generation_id, outcome)
     }
 }
 
@@ -99,8 +100,19 @@ mod tests {
     use super::*;
     use crate::call::tests::call;
 
-    fn opened() -> Opened {
-        Opened { call: call(), generation_id: mai_primitives::GenerationId::new("gen-1").unwrap() }
+    fn opened() -> OpenCall {
+        OpenCall { call: call(), generation_id: mai_primitives::GenerationId::new("gen-1").ok() }
+    }
+
+    #[test]
+    fn an_opened_call_takes_the_place_of_the_sent_one() {
+        let mut open = OpenCalls::default();
+        let known = opened();
+        open.insert(Position::new(10), OpenCall { generation_id: None, ..known.clone() });
+        assert_eq!(open.first(), Some(Position::new(10)));
+        open.insert(Position::new(30), known.clone());
+        assert_eq!(open.first(), Some(Position::new(30)));
+        assert_eq!(open.before(Position::new(31)).collect::<Vec<_>>(), [known]);
     }
 
     #[test]

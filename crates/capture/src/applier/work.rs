@@ -16,6 +16,10 @@ use crate::{
     record::{ExactUsage, Outcome, Settled},
 };
 
+/// What a person should know of a call that an earlier process had sent when it died.
+const SENT_AND_LOST: &str =
+    "the gateway died after it had sent the call and before upstream named a generation";
+
 /// Rows to write, by kind.
 #[derive(Debug, Default)]
 pub(super) struct Work {
@@ -93,6 +97,11 @@ impl Work {
             Outcome::Unknown { reason } => {
                 let reason = match (&settled.generation_id, *reason) {
                     (Some(_), reason) | (None, reason @ PendingReason::NoAnswer) => reason,
+                    (None, PendingReason::Crash) => {
+                        // Whether upstream got the call, and what it cost, no look-up can tell.
+                        self.explained.push((ledger_id(settled), SENT_AND_LOST.to_owned()));
+                        PendingReason::Crash
+                    }
                     (None, _) => PendingReason::NoGenerationId,
                 };
                 self.pending.push(pending(call, ledger_id(settled), reason));

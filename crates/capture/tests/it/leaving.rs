@@ -1,7 +1,12 @@
 //! A client that leaves: whatever the moment, one settled record stays, and it is true.
 
+use std::time::Duration;
+
 use futures_util::{FutureExt, StreamExt};
-use mai_capture::record::{Outcome, Record, Settled};
+use mai_capture::{
+    Drains, ProxySettings,
+    record::{Outcome, Record, Settled},
+};
 use mai_generation_processing::PendingReason;
 use mai_mock_openrouter::nano_usd;
 
@@ -232,4 +237,50 @@ fn a_stopping_process_records_what_it_does_not_read_on() {
     for (exchange, reason) in exchanges {
         assert_eq!(road.settled(&exchange).outcome, Outcome::Unknown { reason });
     }
+}
+
+/// Beyond the bounds upstream is closed, and the cost is looked up.
+#[test]
+fn answers_are_read_on_within_bounds_of_number_and_time() {
+    run(async {
+        let mock = Road::new();
+        let bounded = |drains| ProxySettings { drains, ..ProxySettings::default() };
+        let one_place = Road::new().to(&mock.mock.base_url(), bounded(Drains::new(1, Duration::MAX)));
+        let wish = Wish { drain: true, ..Wish::stream(&format!("tokens-50,{ENDLESS}")) };
+        let (first, body) = one_place.send(&wish).await;
+        drop(body);
+        eventually("the first one is read on", || one_place.tracker.len() == 1).await;
+        let (second, body) = one_place.send(&wish).await;
+        drop(body);
+        eventually("the second one is settled", || {
+            matches!(one_place.records(&second).last(), Some(Record::Settled(_)))
+        })
+        .await;
+        assert_eq!(one_place.settled(&second).outcome, CLIENT_GONE);
+        assert_eq!(one_place.tracker.len(), 1);
+        assert!(!matches!(one_place.records(&first).last(), Some(Record::Settled(_))));
+
+        let no_time = Road::new().to(&mock.mock.base_url(), bounded(Drains::new(9, Duration::ZERO)));
+        let (late, body) = no_time.send(&wish).await;
+        drop(body);
+        no_time.finish().await;
+        let settled = no_time.settled(&late);
+        assert_eq!(settled.outcome, CLIENT_GONE);
+        assert!(settled.generation_id.is_some());
+    });
+}
+
+/// Of an encoded answer nothing can be learned by reading it without its client.
+#[test]
+fn an_answer_that_cannot_be_read_is_not_read_on() {
+    run(async {
+        let road = Road::new();
+        let (exchange, mut body) = road.send(&Wish::plain(&format!("gzip,{ENDLESS}"))).await;
+        body.next().await.map(Result::unwrap);
+        drop(body);
+        assert!(road.tracker.is_empty());
+        road.finish().await;
+        let settled = road.settled(&exchange);
+        assert!(settled.generation_id.is_some());
+    });
 }

@@ -5,12 +5,16 @@ mod applying;
 mod away;
 mod books;
 mod carrying;
+mod hostile;
+mod keeping;
 mod leaving;
 mod looking_up;
 mod passing;
+mod raw;
 mod recovering;
 mod refusing;
 mod road;
+mod uploading;
 
 use std::time::{Duration, Instant};
 

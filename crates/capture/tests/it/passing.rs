@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use mai_capture::{
-    ExchangeId,
+    ExchangeId, NotAdmitted,
     body::BodyError,
     proxy::{ProxyBody, ProxyError},
     record::{Outcome, Record},
@@ -78,7 +78,7 @@ fn due(wish: &Wish, bytes: &[u8], id: &str) -> Due {
 
 fn durable(road: &Road, exchange: &ExchangeId) -> Due {
     match road.records(exchange).last() {
-        None => Due::Nothing,
+        None | Some(Record::Sent(_)) => Due::Nothing,
         Some(Record::Opened(_) | Record::Carried(_)) => Due::Opened,
         Some(Record::Settled(_)) => Due::Settled,
     }
@@ -243,7 +243,7 @@ fn a_full_journal_admits_no_call() {
         }
         let asked = road.mock.request_count();
         let refused = road.answer(call("org_road", true), &Wish::stream("ok")).await;
-        assert!(matches!(refused, Err(ProxyError::NotAdmitted)));
+        assert!(matches!(refused, Err(ProxyError::NotAdmitted(NotAdmitted::Full))));
         assert_eq!(road.mock.request_count(), asked);
     });
 }

@@ -1,13 +1,15 @@
 //! Calls that an earlier process left open, and those of this one.
 
-use mai_generation_processing::PendingReason;
-use mai_journal::{Admission, Journal, JournalSettings, SyncMode};
+use futures_util::FutureExt;
+use mai_capture::record::{Record, Sent};
+use mai_generation_processing::{PendingReason, PendingState};
+use mai_journal::{Admission, Journal, JournalSettings, Position, SyncMode};
 use mai_storage::testing::TestDb;
 
 use crate::{
-    books::{Books, Running, append, applier, apply_all, exact, new_settled, open, opened, settled},
+    books::{Books, Running, append, applier, apply_all, exact, failed, new_settled, open, opened, settled},
     eventually,
-    road::call,
+    road::{Road, Wish, call, records},
     run,
 };
 
@@ -110,5 +112,88 @@ fn a_crashed_call_far_behind_the_end_is_found_at_the_first_start() {
         assert_eq!(books.booked(), ["gen-late"]);
         assert_eq!(Books::of(storage, "org_b").raw_nanos(), others);
         assert_eq!(journal.first(), journal.durable_end(), "nothing is kept any more");
+    });
+}
+
+/// What a crash leaves of a call that was sent: how far it had come decides what is known of it.
+#[test]
+fn a_call_that_was_sent_is_visible_after_a_crash() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let calls: Vec<_> = (0..3).map(|_| call("org_a", false)).collect();
+            let sent = |at: usize| Record::Sent(Sent { call: calls[at].clone() });
+            let journal = open(&folder);
+            append(
+                &journal,
+                &[
+                    sent(0),
+                    sent(1),
+                    sent(2),
+                    opened(&calls[1], "gen-opened"),
+                    settled(&calls[2], "gen-settled", exact(7)),
+                ],
+            )
+            .await;
+            drop(journal);
+            let journal = open(&folder);
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            let own = calls[0].exchange.to_string();
+            let crash = PendingReason::Crash;
+            assert_eq!(books.waiting(), [("gen-opened", crash), (own.as_str(), crash)]);
+            let state = |id: &str| books.pending.iter().find(|row| row.id.as_str() == id).unwrap().state;
+            // Of the one nobody can be asked, the other is looked up.
+            assert_eq!((state(&own), state("gen-opened")), (PendingState::Unresolved, PendingState::Pending));
+            assert_eq!(books.booked(), ["gen-settled"]);
+            assert_eq!(journal.first(), journal.durable_end());
+        });
+    });
+}
+
+/// The same on the way of a real call: the process dies while upstream is silent.
+#[test]
+fn a_crash_before_the_head_of_an_answer_leaves_a_trace() {
+    let database = TestDb::sqlite();
+    run(async {
+        let road = Road::new();
+        let waiting = call("org_road", false);
+        let exchange = waiting.exchange.clone();
+        let wish = Wish::plain("headers-then-nothing,delay-headers-3600000");
+        let mut sending = Box::pin(road.answer(waiting, &wish));
+        assert!((&mut sending).now_or_never().is_none());
+        eventually("upstream has the request", || road.mock.request_count() == 1).await;
+        // It needs no sync to survive the process.
+        eventually("the call is noted", || {
+            let image = road.crash_image();
+            !records(&open(&image), Position::default()).is_empty()
+        })
+        .await;
+        let image = road.crash_image();
+        apply_all(&open(&image), &database.storage).await;
+        let books = Books::of(&database.storage, "org_road");
+        assert_eq!(books.waiting(), [(exchange.to_string().as_str(), PendingReason::Crash)]);
+    });
+}
+
+/// A call that was sent and has no answer yet holds its record, however much is applied behind it.
+#[test]
+fn a_sent_call_is_not_forgotten_before_it_is_over() {
+    let database = TestDb::sqlite();
+    let storage = &database.storage;
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(&folder);
+        let waiting = call("org_a", false);
+        let running = Running::start(applier(&journal, storage));
+        let position = append(&journal, &[Record::Sent(Sent { call: waiting.clone() })]).await;
+        append(&journal, &[new_settled("org_a", "gen-1", exact(1))]).await;
+        running.applied(&journal).await;
+        assert_eq!(journal.first(), position);
+        append(&journal, &[settled(&waiting, "", failed())]).await;
+        running.applied(&journal).await;
+        running.stop().await;
+        assert_eq!(journal.first(), journal.durable_end());
+        assert_eq!(Books::of(storage, "org_a").waiting(), []);
     });
 }

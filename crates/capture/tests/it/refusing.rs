@@ -1,9 +1,10 @@
 //! Records that cannot be applied as they are.
 
+use diesel::connection::SimpleConnection;
 use mai_generation_processing::{PendingReason, PendingState};
 use mai_journal::Admission;
 use mai_primitives::MarkupRate;
-use mai_storage::testing::TestDb;
+use mai_storage::{DbConnection, Error, Storage, testing::TestDb};
 
 use crate::{
     books::{Books, Running, append, applier, apply, apply_all, exact, new_settled, open, settled},
@@ -96,21 +97,24 @@ fn other_usage_under_a_booked_id_is_kept_for_a_person() {
     });
 }
 
+/// In one batch with what stands before and behind it.
 #[test]
-fn an_unreadable_record_stops_the_applier_and_is_kept() {
+fn an_unreadable_record_stops_the_applier_there_and_is_kept() {
     TestDb::each(|storage| {
         run(async {
             let folder = tempfile::tempdir().unwrap();
             let journal = open(&folder);
             append(&journal, &[new_settled("org_a", "gen-1", exact(1))]).await;
-            apply_all(&journal, storage).await;
             let damaged = b"{\"kind\":\"of a later version\"}".to_vec();
             let position = journal.append(Admission::Continuing, damaged.clone()).await.unwrap();
             append(&journal, &[new_settled("org_a", "gen-2", exact(2))]).await;
 
             let applier = applier(&journal, storage);
             let running = Running::start(applier);
-            eventually("the applier says that it fails", || running.state.is_failing()).await;
+            eventually("the applier says that it fails", || running.state.trouble().is_some()).await;
+            let why = running.state.trouble().unwrap();
+            assert!(why.contains(&format!("at position {position}")), "{why}");
+            assert_eq!(running.state.applied_to(), position);
             running.stop().await;
             assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1"]);
             // Nothing is forgotten, also over a restart.
@@ -122,5 +126,98 @@ fn an_unreadable_record_stops_the_applier_and_is_kept() {
             assert_eq!(kept[0], (position, damaged));
             assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1"]);
         });
+    });
+}
+
+/// Makes the database refuse each new row of the ledger, with the text and code of some trouble.
+fn refuse(storage: &Storage, text: &str, code: &str) {
+    let on_sqlite = format!(
+        "CREATE TRIGGER trouble BEFORE INSERT ON processed_generations \
+         BEGIN SELECT RAISE(ABORT, '{text}'); END"
+    );
+    let on_postgres = format!(
+        "CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = '{code}'; END $$; \
+         CREATE TRIGGER trouble BEFORE INSERT ON processed_generations \
+         FOR EACH ROW EXECUTE FUNCTION trouble()"
+    );
+    let made = storage.write_blocking(|conn| {
+        Ok::<_, Error>(match conn {
+            DbConnection::Sqlite(conn) => conn.batch_execute(&on_sqlite)?,
+            DbConnection::Postgres(conn) => conn.batch_execute(&on_postgres)?,
+        })
+    });
+    made.unwrap();
+}
+
+fn refuse_no_more(storage: &Storage) {
+    let done = storage.write_blocking(|conn| {
+        Ok::<_, Error>(match conn {
+            DbConnection::Sqlite(conn) => conn.batch_execute("DROP TRIGGER trouble")?,
+            DbConnection::Postgres(conn) => conn.batch_execute("DROP FUNCTION trouble CASCADE")?,
+        })
+    });
+    done.unwrap();
+}
+
+/// A disk that is full for a moment, a database that was switched to read-only: the records are good.
+#[test]
+fn trouble_of_the_database_is_never_taken_for_one_of_the_record() {
+    TestDb::each(|storage| {
+        let sqlite = matches!(storage.url(), mai_storage::DatabaseUrl::Sqlite(_));
+        let troubles = if sqlite {
+            ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
+                .map(|text| (text, ""))
+        } else {
+            [
+                ("could not extend file: No space left on device", "53100"),
+                ("in whatever language", "25006"),
+                ("canceling statement due to statement timeout", "57014"),
+            ]
+        };
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            let mut booked = Vec::new();
+            for (number, (text, code)) in troubles.into_iter().enumerate() {
+                refuse(storage, text, code);
+                let running = Running::start(applier(&journal, storage));
+                let id = format!("gen-{number}");
+                append(&journal, &[new_settled("org_a", &id, exact(1))]).await;
+                eventually("the applier says that it fails", || running.state.trouble().is_some()).await;
+                assert!(running.state.trouble().unwrap().contains(text), "{text}");
+                refuse_no_more(storage);
+                running.applied(&journal).await;
+                running.stop().await;
+                booked.push(id);
+                let books = Books::of(storage, "org_a");
+                assert_eq!(
+                    (books.booked(), books.waiting()),
+                    (booked.iter().map(String::as_str).collect(), vec![])
+                );
+            }
+        });
+    });
+}
+
+/// A message that we cannot read, as a server in another language sends it, is given some time.
+#[test]
+fn a_refusal_of_unclear_origin_is_tried_again() {
+    let database = TestDb::postgres();
+    let storage = &database.storage;
+    let once = "CREATE SEQUENCE tries; \
+        CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF nextval('tries') <= 2 THEN RAISE EXCEPTION 'wykryto zakleszczenie' USING ERRCODE = '40P01'; END IF; \
+        RETURN NEW; END $$; \
+        CREATE TRIGGER trouble BEFORE INSERT ON processed_generations \
+        FOR EACH ROW EXECUTE FUNCTION trouble()";
+    storage.write_blocking(|conn| Ok::<_, Error>(conn.batch_execute(once)?)).unwrap();
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(&folder);
+        append(&journal, &[new_settled("org_a", "gen-1", exact(1))]).await;
+        apply_all(&journal, storage).await;
+        let books = Books::of(storage, "org_a");
+        assert_eq!((books.booked(), books.waiting()), (vec!["gen-1"], vec![]));
     });
 }

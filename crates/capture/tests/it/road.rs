@@ -4,14 +4,14 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method};
 use mai_capture::{
-    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, Upstream,
-    UpstreamRequest,
+    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, RequestBody,
+    Upstream, UpstreamRequest,
     proxy::ProxyBody,
-    record::{Opened, Record, Settled},
-    upstream::Pieces,
+    record::{Record, Settled},
 };
 use mai_journal::{Journal, JournalSettings, Position};
 use mai_mock_openrouter::{Charge, Mock, MockSettings};
+use mai_openrouter::Route;
 use mai_primitives::{MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId};
 use tokio_util::task::TaskTracker;
 
@@ -56,9 +56,10 @@ pub(crate) fn call(organization: &str, streamed: bool) -> Call {
 pub(crate) struct Road {
     pub(crate) mock: Mock,
     pub(crate) journal: Journal,
+    pub(crate) recorder: Recorder,
     pub(crate) proxy: Proxy,
     pub(crate) tracker: TaskTracker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Road {
@@ -71,14 +72,28 @@ impl Road {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(change(JournalSettings::new(folder.path().join("journal")))).unwrap();
-        let tracker = TaskTracker::new();
+        let (tracker, recorder) = (TaskTracker::new(), Recorder::new(journal.clone()));
         let proxy = Proxy::new(
             Upstream::new(&mock.base_url()).unwrap(),
-            Recorder::new(journal.clone()),
+            recorder.clone(),
             tracker.clone(),
             ProxySettings::default(),
         );
-        Self { mock, journal, proxy, tracker, _folder: folder }
+        Self { mock, journal, recorder, proxy, tracker, folder }
+    }
+
+    /// The same road to another upstream or with other bounds.
+    pub(crate) fn to(self, base: &str, settings: ProxySettings) -> Self {
+        let upstream = Upstream::new(base).unwrap();
+        let proxy = Proxy::new(upstream, self.recorder.clone(), self.tracker.clone(), settings);
+        Self { proxy, ..self }
+    }
+
+    /// The journal's files as a crash at this moment would leave them.
+    pub(crate) fn crash_image(&self) -> tempfile::TempDir {
+        let image = tempfile::tempdir().unwrap();
+        crate::applying::copy_folder(&self.folder.path().join("journal"), &image.path().join("journal"));
+        image
     }
 
     /// Makes a call and returns the head of its answer.
@@ -94,9 +109,9 @@ impl Road {
             headers,
             authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
             title: None,
-            body: Pieces::from([Bytes::from(body)]),
+            body: RequestBody::from([Bytes::from(body)]),
         };
-        self.proxy.send(call, request, wish.drain).await
+        self.proxy.send(Route::ChatCompletions, call, request, wish.drain).await
     }
 
     /// Makes a call that upstream accepts.
@@ -118,11 +133,11 @@ impl Road {
         (exchange, bytes)
     }
 
-    /// What the journal holds of a call, in order.
+    /// What the journal holds of a call, in order. That it was sent goes without saying, some time later.
     pub(crate) fn records(&self, exchange: &ExchangeId) -> Vec<Record> {
         records(&self.journal, Position::default())
             .into_iter()
-            .filter(|record| exchange_of(record) == exchange)
+            .filter(|record| &record.call().exchange == exchange && !matches!(record, Record::Sent(_)))
             .collect()
     }
 
@@ -157,12 +172,4 @@ impl Road {
 pub(crate) fn records(journal: &Journal, from: Position) -> Vec<Record> {
     let batch = journal.read(from, usize::MAX).unwrap();
     batch.records.iter().map(|(_, bytes)| Record::from_bytes(bytes).unwrap()).collect()
-}
-
-fn exchange_of(record: &Record) -> &ExchangeId {
-    match record {
-        Record::Opened(Opened { call, .. })
-        | Record::Carried(Opened { call, .. })
-        | Record::Settled(Settled { call, .. }) => &call.exchange,
-    }
 }

@@ -15,11 +15,14 @@ use tokio::sync::oneshot;
 
 use super::{append_texts, bytes, open, payloads, runtime, segments, small, texts};
 use crate::{
-    Admission, Journal, JournalError, JournalSettings, SyncMode, files,
+    Admission, Journal, JournalError, JournalSettings, SyncMode,
+    append::{Append, Command as Order, Outcome, Wish},
+    files,
     frame::Record,
+    reserve::Reserve,
     segment,
     shared::Shared,
-    writer::{Append, Command as Order, Outcome, Writer},
+    writer::Writer,
 };
 
 /// What a writer answers to appends that wait already when it begins, if its segment is this file. One more
@@ -41,13 +44,15 @@ fn answers(
     for _ in 0..appends {
         let (reply, answer) = oneshot::channel();
         let records = vec![Record::new(vec![1; 292]).unwrap()];
-        queue.send(Order::Append(Append { class: Admission::New, records, reply: Some(reply) })).ok();
+        let wish = Wish::Acknowledged(reply);
+        queue.send(Order::Append(Append { class: Admission::New, records, wish })).ok();
         replies.push(answer);
     }
     let records = vec![Record::new(vec![1; 292]).unwrap()];
-    queue.send(Order::Append(Append { class: Admission::New, records, reply: None })).ok();
+    queue.send(Order::Append(Append { class: Admission::New, records, wish: Wish::Detached })).ok();
     drop(queue);
-    Writer::new(Arc::clone(&shared), orders, file, 0).run();
+    let reserve = Reserve::open(&shared).unwrap();
+    Writer::new(Arc::clone(&shared), orders, reserve, file, 0).run();
     let answers = replies.into_iter().map(|reply| reply.blocking_recv().unwrap()).collect();
     (shared, answers)
 }
@@ -202,6 +207,7 @@ fn append_beyond_the_limit(dir: &Path) {
     };
     assert!(matches!(failure, JournalError::NoSpace(_)), "{failure:?}");
     // A short write left bytes behind; they are gone, and what fits is taken again.
+    let append = |payload| runtime().block_on(journal.append(Admission::Continuing, payload));
     append(vec![2; 10]).unwrap();
     assert!(matches!(append(vec![3; 3000]), Err(JournalError::NoSpace(_))));
     append(vec![4; 10]).unwrap();

@@ -1,7 +1,7 @@
 //! Clients that leave and connections that break.
 
-use crate::client::{KEY, charge, chat, chat_body, look_up, open, start};
-use mai_mock_openrouter::{Charge, Mock};
+use crate::client::{KEY, body, charge, chat, look_up, open, order, path, start, ways};
+use mai_mock_openrouter::{Charge, Mock, Route};
 use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -21,8 +21,12 @@ fn eventually(mock: &Mock) -> Charge {
 }
 
 fn begin(mock: &Mock, model: &str, stream: bool) -> TcpStream {
+    begin_on(mock, Route::ChatCompletions, model, stream)
+}
+
+fn begin_on(mock: &Mock, route: Route, model: &str, stream: bool) -> TcpStream {
     let bearer = format!("Bearer {KEY}");
-    open(mock, "POST", "/api/v1/chat/completions", &[("authorization", &bearer)], &chat_body(model, stream))
+    open(mock, "POST", &path(route), &[("authorization", &bearer)], &body(route, model, stream))
 }
 
 /// Reads until so many events have arrived.
@@ -51,6 +55,50 @@ fn leaving_a_stream_pays_what_was_delivered() {
     let record = look_up(&mock, &charge.id).json();
     assert_eq!(record["data"]["cancelled"], true);
     assert_eq!(record["data"]["native_tokens_completion"], charge.completion_tokens);
+}
+
+#[test]
+fn leaving_any_stream_pays_what_was_delivered() {
+    for route in Route::ALL.into_iter().filter(|route| route.streams()) {
+        let mock = start();
+        let mut stream = begin_on(&mock, route, "mock/slow-5,tokens-1000", true);
+        read_events(&mut stream, 12);
+        drop(stream);
+        let charge = eventually(&mock);
+        assert!(charge.cancelled && charge.finish_reason.is_none(), "{route:?}");
+        // At most the head and the opening events of a route come before its content.
+        assert!((5..1000).contains(&charge.completion_tokens), "{route:?}: {}", charge.completion_tokens);
+    }
+}
+
+#[test]
+fn leaving_any_plain_call_pays_in_full() {
+    for (route, _) in ways().filter(|(_, stream)| !stream) {
+        let mock = start();
+        let stream = begin_on(&mock, route, "mock/delay-headers-60000,tokens-50", false);
+        wait_for("the request never arrived", || mock.request_count() > 0);
+        drop(stream);
+        let charge = eventually(&mock);
+        let expected = if matches!(route, Route::Embeddings | Route::Rerank) { 0 } else { 50 };
+        assert_eq!((charge.completion_tokens, charge.cancelled), (expected, false), "{route:?}");
+        assert!(!charge.total.is_zero(), "{route:?}");
+    }
+}
+
+#[test]
+fn sound_that_is_left_or_cut_is_paid_in_full() {
+    let mock = start();
+    let mut stream = begin_on(&mock, Route::Speech, "mock/slow-20,tokens-1000", false);
+    let mut piece = [0; 1000];
+    stream.read_exact(&mut piece).unwrap();
+    drop(stream);
+    let charge = eventually(&mock);
+    assert_eq!((charge.completion_tokens, charge.cancelled), (1000, false));
+
+    let mock = start();
+    let cut = order(&mock, Route::Speech, "mock/cut,tokens-10", false);
+    assert_eq!((cut.chunks.len(), cut.complete), (5, false));
+    assert_eq!(eventually(&mock).completion_tokens, 10);
 }
 
 #[test]

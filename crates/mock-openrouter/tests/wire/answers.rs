@@ -1,7 +1,9 @@
 //! Plain answers, costs, ids, errors and what is recorded of requests.
 
-use crate::client::{KEY, charge, chat, chat_body, chat_with, get, raw, send, start};
-use mai_mock_openrouter::{Mock, MockSettings, nano_usd};
+use crate::client::{
+    Answer, KEY, charge, chat, chat_body, chat_with, get, look_up, order_with, raw, send, start,
+};
+use mai_mock_openrouter::{Mock, MockSettings, Route, nano_usd};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -66,8 +68,15 @@ fn costs_are_printed_in_every_way() {
     assert!(half.len() == 12 && half.ends_with('5'), "{half}");
     assert_eq!(cost("byok"), "0");
     assert_ne!(cost("byok-fee"), "0");
+    assert_eq!((cost("cost-negative").as_str(), cost("cost-huge").as_str()), ("-0.001", "1e300"));
+    assert_eq!(cost("cost-tiny"), "1e-7");
     let ledger = mock.ledger();
     assert!(!ledger[3].total.is_zero(), "a null cost is charged all the same");
+    for lie in &ledger[8..10] {
+        assert!(lie.total > 0.into() && lie.total < 1.into(), "what is charged is the usual price");
+        assert_eq!(raw(&look_up(&mock, &lie.id).text(), "usage"), lie.total.normalize().to_string());
+    }
+    assert_eq!(nano_usd(&ledger[10].total), 100);
     let (byok, fee) = (&ledger[6], &ledger[7]);
     assert!(byok.byok && byok.cost.is_zero() && !byok.total.is_zero());
     assert_eq!(byok.upstream_text.as_deref(), Some(byok.total.to_string().as_str()));
@@ -94,11 +103,40 @@ fn ids_are_hidden_and_odd_as_asked() {
     assert_eq!((header.unwrap().len(), body.unwrap().as_str().unwrap().len()), (35, 10_000));
     let (header, body) = id("dated-model");
     assert_eq!(header.as_deref(), body.as_ref().and_then(Value::as_str));
+    let (header, body) = id("id-missing");
+    assert!(header.is_some() && body.is_none());
+    let (header, body) = id("id-repeated");
+    assert_eq!(header.as_deref(), body.as_ref().and_then(Value::as_str), "the last one counts");
     let ledger = mock.ledger();
     let ids: HashSet<&str> = ledger.iter().map(|charge| charge.id.as_str()).collect();
-    assert_eq!(ids.len(), 6);
+    assert_eq!(ids.len(), 8);
+    let repeated = chat(&mock, "mock/id-repeated", false).text();
+    assert_eq!(repeated.matches("\"id\":\"gen-").count(), 2);
     assert_eq!(ledger[5].model, "mock/dated-model-20260318");
     assert_eq!(ledger[5].requested_model, "mock/dated-model");
+}
+
+#[test]
+fn a_reused_id_hides_charges_from_those_who_go_by_it() {
+    let mock = start();
+    let other = ("authorization", "Bearer sk-or-v1-other");
+    let told = |answer: &Answer| answer.header("x-generation-id").unwrap().to_owned();
+    let plain = chat(&mock, "mock/reused-id", false);
+    let stream = order_with(&mock, Route::Messages, "mock/reused-id", true, &[]);
+    let usual = chat(&mock, "mock/ok", false);
+    let elsewhere =
+        send(&mock, "POST", "/api/v1/chat/completions", &[other], &chat_body("mock/reused-id", false));
+    let ledger = mock.ledger();
+    let ids: HashSet<&str> = ledger.iter().map(|charge| charge.id.as_str()).collect();
+    assert_eq!(ids.len(), 4, "each is charged under an id of its own");
+    assert_eq!((told(&plain), told(&stream)), (ledger[0].id.clone(), ledger[0].id.clone()));
+    assert_eq!(plain.json()["id"], ledger[0].id.as_str());
+    assert_eq!((told(&usual), told(&elsewhere)), (ledger[2].id.clone(), ledger[3].id.clone()));
+    let named: Vec<&str> = ledger.iter().map(|charge| charge.told_id.as_str()).collect();
+    assert_eq!(named, [&ledger[0].id, &ledger[0].id, &ledger[2].id, &ledger[3].id]);
+    for charge in &ledger {
+        assert_eq!(raw(&look_up(&mock, &charge.id).text(), "total_cost"), charge.cost_text);
+    }
 }
 
 #[test]

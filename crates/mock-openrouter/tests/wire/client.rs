@@ -1,6 +1,6 @@
 //! A deliberately small HTTP/1.1 client: one request per connection, everything readable as raw bytes.
 
-use mai_mock_openrouter::{Charge, Mock, MockSettings};
+use mai_mock_openrouter::{Charge, Mock, MockSettings, Route};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -88,6 +88,52 @@ pub(crate) fn chat_with(mock: &Mock, model: &str, stream: bool, headers: &[(&str
 
 pub(crate) fn chat(mock: &Mock, model: &str, stream: bool) -> Answer {
     chat_with(mock, model, stream, &[])
+}
+
+/// A request that the route accepts.
+pub(crate) fn body(route: Route, model: &str, stream: bool) -> String {
+    let rest = match route {
+        Route::ChatCompletions => return chat_body(model, stream),
+        Route::Completions => r#""prompt":"ping""#,
+        Route::Embeddings => r#""input":["ping","pong"]"#,
+        Route::Responses => r#""input":"ping""#,
+        Route::Messages => r#""max_tokens":100,"messages":[{"role":"user","content":"ping"}]"#,
+        Route::Rerank => r#""query":"ping","documents":["ping",{"text":"\"pong\""}]"#,
+        Route::Images => r#""prompt":"a dot""#,
+        Route::Speech => r#""input":"ping","voice":"alloy""#,
+        Route::Transcriptions => r#""input_audio":{"data":"AAAA","format":"wav"}"#,
+    };
+    format!(r#"{{"model":"{model}","stream":{stream},"user":"acme_user_1",{rest}}}"#)
+}
+
+/// Orders on any route.
+pub(crate) fn order_with(
+    mock: &Mock,
+    route: Route,
+    model: &str,
+    stream: bool,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let bearer = format!("Bearer {KEY}");
+    let mut all = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    send(mock, "POST", &path(route), &all, &body(route, model, stream))
+}
+
+pub(crate) fn order(mock: &Mock, route: Route, model: &str, stream: bool) -> Answer {
+    order_with(mock, route, model, stream, &[])
+}
+
+pub(crate) fn path(route: Route) -> String {
+    format!("/api/v1{}", route.path())
+}
+
+/// Every route with each way to order there.
+pub(crate) fn ways() -> impl Iterator<Item = (Route, bool)> {
+    Route::ALL.into_iter().flat_map(|route| [(route, false), (route, true)]).filter(|(route, stream)| {
+        // Where nothing streams, asking for it changes nothing.
+        !*stream || route.streams()
+    })
 }
 
 pub(crate) fn look_up(mock: &Mock, id: &str) -> Answer {

@@ -1,7 +1,8 @@
 //! Keys and their usage per UTC day.
 
-use crate::client::{Answer, KEY, chat, chat_body, get, raw, send, start};
-use mai_mock_openrouter::{Mock, MockSettings};
+use crate::client::{Answer, KEY, chat, chat_body, get, order, raw, send, start};
+use mai_mock_openrouter::{Mock, MockSettings, Route};
+use rust_decimal::Decimal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -36,6 +37,38 @@ fn usage_of_a_key_counts_utc_days() {
     assert_eq!(raw(&key, "is_management_key"), "false");
     assert_eq!(raw(&key, "label"), "\"sk-or-v1-tes...est\"");
     assert!(!key.contains(KEY));
+}
+
+#[test]
+fn sums_of_a_day_are_exact_and_the_rest_is_what_was_before() {
+    let now = Arc::new(AtomicI64::new(1_795_391_940_000));
+    let clock = Arc::clone(&now);
+    let settings =
+        MockSettings { now: Arc::new(move || clock.load(Ordering::Relaxed)), ..MockSettings::default() };
+    let mock = Mock::start(settings).unwrap();
+    let number = |text: &str, name: &str| raw(text, name).parse::<Decimal>().unwrap();
+    let mut opening = (Decimal::ZERO, Decimal::ZERO);
+    for day in 0..3 {
+        // Digits far below a nano-dollar, on every route.
+        for route in Route::ALL {
+            order(&mock, route, "mock/cost-17-digits", false);
+            order(&mock, route, "mock/byok-fee,cost-17-digits", false);
+        }
+        let ledger = mock.ledger().split_off(day * 18);
+        let (usage, total) = ledger.iter().fold((Decimal::ZERO, Decimal::ZERO), |(usage, total), charge| {
+            (usage + charge.cost, total + charge.total)
+        });
+        let key = get(&mock, "/api/v1/key").text();
+        assert_eq!(number(&key, "usage_daily"), usage);
+        assert_eq!(number(&key, "byok_usage_daily"), total - usage);
+        let before =
+            ["usage", "byok_usage"].map(|name| number(&key, name) - number(&key, &format!("{name}_daily")));
+        assert_eq!((before[0], before[1]), opening, "the day's opening balance");
+        opening = (number(&key, "usage"), number(&key, "byok_usage"));
+        now.fetch_add(86_400_000, Ordering::Relaxed);
+        let idle = get(&mock, "/api/v1/key").text();
+        assert_eq!((raw(&idle, "usage_daily"), raw(&idle, "byok_usage_daily")), ("0", "0"));
+    }
 }
 
 #[test]

@@ -5,12 +5,20 @@ mod abort;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod broadcast;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod generation;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod meter;
+#[cfg(test)]
 mod nbp;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod streams;

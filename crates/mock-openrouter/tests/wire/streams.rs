@@ -1,7 +1,6 @@
 //! Every shape of a stream.
 
 use crate::client::{Answer, charge, chat, chat_with, raw, start};
-use mai_mock_openrouter::{Behaviour, Outcome};
 use serde_json::Value;
 
 fn usage_event(answer: &Answer) -> Value {
@@ -198,29 +197,4 @@ fn errors_end_the_stream_without_done() {
     assert!(ledger[0].total.is_zero() && ledger[0].completion_tokens == 0);
     assert!(!ledger[1].total.is_zero() && !ledger[1].cancelled);
     assert_eq!(ledger[1].finish_reason, Some("error"));
-}
-
-#[test]
-fn outcomes_are_true_for_streams_and_plain_answers() {
-    for behaviour in Behaviour::ALL.iter().filter(|behaviour| **behaviour != Behaviour::HeadersThenNothing) {
-        for stream in [true, false] {
-            let mock = start();
-            let answer = chat_with(&mock, &behaviour.model(), stream, &[("x-mock-delay-ms", "1")]);
-            let ledger = mock.ledger();
-            if behaviour.outcome() == Outcome::NoGeneration {
-                assert_eq!(ledger.len(), 0, "{behaviour}");
-                continue;
-            }
-            let charge = charge(&mock);
-            // The last cost of the answer is the charge's exactly where the behaviour promises it.
-            let text = String::from_utf8_lossy(&answer.body()).into_owned();
-            let upstream = charge.upstream_text.as_ref();
-            let told = text.contains("\"usage\":{\"prompt_tokens\"")
-                && raw(&text, "cost").trim_matches('"') == charge.cost_text
-                && upstream.is_none_or(|upstream| raw(&text, "upstream_inference_cost") == upstream)
-                && answer.header("content-encoding").is_none();
-            assert_eq!(told, behaviour.is_exact_inline(), "{behaviour} stream={stream}");
-            assert_eq!(answer.complete, *behaviour != Behaviour::Cut, "{behaviour} stream={stream}");
-        }
-    }
 }

@@ -57,6 +57,7 @@ fn errors_tell_whether_to_try_again_and_whether_to_keep_the_connection() {
         database(Kind::Unknown, "database is locked"),
         database(Kind::Unknown, "database table is locked: counters"),
     ] {
+        assert!(collision.is_transient(), "{collision:?}");
         assert!(collision.is_retryable() && !collision.breaks_connection(), "{collision:?}");
     }
     for lost in [
@@ -66,13 +67,26 @@ fn errors_tell_whether_to_try_again_and_whether_to_keep_the_connection() {
         database(Kind::Unknown, "the database system is shutting down"),
         Error::from(DieselError::BrokenTransactionManager),
     ] {
+        assert!(lost.is_transient(), "{lost:?}");
         assert!(lost.breaks_connection() && !lost.is_retryable(), "{lost:?}");
+    }
+    for impaired in [
+        database(Kind::ReadOnlyTransaction, "anything, in any language"),
+        database(Kind::Unknown, "database or disk is full"),
+        database(Kind::Unknown, "attempt to write a readonly database"),
+        database(Kind::Unknown, "disk I/O error"),
+        database(Kind::Unknown, "could not extend file \"base/16384/16399\": No space left on device"),
+        database(Kind::Unknown, "canceling statement due to statement timeout"),
+    ] {
+        assert!(matches!(impaired, Error::Impaired(_)), "{impaired:?}");
+        assert!(impaired.is_transient() && !impaired.is_retryable(), "{impaired:?}");
     }
     for refusal in [
         database(Kind::CheckViolation, "database is locked"),
         database(Kind::Unknown, "column x does not exist"),
         Error::from(DieselError::NotFound),
     ] {
+        assert!(!refusal.is_transient(), "{refusal:?}");
         assert!(!refusal.breaks_connection() && !refusal.is_retryable(), "{refusal:?}");
     }
 }

@@ -74,7 +74,7 @@ fn a_read_never_changes_anything() {
     TestDb::each(|storage| {
         create_counters(storage);
         let refused = storage.read_blocking(|conn| add(conn, 1, 1));
-        assert!(matches!(refused, Err(Error::Query(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Impaired(_))), "{refused:?}");
         // A caller that swallows the refusal changes nothing either, and the connection stays usable.
         let swallowed = storage.read_blocking(|conn| {
             let refused = conn.batch_execute("UPDATE counters SET value = 99").is_err();
@@ -221,7 +221,7 @@ fn the_async_doors_do_the_same() {
             assert_eq!(storage.write(|conn| add(conn, 1, 3)).await.unwrap(), 3);
             assert_eq!(storage.read(|conn| value(conn, 1)).await.unwrap(), 3);
             let refused = storage.read(|conn| add(conn, 1, 1)).await;
-            assert!(matches!(refused, Err(Error::Query(_))), "{refused:?}");
+            assert!(matches!(refused, Err(Error::Impaired(_))), "{refused:?}");
         });
     });
 }

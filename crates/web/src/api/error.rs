@@ -41,7 +41,7 @@ impl ApiError {
     pub fn internal(cause: &(dyn std::error::Error + 'static), storage: Option<&mai_storage::Error>) -> Self {
         tracing::error!(error = %cause, "a request failed");
         match storage {
-            Some(mai_storage::Error::Unavailable(_) | mai_storage::Error::Busy(_)) => Self::new(
+            Some(cause) if cause.is_transient() => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",
                 "the database cannot be reached; please try again",

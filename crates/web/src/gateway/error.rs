@@ -1,8 +1,8 @@
-//! The gateway's own errors, in the shape that OpenAI's clients read.
+//! The gateway's own errors, in the shapes that OpenAI's and Anthropic's clients read.
 
 use actix_web::{HttpResponse, http::StatusCode, http::header};
 use mai_capture::{ProxyError, upstream::UpstreamError};
-use mai_openrouter::{RequestError, openai_error};
+use mai_openrouter::{RequestError, Route, anthropic_error, openai_error};
 use mai_primitives::IdError;
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum GatewayError {
     /// No key, in any of the places where clients put one.
-    #[error("no API key was sent; use the header `Authorization: Bearer sk-mai-…`")]
+    #[error("no API key was sent; use the header `Authorization: Bearer sk-mai-…` or `x-api-key`")]
     MissingKey,
     /// The key is not one of ours, or was revoked.
     #[error("the API key is not known")]
@@ -75,7 +75,7 @@ impl GatewayError {
                 (StatusCode::SERVICE_UNAVAILABLE, SERVER, "stopping")
             }
             Self::UnknownRoute => (StatusCode::NOT_FOUND, REQUEST, "unknown_route"),
-            Self::Proxy(ProxyError::NotAdmitted) => {
+            Self::Proxy(ProxyError::NotAdmitted(_)) => {
                 (StatusCode::SERVICE_UNAVAILABLE, SERVER, "recording_unavailable")
             }
             Self::Proxy(ProxyError::Upstream(UpstreamError::Timeout)) => {
@@ -87,15 +87,47 @@ impl GatewayError {
         }
     }
 
-    /// The error as an answer.
+    /// The error as an answer, as OpenAI's clients read it.
     pub fn response(&self) -> HttpResponse {
+        self.answer(openai_error)
+    }
+
+    /// The error as an answer, as the clients of a route read it.
+    pub fn response_on(&self, route: Route) -> HttpResponse {
+        match route {
+            Route::Messages => {
+                let (status, ..) = self.parts();
+                self.answer(|message, _, code| anthropic_error(message, anthropic_type(status), code))
+            }
+            _ => self.response(),
+        }
+    }
+
+    fn answer(&self, body: impl FnOnce(&str, &str, &str) -> Vec<u8>) -> HttpResponse {
         let (status, kind, code) = self.parts();
         if status.is_server_error() {
             // The one place where a failed call is logged; the cause may name hosts, never keys.
             tracing::error!(code, error = mai_capture::causes(self), "a call failed");
         }
-        HttpResponse::build(status)
-            .insert_header((header::CONTENT_TYPE, "application/json"))
-            .body(openai_error(&self.to_string(), kind, code))
+        HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(body(
+            &self.to_string(),
+            kind,
+            code,
+        ))
+    }
+}
+
+/// Anthropic's name for what a status means (docs.anthropic.com, "Errors").
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        504 => "timeout_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
     }
 }

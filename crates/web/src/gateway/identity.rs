@@ -13,7 +13,10 @@ pub(super) fn authenticate<'a>(
     request: &HttpRequest,
     now: UnixTime,
 ) -> Result<&'a GatewayKeyEntry, GatewayError> {
-    let presented = bearer(request).ok_or(GatewayError::MissingKey)?;
+    // OpenAI's clients send a bearer token, Anthropic's a header of its own.
+    let presented =
+        bearer(request).or_else(|| header(request, "x-api-key")).filter(|presented| !presented.is_empty());
+    let presented = presented.ok_or(GatewayError::MissingKey)?;
     let key = directory.find_key(presented).filter(|key| !key.revoked).ok_or(GatewayError::UnknownKey)?;
     if key.expires_at.is_some_and(|end| end <= now) {
         return Err(GatewayError::ExpiredKey);

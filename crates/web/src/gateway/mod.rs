@@ -1,4 +1,4 @@
-//! The OpenAI-compatible side: `/v1` and `/api/v1`.
+//! The side of the models: `/v1` and `/api/v1`, as OpenAI's and Anthropic's clients call them.
 //!
 //! A request is authenticated and attributed by an in-memory snapshot, sent upstream with the
 //! organization's own key, and recorded by `mai-capture`. Nothing here waits for the database.
@@ -10,13 +10,14 @@ use std::sync::{
 
 use actix_web::web;
 use mai_capture::{Proxy, SharedDirectory};
+use mai_openrouter::Route;
 use mai_primitives::Clock;
 
 mod body;
-mod chat;
 mod error;
 mod headers;
 pub(crate) mod identity;
+mod metered;
 mod models;
 
 pub use error::GatewayError;
@@ -52,9 +53,13 @@ impl Stopping {
     }
 }
 
-/// The gateway's routes, below `/v1` and `/api/v1`.
+/// The gateway's routes, below `/v1` and `/api/v1`. OpenAI's clients call `/images` by a longer name; the
+/// bodies are alike.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/chat/completions", web::post().to(chat::chat_completions))
-        .route("/models", web::get().to(models::models));
+    let paths = Route::ALL.map(|route| (route.path(), route));
+    for (path, route) in paths.into_iter().chain([("/images/generations", Route::Images)]) {
+        let call = move |request, payload, gateway| metered::call(route, request, payload, gateway);
+        config.route(path, web::post().to(call));
+    }
+    config.route("/models", web::get().to(models::models));
 }

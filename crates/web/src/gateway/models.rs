@@ -2,14 +2,13 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::Method;
-use mai_capture::{UpstreamRequest, upstream::Pieces};
+use mai_capture::{RequestBody, UpstreamRequest};
 use mai_primitives::UnixTime;
 
 use super::{
-    Gateway, GatewayError, body,
-    chat::{authorization, provider_key},
-    headers,
+    Gateway, GatewayError, body, headers,
     identity::authenticate,
+    metered::{authorization, provider_key},
 };
 
 /// Passes the list of models on.
@@ -32,7 +31,7 @@ async fn pass_on(request: &HttpRequest, gateway: &Gateway) -> Result<HttpRespons
         headers: headers::to_upstream(request.headers()),
         authorization: authorization(provider_key)?,
         title: None,
-        body: Pieces::default(),
+        body: RequestBody::empty(),
     };
     let answer = gateway.proxy.send_unmetered(upstream).await?;
     Ok(body::answer(answer))

@@ -1,11 +1,11 @@
-//! `POST chat/completions`.
+//! Every route that costs money, by one way: authenticated, attributed, sent upstream and metered.
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
-use mai_capture::{Call, ExchangeId, UpstreamRequest, upstream::Pieces};
-use mai_openrouter::{ChatRequest, rewrite_user};
+use mai_capture::{Call, ExchangeId, ProxyResponse, RequestBody, UpstreamRequest};
+use mai_openrouter::{GenerationRequest, Route, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,23 +15,25 @@ use super::{
     identity::{Sender, authenticate},
 };
 
-/// Passes a chat completion on, streamed or not, and meters it.
-pub(super) async fn chat_completions(
+/// Passes a call on, streamed or not, and meters it.
+pub(super) async fn call(
+    route: Route,
     request: HttpRequest,
     payload: web::Payload,
     gateway: web::Data<Gateway>,
 ) -> HttpResponse {
-    match pass_on(&request, payload, &gateway).await {
-        Ok(answer) => answer,
-        Err(error) => error.response(),
+    match pass_on(route, &request, payload, &gateway).await {
+        Ok(answer) => body::answer(answer),
+        Err(error) => error.response_on(route),
     }
 }
 
 async fn pass_on(
+    route: Route,
     request: &HttpRequest,
     payload: web::Payload,
     gateway: &Gateway,
-) -> Result<HttpResponse, GatewayError> {
+) -> Result<ProxyResponse, GatewayError> {
     if gateway.stopping.has_begun() {
         return Err(GatewayError::Stopping);
     }
@@ -39,29 +41,34 @@ async fn pass_on(
     let directory = gateway.directory.current();
     let key = authenticate(&directory, request, UnixTime::from(started))?;
     let organization = Arc::clone(&key.organization);
-    let provider_key = provider_key(&organization)?;
-    let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
-    let chat = ChatRequest::parse(&whole)?;
-    let sender = Sender::of(request, key, chat.user.as_deref())?;
-    let call = new_call(&organization, key, sender, &chat, started)?;
-    let pieces = rewrite_user(whole, &chat, call.openrouter_user.as_str());
-    let upstream = UpstreamRequest {
-        method: Method::POST,
-        path: "/chat/completions".to_owned(),
-        headers: headers::to_upstream(request.headers()),
-        authorization: authorization(provider_key)?,
-        title: HeaderValue::from_str(&organization.name).ok(),
-        body: Pieces::from(pieces),
+    let upstream = |body| {
+        Ok::<_, GatewayError>(UpstreamRequest {
+            method: Method::POST,
+            path: route.path().to_owned(),
+            headers: headers::to_upstream(request.headers()),
+            authorization: authorization(provider_key(&organization)?)?,
+            title: HeaderValue::from_str(&organization.name).ok(),
+            body,
+        })
     };
-    let answer = gateway.proxy.send(call, upstream, organization.drain_on_disconnect).await?;
-    Ok(body::answer(answer))
+    let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
+    let asked = GenerationRequest::parse(&whole)?;
+    let sender = Sender::of(request, key, asked.user.as_deref())?;
+    let call = Call {
+        requested_model: asked.model.as_deref().and_then(|name| ModelName::new(name).ok()),
+        streamed: asked.stream,
+        ..new_call(&organization, key, sender, started)?
+    };
+    let pieces = rewrite_user(whole, &asked, call.openrouter_user.as_str());
+    let upstream = upstream(RequestBody::from(pieces))?;
+    Ok(gateway.proxy.send(route, call, upstream, organization.drain_on_disconnect).await?)
 }
 
+/// A call of which only the sender is known.
 fn new_call(
     organization: &OrganizationEntry,
     key: &GatewayKeyEntry,
     sender: Sender,
-    chat: &ChatRequest,
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<Call, GatewayError> {
     let known = organization.openrouter_user_ids.get(&sender.user);
@@ -76,11 +83,11 @@ fn new_call(
         openrouter_user,
         new_member: (known.is_none() && is_somebody).then_some(sender.said),
         user: sender.user,
-        requested_model: chat.model.as_deref().and_then(|name| ModelName::new(name).ok()),
+        requested_model: None,
         markup_rate: organization.markup_rate,
         started_at: UnixTime::from(started),
         usage_date: organization.calendar.usage_date(started),
-        streamed: chat.stream,
+        streamed: false,
         gateway_key_id: Some(key.id.clone()),
     })
 }

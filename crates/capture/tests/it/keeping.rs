@@ -1,0 +1,166 @@
+//! Records that the journal refuses are kept until it takes them.
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use mai_capture::{
+    MeteredBody, NotAdmitted, ProxyError,
+    body::BodyError,
+    record::{Outcome, Record, Sent},
+};
+use mai_generation_processing::PendingReason;
+use mai_journal::{Admission, JournalError, JournalSettings};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    books::{exact, new_settled},
+    eventually,
+    road::{Road, Wish, call},
+    run,
+};
+
+/// A road whose journal is soon full. Its recorder sees to what is refused while `stop` is not cancelled.
+fn narrow_road(stop: &CancellationToken) -> Road {
+    let road =
+        Road::with(|settings| JournalSettings { segment_bytes: 1 << 16, max_bytes: 1 << 16, ..settings });
+    road.tracker.spawn(road.recorder.clone().keep_trying(stop.clone()));
+    road
+}
+
+/// Fills the journal until it takes nothing more, not even the smallest record of an open call.
+async fn fill(road: &Road) {
+    let large = new_settled("org_other", "gen-other", exact(1)).to_bytes().unwrap();
+    let small = Record::Sent(Sent { call: call("o", true) }).to_bytes().unwrap();
+    for (record, at_once) in [(large, 1_000), (small, 1)] {
+        loop {
+            match road.journal.append_all(Admission::Continuing, vec![record.clone(); at_once]).await {
+                Ok(_) => {}
+                Err(JournalError::Full { .. }) => break,
+                Err(cause) => panic!("{cause}"),
+            }
+        }
+    }
+}
+
+/// What an applier does that has applied all but the open calls.
+fn make_room(road: &Road) {
+    road.journal.forget(road.journal.durable_end()).unwrap();
+}
+
+/// Reads an answer up to what is held back.
+async fn read_to_the_last_piece(body: &mut MeteredBody) -> Vec<u8> {
+    let mut seen = Vec::new();
+    loop {
+        // Everything that can come without the journal comes.
+        match tokio::time::timeout(std::time::Duration::from_millis(300), body.next()).await {
+            Ok(Some(chunk)) => seen.extend_from_slice(&Bytes::from(chunk.unwrap())),
+            Ok(None) => panic!("the answer has ended"),
+            Err(_) => return seen,
+        }
+    }
+}
+
+async fn is_settled(road: &Road, exchange: &mai_capture::ExchangeId) {
+    eventually("a settled record", || matches!(road.records(exchange).last(), Some(Record::Settled(_))))
+        .await;
+}
+
+#[test]
+fn the_end_of_an_answer_waits_for_room_in_the_journal() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        let (exchange, mut body) = road.send(&Wish::stream("ok")).await;
+        let mut seen = body.next().await.unwrap().unwrap().to_vec();
+        fill(&road).await;
+        seen.extend(read_to_the_last_piece(&mut body).await);
+        assert!(!String::from_utf8_lossy(&seen).contains("[DONE]"));
+        let refused = road.answer(call("org_road", true), &Wish::stream("ok")).await;
+        assert!(matches!(refused, Err(ProxyError::NotAdmitted(NotAdmitted::Full))));
+        make_room(&road);
+        while let Some(chunk) = body.next().await {
+            seen.extend_from_slice(&chunk.unwrap());
+        }
+        assert!(String::from_utf8_lossy(&seen).contains("[DONE]"));
+        let Some(Record::Settled(settled)) = road.records(&exchange).pop() else { panic!("not settled") };
+        assert!(matches!(settled.outcome, Outcome::Exact(_)), "{:?}", settled.outcome);
+        eventually("new calls are taken again", || road.recorder.admit().is_ok()).await;
+        stop.cancel();
+    });
+}
+
+#[test]
+fn a_client_is_not_kept_waiting_for_ever_and_its_record_is_written_all_the_same() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        let (exchange, mut body) = road.send(&Wish::stream("ok")).await;
+        body.next().await.unwrap().unwrap();
+        fill(&road).await;
+        let refused = loop {
+            match body.next().await.expect("an error, not an end") {
+                Ok(chunk) => assert!(!String::from_utf8_lossy(&chunk).contains("[DONE]")),
+                Err(cause) => break cause,
+            }
+        };
+        assert!(matches!(refused, BodyError::NotRecorded(_)), "{refused}");
+        drop(body);
+        assert_eq!(road.recorder.refused_records(), 1);
+        make_room(&road);
+        is_settled(&road, &exchange).await;
+        eventually("nothing waits any more", || road.recorder.refused_records() == 0).await;
+        stop.cancel();
+    });
+}
+
+/// Nobody waits for these: the client has left, or upstream has refused the call.
+#[test]
+fn records_without_a_client_are_kept_as_well() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        let (left, mut body) = road.send(&Wish::stream("tokens-50,slow-3600000")).await;
+        body.next().await.unwrap().unwrap();
+        // Somebody who leaves while the record is being written.
+        let (leaving, mut ending) = road.send(&Wish::stream("ok")).await;
+        ending.next().await.unwrap().unwrap();
+        let failing = call("org_road", false);
+        let failed = failing.exchange.clone();
+        let wish = Wish::plain("status-500,delay-headers-100");
+        let mut asking = Box::pin(road.answer(failing, &wish));
+        assert!((&mut asking).now_or_never().is_none());
+        fill(&road).await;
+        drop(body);
+        read_to_the_last_piece(&mut ending).await;
+        drop(ending);
+        drop(asking.await);
+        eventually("three records wait", || road.recorder.refused_records() == 3).await;
+        make_room(&road);
+        for (exchange, outcome) in [
+            (&left, Some(Outcome::Unknown { reason: PendingReason::ClientGone })),
+            (&leaving, None),
+            (&failed, None),
+        ] {
+            is_settled(&road, exchange).await;
+            let Some(Record::Settled(settled)) = road.records(exchange).pop() else { unreachable!() };
+            assert!(outcome.is_none_or(|outcome| outcome == settled.outcome), "{:?}", settled.outcome);
+        }
+        stop.cancel();
+    });
+}
+
+/// What a stop interrupts stays open in the journal, for the next start to see.
+#[test]
+fn a_stop_does_not_wait_for_a_full_journal() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        let (exchange, mut body) = road.send(&Wish::stream("tokens-50,slow-3600000")).await;
+        body.next().await.unwrap().unwrap();
+        fill(&road).await;
+        drop(body);
+        eventually("a record waits", || road.recorder.refused_records() == 1).await;
+        stop.cancel();
+        eventually("the recorder has ended", || road.tracker.is_empty()).await;
+        assert!(matches!(road.records(&exchange).as_slice(), [Record::Opened(_)]));
+    });
+}
