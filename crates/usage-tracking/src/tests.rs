@@ -1,8 +1,11 @@
 //! Tests on both databases, and the values that they share.
 
+mod arrival;
 mod concurrency;
 mod model_check;
+mod old;
 mod record;
+mod repetition;
 mod service;
 mod verify;
 
