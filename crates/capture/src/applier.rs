@@ -287,7 +287,7 @@ impl Applier {
             let bytes = Record::Carried(opened)
                 .to_bytes()
                 .map_err(|cause| ApplyError::Record { position: self.next, cause })?;
-            let position = self.journal.append(Admission::Continuing, bytes).await?;
+            let position = self.journal.append(Admission::Moving, bytes).await?;
             self.open.moved(&exchange, position);
         }
         Ok(())
