@@ -285,17 +285,13 @@ impl Writer {
 
     /// The file for the records from here on. Without one the old segment just grows longer.
     fn next_segment(&mut self) -> Option<File> {
-        let dir = &self.shared.settings.dir;
-        let mut created = create_segment(dir, self.end);
-        if let Err(JournalError::NoSpace(cause)) = &created
-            && self.reserve.release(&self.shared, cause)
-        {
-            created = create_segment(dir, self.end);
-        }
-        match created {
+        match create_segment(&self.shared.settings.dir, self.end) {
             Ok(file) => Some(file),
-            // The journal has said that its disk is full, and every group comes here now.
-            Err(JournalError::NoSpace(_)) => None,
+            // The reserve is a file as well: the next group gets its place.
+            Err(JournalError::NoSpace(cause)) => {
+                self.reserve.release(&self.shared, &cause);
+                None
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "cannot begin a new journal segment");
                 None
@@ -354,7 +350,7 @@ mod tests {
     #[test]
     fn lazy_records_count_for_the_bound() {
         let (dir, file) = (tempdir().unwrap(), tempfile().unwrap());
-        let settings = JournalSettings { segment_bytes: 700, max_bytes: 700, ..on_disk(dir.path()) };
+        let settings = JournalSettings { segment_bytes: 1 << 20, max_bytes: 700, ..on_disk(dir.path()) };
         let (shared, mut writer) = writer(settings, file, mpsc::channel().1);
         for dropped in [0, 0, 1] {
             writer.commit(vec![record_of_300(Admission::New, Wish::Lazy)]);

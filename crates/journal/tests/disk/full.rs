@@ -1,4 +1,4 @@
-//! A disk of 8 MiB that is filled up, and has room again.
+//! A disk of 8 MiB and 100 files that is filled up, and has room again.
 
 use std::{fs, io::Write, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ const RECORD_BYTES: usize = 10_000;
 /// the process.
 fn on_a_small_disk(test: &str) {
     let folder = tempdir().unwrap();
-    let mount = "mount -t tmpfs -o size=8m small-disk \"$MAI_JOURNAL_TEST_DISK\"";
+    let mount = "mount -t tmpfs -o size=8m,nr_inodes=100 small-disk \"$MAI_JOURNAL_TEST_DISK\"";
     // With the rights of root, or in a user namespace of its own.
     let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     let mut attempts = String::new();
@@ -55,28 +55,29 @@ fn record(number: usize) -> Vec<u8> {
     record
 }
 
-/// Appends records, some at once, until one is refused for want of space. Returns how many there are now.
+/// Appends records, first some at once, until one is refused for want of space. Returns how many there are now.
 fn fill(journal: &Journal, class: Admission, mut count: usize) -> usize {
-    loop {
-        let outcomes = run(async {
-            let mut tasks = tokio::task::JoinSet::new();
-            for number in count..count + 3 {
-                let journal = journal.clone();
-                tasks.spawn(async move { journal.append(class, record(number)).await });
+    for at_once in [3, 1] {
+        let mut refused = false;
+        while !refused {
+            let outcomes = run(async {
+                let mut tasks = tokio::task::JoinSet::new();
+                for number in count..count + at_once {
+                    let journal = journal.clone();
+                    tasks.spawn(async move { journal.append(class, record(number)).await });
+                }
+                tasks.join_all().await
+            });
+            for outcome in outcomes {
+                match outcome {
+                    Ok(_) => count += 1,
+                    Err(JournalError::NoSpace(_)) => refused = true,
+                    Err(other) => panic!("{other:?}"),
+                }
             }
-            tasks.join_all().await
-        });
-        for outcome in &outcomes {
-            match outcome {
-                Ok(_) => count += 1,
-                Err(JournalError::NoSpace(_)) => {}
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-        if outcomes.iter().any(Result::is_err) {
-            return count;
         }
     }
+    count
 }
 
 fn is_refused(journal: &Journal, class: Admission) {
@@ -97,7 +98,6 @@ fn accepted_work_finishes_and_new_work_comes_back_by_itself() {
     let journal = Journal::open(settings(&disk)).unwrap();
     assert!(!journal.stats().no_space);
     let before = fill(&journal, Admission::New, 0);
-    assert!(journal.stats().no_space);
     let half = (4 << 20) / RECORD_BYTES;
     assert!((half - 20..=half).contains(&before), "{before} records in the first half");
     is_refused(&journal, Admission::New);
@@ -108,7 +108,8 @@ fn accepted_work_finishes_and_new_work_comes_back_by_itself() {
     for class in [Admission::New, Admission::Continuing, Admission::Moving] {
         is_refused(&journal, class);
     }
-    assert_eq!((count(&journal), journal.stats().lazy_dropped), (all, 1));
+    let stats = journal.stats();
+    assert_eq!((count(&journal), stats.lazy_dropped, stats.no_space), (all, 1, true));
 
     // There is no room even for a start, but what there is can be read and forgotten.
     journal.close().unwrap();
@@ -154,5 +155,33 @@ fn others_fill_the_disk_and_leave_it() {
     eventually("the reserve is made again", || !journal.stats().no_space);
     run(journal.append(Admission::New, record(3))).unwrap();
     assert_eq!(count(&journal), all + 2);
+    println!("{DONE}");
+}
+
+/// A disk may have room for bytes and none for a file. The reserve is a file as well.
+#[test]
+fn a_new_segment_takes_the_place_of_the_reserve() {
+    let Some(disk) = once_more() else {
+        return on_a_small_disk("full::a_new_segment_takes_the_place_of_the_reserve");
+    };
+    let journal = Journal::open(settings(&disk)).unwrap();
+    let theirs = disk.join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    let mut files = 0..100;
+    assert!(files.any(|number| fs::File::create(theirs.join(number.to_string())).is_err()));
+    let segments = || {
+        let files = fs::read_dir(disk.join("journal")).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).count()
+    };
+    for number in 0..250 {
+        run(journal.append(Admission::Continuing, record(number))).unwrap();
+    }
+    // There was one place for a new segment, and none for the next one.
+    assert_eq!((segments(), count(&journal)), (2, 250));
+    is_refused(&journal, Admission::New);
+    fs::remove_dir_all(theirs).unwrap();
+    eventually("the reserve is made again", || !journal.stats().no_space);
+    run(journal.append(Admission::New, record(250))).unwrap();
+    assert_eq!((segments(), count(&journal)), (3, 251));
     println!("{DONE}");
 }
