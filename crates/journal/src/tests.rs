@@ -2,7 +2,8 @@
 
 mod bounds;
 mod crash;
-mod faults;
+pub(crate) mod faults;
+mod lazy;
 mod model;
 mod recovery;
 mod sharing;

@@ -78,9 +78,9 @@ impl Writer {
         while !closing {
             match self.receive() {
                 Ok(Command::Append(first)) => {
-                    let group;
-                    (group, closing) = self.gather(first);
+                    let (group, is_last) = self.gather(first);
                     self.commit(group);
+                    closing = is_last;
                 }
                 Ok(Command::Close) | Err(RecvTimeoutError::Disconnected) => closing = true,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -285,17 +285,13 @@ impl Writer {
 
     /// The file for the records from here on. Without one the old segment just grows longer.
     fn next_segment(&mut self) -> Option<File> {
-        let dir = &self.shared.settings.dir;
-        let mut created = create_segment(dir, self.end);
-        if let Err(JournalError::NoSpace(cause)) = &created
-            && self.reserve.release(&self.shared, cause)
-        {
-            created = create_segment(dir, self.end);
-        }
-        match created {
+        match create_segment(&self.shared.settings.dir, self.end) {
             Ok(file) => Some(file),
-            // The journal has said that its disk is full, and every group comes here now.
-            Err(JournalError::NoSpace(_)) => None,
+            // The reserve is a file as well: the next group gets its place.
+            Err(JournalError::NoSpace(cause)) => {
+                self.reserve.release(&self.shared, &cause);
+                None
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "cannot begin a new journal segment");
                 None
@@ -316,5 +312,49 @@ impl Writer {
         }
         // Only this thread sets it, and only while it is not set.
         self.shared.poison.get_or_init(|| Arc::new(source));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tempfile::{tempdir, tempfile};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{
+        JournalSettings,
+        tests::faults::{on_disk, record_of_300, writer},
+    };
+
+    /// Time goes by in the loop around `commit` only.
+    #[test]
+    fn lazy_records_alone_are_written_and_not_synced() {
+        let (dir, file) = (tempdir().unwrap(), tempfile().unwrap());
+        let settings = JournalSettings { segment_bytes: 1 << 20, ..on_disk(dir.path()) };
+        let (shared, mut writer) = writer(settings, file.try_clone().unwrap(), mpsc::channel().1);
+        for written in [300, 600] {
+            writer.commit(vec![record_of_300(Admission::New, Wish::Lazy)]);
+            assert_eq!((shared.end(), file.metadata().unwrap().len()), (0, written));
+            assert!(writer.lazy.is_some(), "a sync is due");
+        }
+        let (reply, mut answer) = oneshot::channel();
+        writer.commit(vec![record_of_300(Admission::New, Wish::Acknowledged(reply))]);
+        assert_eq!(answer.try_recv().unwrap().unwrap(), Position::new(600));
+        assert_eq!((shared.end(), shared.commits.load(Ordering::Relaxed)), (900, 1));
+        assert!(writer.lazy.is_none());
+    }
+
+    /// What is written and not durable yet counts as well.
+    #[test]
+    fn lazy_records_count_for_the_bound() {
+        let (dir, file) = (tempdir().unwrap(), tempfile().unwrap());
+        let settings = JournalSettings { segment_bytes: 1 << 20, max_bytes: 700, ..on_disk(dir.path()) };
+        let (shared, mut writer) = writer(settings, file, mpsc::channel().1);
+        for dropped in [0, 0, 1] {
+            writer.commit(vec![record_of_300(Admission::New, Wish::Lazy)]);
+            assert_eq!(shared.lazy_dropped.load(Ordering::Relaxed), dropped);
+        }
     }
 }

@@ -56,6 +56,25 @@ fn the_reserve_is_bounded_too() {
     journal.close().unwrap();
 }
 
+/// A journal that accepted work filled to the last byte can still be emptied: every record that is needed
+/// is copied, and then the originals are forgotten.
+#[test]
+fn there_is_always_room_to_move_what_is_needed() {
+    let (_dir, journal) = bounded(1024);
+    fill(&journal, Admission::Continuing, &[1; 10_000]);
+    fill(&journal, Admission::Continuing, &[2; 100]);
+    fill(&journal, Admission::Continuing, &[3; 1]);
+    let (full, originals) = (journal.durable_end(), payloads(&journal));
+    for original in &originals {
+        runtime().block_on(journal.append(Admission::Moving, original.clone())).unwrap();
+    }
+    journal.forget(full).unwrap();
+    assert_eq!(payloads(&journal), originals);
+    // It is a bound all the same.
+    fill(&journal, Admission::Moving, &[4; 10_000]);
+    assert!(journal.stats().retained_bytes <= 2 * (1024 + 1024 * 1024));
+}
+
 #[test]
 fn a_single_oversized_segment_does_not_stay_for_ever() {
     let (_dir, journal) = bounded(256);

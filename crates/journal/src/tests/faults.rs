@@ -33,31 +33,53 @@ fn answers(
     appends: usize,
     poison: Option<Error>,
 ) -> (Arc<Shared>, Vec<Outcome>) {
-    let found = segment::recover(&settings.dir).unwrap();
-    let lock = files::lock(&settings.dir).unwrap();
-    let shared = Arc::new(Shared::new(settings, lock, &found));
-    if let Some(poison) = poison {
-        shared.poison.set(Arc::new(poison)).unwrap();
-    }
-    let (queue, orders) = mpsc::channel();
-    let mut replies = Vec::new();
-    for _ in 0..appends {
-        let (reply, answer) = oneshot::channel();
-        let records = vec![Record::new(vec![1; 292]).unwrap()];
-        let wish = Wish::Acknowledged(reply);
-        queue.send(Order::Append(Append { class: Admission::New, records, wish })).ok();
-        replies.push(answer);
-    }
-    let records = vec![Record::new(vec![1; 292]).unwrap()];
-    queue.send(Order::Append(Append { class: Admission::New, records, wish: Wish::Detached })).ok();
-    drop(queue);
-    let reserve = Reserve::open(&shared).unwrap();
-    Writer::new(Arc::clone(&shared), orders, reserve, file, 0).run();
+    let (mut wishes, replies): (Vec<_>, Vec<_>) = (0..appends)
+        .map(|_| oneshot::channel())
+        .map(|(reply, answer)| ((Admission::New, Wish::Acknowledged(reply)), answer))
+        .unzip();
+    wishes.push((Admission::New, Wish::Detached));
+    let shared = write(settings, file, wishes, poison);
     let answers = replies.into_iter().map(|reply| reply.blocking_recv().unwrap()).collect();
     (shared, answers)
 }
 
-fn on_disk(dir: &Path) -> JournalSettings {
+/// Lets a writer, whose segment is this file, write records of 300 bytes, and close.
+pub(crate) fn write(
+    settings: JournalSettings,
+    file: File,
+    wishes: Vec<(Admission, Wish)>,
+    poison: Option<Error>,
+) -> Arc<Shared> {
+    let (queue, orders) = mpsc::channel();
+    for (class, wish) in wishes {
+        queue.send(Order::Append(record_of_300(class, wish))).unwrap();
+    }
+    drop(queue);
+    let (shared, writer) = writer(settings, file, orders);
+    if let Some(poison) = poison {
+        shared.poison.set(Arc::new(poison)).unwrap();
+    }
+    writer.run();
+    shared
+}
+
+pub(crate) fn writer(
+    settings: JournalSettings,
+    file: File,
+    orders: mpsc::Receiver<Order>,
+) -> (Arc<Shared>, Writer) {
+    let found = segment::recover(&settings.dir).unwrap();
+    let lock = files::lock(&settings.dir).unwrap();
+    let shared = Arc::new(Shared::new(settings, lock, &found));
+    let reserve = Reserve::open(&shared).unwrap();
+    (Arc::clone(&shared), Writer::new(shared, orders, reserve, file, 0))
+}
+
+pub(crate) fn record_of_300(class: Admission, wish: Wish) -> Append {
+    Append { class, records: vec![Record::new(vec![1; 292]).unwrap()], wish }
+}
+
+pub(crate) fn on_disk(dir: &Path) -> JournalSettings {
     JournalSettings { sync: SyncMode::Disk, ..small(dir) }
 }
 
@@ -99,6 +121,8 @@ fn a_full_disk_fails_the_append_and_no_more() {
     assert_eq!(shared.end(), 0);
     assert_eq!(shared.detached_failures.load(Ordering::Relaxed), 1);
     assert_eq!(shared.commits.load(Ordering::Relaxed), 0);
+    assert!(shared.no_space.load(Ordering::Relaxed));
+    assert!(!dir.path().join("reserve").exists());
 }
 
 /// A device that takes every write but cannot be synced.

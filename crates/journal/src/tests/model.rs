@@ -18,6 +18,8 @@ const FRAME_HEADER: u64 = 8;
 enum Step {
     Append(Vec<Vec<u8>>),
     Detached(Vec<u8>),
+    /// A lazy record, and one that continues work.
+    Lazy(Vec<u8>),
     /// Forget this share of the records, in percent.
     Forget(usize),
     Reopen,
@@ -35,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => prop::collection::vec(payload(), 1..4).prop_map(Step::Append),
         2 => payload().prop_map(Step::Detached),
+        2 => payload().prop_map(Step::Lazy),
         2 => (0..=100_usize).prop_map(Step::Forget),
         1 => Just(Step::Reopen),
         1 => prop::collection::vec(any::<u8>(), 1..40).prop_map(Step::Garbage),
@@ -91,8 +94,8 @@ proptest! {
                     match runtime.block_on(journal.append_all(Admission::New, payloads.clone())) {
                         Ok(last) => {
                             for payload in payloads {
- model.append(payload);
-}
+                                model.append(payload);
+                            }
                             prop_assert_eq!(Some(last), model.records.last().map(|record| record.0));
                         }
                         Err(JournalError::Full { retained_bytes, .. }) => {
@@ -106,6 +109,19 @@ proptest! {
                     journal.append_detached(payload.clone());
                     model.append(payload);
                     runtime.block_on(journal.wait_beyond(Position::new(model.end - 1)));
+                }
+                Step::Lazy(payload) => {
+                    let before = journal.stats();
+                    journal.append_lazily(payload.clone());
+                    let last = runtime.block_on(journal.append(Admission::Continuing, vec![1])).unwrap();
+                    if journal.stats().lazy_dropped == before.lazy_dropped {
+                        model.append(payload);
+                    } else {
+                        let bytes = FRAME_HEADER + u64::try_from(payload.len()).unwrap();
+                        prop_assert!(before.retained_bytes + bytes > MAX_BYTES);
+                    }
+                    model.append(vec![1]);
+                    prop_assert_eq!(Some(last), model.records.last().map(|record| record.0));
                 }
                 Step::Forget(percent) => {
                     let index = model.records.len() * percent / 100;
