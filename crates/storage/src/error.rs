@@ -27,6 +27,11 @@ pub enum Error {
     /// The database cannot be reached, or the connection broke.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// A server answered and let nobody in: a wrong password, no such database, or parameters that do not
+    /// fit. Only opening a connection for the migrations tells this from [`Error::Unavailable`]; a pool
+    /// does not.
+    #[error("the database refuses the connection: {0}")]
+    Refused(String),
     /// The migrations could not be read or run.
     #[error("migration failed: {0}")]
     Migration(String),
