@@ -225,7 +225,8 @@ impl Storage {
         outcome
     }
 
-    /// As [`Storage::read_blocking`], on a thread of the runtime's blocking pool.
+    /// As [`Storage::read_blocking`], on a thread of the runtime's blocking pool. The runtime must have
+    /// its timers enabled, as that of `#[tokio::main]` has.
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
@@ -239,7 +240,8 @@ impl Storage {
         run_blocking(turn, move || storage.read_until(deadline, work)).await
     }
 
-    /// As [`Storage::write_blocking`], on a thread of the runtime's blocking pool.
+    /// As [`Storage::write_blocking`], on a thread of the runtime's blocking pool. The runtime must have
+    /// its timers enabled, as that of `#[tokio::main]` has.
     pub async fn write<T, E>(
         &self,
         work: impl FnMut(&mut DbConnection) -> Result<T, E> + Send + 'static,
