@@ -9,11 +9,12 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use mai_journal::{Admission, Journal, JournalError, Position};
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::{Storage, TransactionError};
@@ -90,7 +91,8 @@ pub struct ApplierState(Arc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     applied_to: AtomicU64,
-    failing: AtomicBool,
+    records: AtomicU64,
+    trouble: ArcSwapOption<String>,
 }
 
 impl ApplierState {
@@ -99,9 +101,15 @@ impl ApplierState {
         Position::new(self.0.applied_to.load(Ordering::Acquire))
     }
 
-    /// Whether the last attempt failed.
-    pub fn is_failing(&self) -> bool {
-        self.0.failing.load(Ordering::Acquire)
+    /// How many records of the journal were applied since the start, those that a repetition brought
+    /// again included.
+    pub fn records(&self) -> u64 {
+        self.0.records.load(Ordering::Relaxed)
+    }
+
+    /// Why the last attempt failed, if it did. Records wait in the journal then.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.0.trouble.load_full()
     }
 }
 
@@ -162,7 +170,9 @@ impl Applier {
                         info!("records reach the database again");
                     }
                     failures = 0;
-                    self.state.0.failing.store(false, Ordering::Release);
+                    if self.state.0.trouble.load().is_some() {
+                        self.state.0.trouble.store(None);
+                    }
                     match progress {
                         Step::Full => {}
                         Step::Partial => tokio::time::sleep(GATHER).await,
@@ -174,13 +184,11 @@ impl Applier {
                     }
                 }
                 Err(cause) => {
+                    let why = causes(&cause);
                     if failures == 0 {
-                        error!(
-                            error = causes(&cause),
-                            "records stay in the journal until they can be applied"
-                        );
+                        error!(error = why, "records stay in the journal until they can be applied");
                     }
-                    self.state.0.failing.store(true, Ordering::Release);
+                    self.state.0.trouble.store(Some(Arc::new(why)));
                     let pause = RETRY.get(failures).or(RETRY.last()).copied().unwrap_or(GATHER);
                     failures += 1;
                     if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -214,8 +222,8 @@ impl Applier {
             }
             return Ok(Step::Idle);
         }
-        let mut bytes_read = 0;
-        let (mut settled, mut changes) = (Vec::new(), Vec::with_capacity(batch.records.len()));
+        let (mut bytes_read, records_read) = (0, batch.records.len());
+        let (mut settled, mut changes) = (Vec::new(), Vec::with_capacity(records_read));
         for (position, bytes) in batch.records {
             bytes_read += bytes.len();
             let record =
@@ -236,6 +244,7 @@ impl Applier {
         self.apply(settled).await?;
         self.open.change(changes);
         self.next = batch.next;
+        self.state.0.records.fetch_add(u64::try_from(records_read).unwrap_or(u64::MAX), Ordering::Relaxed);
         if self.crash_is_settled {
             self.carry_old_calls().await?;
         }

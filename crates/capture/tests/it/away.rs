@@ -40,12 +40,12 @@ fn what_comes_while_the_database_is_away_is_applied_when_it_is_back() {
         let journal = open(&folder);
         let running = Running::start(applier(&journal, &storage));
         append(&journal, &records()).await;
-        eventually("the applier says that it fails", || running.state.is_failing()).await;
+        eventually("the applier says that it fails", || running.state.trouble().is_some()).await;
         assert_eq!(journal.first().get(), 0, "nothing is forgotten");
         assert_eq!(running.state.applied_to().get(), 0);
         std::fs::rename(&away, &here).unwrap();
         running.applied(&journal).await;
-        eventually("the applier says that it works", || !running.state.is_failing()).await;
+        eventually("the applier says that it works", || running.state.trouble().is_none()).await;
         running.stop().await;
         assert_applied(&storage);
         assert_eq!(journal.first(), journal.durable_end());
@@ -62,7 +62,7 @@ fn what_a_process_without_database_left_is_applied_by_the_next_one() {
         let journal = open(&folder);
         let running = Running::start(applier(&journal, &Storage::open(&dead, QUICKLY)));
         append(&journal, &records()).await;
-        eventually("the applier says that it fails", || running.state.is_failing()).await;
+        eventually("the applier says that it fails", || running.state.trouble().is_some()).await;
         running.stop().await;
         drop(journal);
         let journal = open(&folder);

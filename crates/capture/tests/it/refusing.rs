@@ -110,7 +110,7 @@ fn an_unreadable_record_stops_the_applier_and_is_kept() {
 
             let applier = applier(&journal, storage);
             let running = Running::start(applier);
-            eventually("the applier says that it fails", || running.state.is_failing()).await;
+            eventually("the applier says that it fails", || running.state.trouble().is_some()).await;
             running.stop().await;
             assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1"]);
             // Nothing is forgotten, also over a restart.
