@@ -51,7 +51,7 @@ fn clock(at: &str) -> ManualClock {
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }
 
 fn service(storage: &Storage, clock: &ManualClock) -> ClientUsageTable {
