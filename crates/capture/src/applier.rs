@@ -99,6 +99,7 @@ pub struct ApplierState(Arc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     applied_to: AtomicU64,
+    records: AtomicU64,
     trouble: ArcSwapOption<String>,
 }
 
@@ -106,6 +107,12 @@ impl ApplierState {
     /// Everything below this position is in the database.
     pub fn applied_to(&self) -> Position {
         Position::new(self.0.applied_to.load(Ordering::Acquire))
+    }
+
+    /// How many records of the journal were applied since the start, those that a repetition brought
+    /// again included.
+    pub fn records(&self) -> u64 {
+        self.0.records.load(Ordering::Relaxed)
     }
 
     /// Why the last attempt failed, if it did. Records wait in the journal then.
@@ -142,6 +149,7 @@ enum Step {
 struct Read {
     settled: Vec<Settled>,
     changes: Vec<Change>,
+    records: u64,
     bytes: usize,
     /// Where the next batch begins.
     next: Position,
@@ -238,10 +246,11 @@ impl Applier {
             }
             return Ok(Step::Idle);
         }
-        let Read { settled, changes, bytes, next } = self.decode(batch)?;
+        let Read { settled, changes, records, bytes, next } = self.decode(batch)?;
         self.apply(settled).await?;
         self.open.change(changes);
         self.next = next;
+        self.state.0.records.fetch_add(records, Ordering::Relaxed);
         if self.crash_is_settled {
             self.carry_old_calls().await?;
         }
@@ -252,17 +261,19 @@ impl Applier {
     /// Reads the records of a batch up to one that cannot be read. What stands before that one is
     /// applied; nothing behind it is, because nobody knows what it would have said.
     fn decode(&self, batch: Batch) -> Result<Read, ApplyError> {
-        let mut read = Read { settled: Vec::new(), changes: Vec::new(), bytes: 0, next: batch.next };
+        let mut read =
+            Read { settled: Vec::new(), changes: Vec::new(), records: 0, bytes: 0, next: batch.next };
         for (position, bytes) in batch.records {
             let record = match Record::from_bytes(&bytes) {
                 Ok(record) => record,
-                Err(cause) if read.bytes == 0 => return Err(ApplyError::Record { position, cause }),
+                Err(cause) if read.records == 0 => return Err(ApplyError::Record { position, cause }),
                 Err(_) => {
                     // The next step begins with it and fails.
                     read.next = position;
                     break;
                 }
             };
+            read.records += 1;
             read.bytes += bytes.len();
             match record {
                 Record::Sent(sent) => read.open(position, sent.into()),

@@ -3,9 +3,12 @@
 //! A request is answered from a snapshot, never from the database. While the database is away the
 //! last snapshot stays in use.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use mai_client_organization::{Directory, Error, MasterKey, revision};
 use mai_storage::Storage;
 use tokio_util::sync::CancellationToken;
@@ -16,17 +19,39 @@ const REFRESH_EVERY: Duration = Duration::from_millis(500);
 
 /// The current snapshot. Clones share it.
 #[derive(Clone)]
-pub struct SharedDirectory(Arc<ArcSwap<Directory>>);
+pub struct SharedDirectory(Arc<Shared>);
+
+struct Shared {
+    current: ArcSwap<Directory>,
+    /// When it was last seen to be what the database has.
+    confirmed: ArcSwapOption<Instant>,
+}
 
 impl SharedDirectory {
     /// A directory that begins with `first`.
     pub fn new(first: Directory) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(first)))
+        Self(Arc::new(Shared { current: ArcSwap::from_pointee(first), confirmed: ArcSwapOption::empty() }))
     }
 
     /// The snapshot of this moment. Holding it longer is fine; it only grows old.
     pub fn current(&self) -> Arc<Directory> {
-        self.0.load_full()
+        self.0.current.load_full()
+    }
+
+    /// How long ago it was last seen to be what the database has; none while it was never compared.
+    pub fn age(&self) -> Option<Duration> {
+        self.0.confirmed.load().as_ref().map(|confirmed| confirmed.elapsed())
+    }
+
+    /// Replaces the snapshot by one that was just loaded, whatever its revision: the number says nothing
+    /// when the database is another one than before.
+    pub fn replace(&self, loaded: Directory) {
+        self.0.current.store(Arc::new(loaded));
+        self.confirm();
+    }
+
+    fn confirm(&self) {
+        self.0.confirmed.store(Some(Arc::new(Instant::now())));
     }
 
     /// Replaces the snapshot whenever something was changed, until `stop`.
@@ -54,8 +79,9 @@ impl SharedDirectory {
                 if revision(conn)? == known { Ok(None) } else { Directory::load(conn, &master_key).map(Some) }
             })
             .await?;
-        if let Some(newer) = newer {
-            self.0.store(Arc::new(newer));
+        match newer {
+            Some(newer) => self.replace(newer),
+            None => self.confirm(),
         }
         Ok(())
     }

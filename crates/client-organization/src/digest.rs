@@ -34,11 +34,16 @@ pub(crate) fn sha256(text: &str) -> [u8; 32] {
 
 /// 64 lower-case hex digits.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    let nibbles = sha256(text).into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    hex(&sha256(text))
+}
+
+/// Two lower-case hex digits for each byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }
 
-/// The bytes behind [`sha256_hex`]; none for any other text.
+/// The bytes behind the [`hex`] of a hash; none for any other text.
 pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

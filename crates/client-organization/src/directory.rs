@@ -3,13 +3,9 @@
 //! A gateway loads it again when [`mai_global_settings::revision`] has moved on from
 //! [`Directory::revision`]. Members who turned up in the traffic since then are not in it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use diesel::prelude::*;
-use mai_global_settings::{MasterKey, query::default_markup_rate, revision};
+use mai_global_settings::MasterKey;
 use mai_primitives::{MarkupRate, OpenRouterUserId, OrganizationCalendar, OrganizationId, UnixTime, UserId};
 use mai_storage::DbConnection;
 use secrecy::SecretString;
@@ -18,11 +14,8 @@ use tracing::error;
 use crate::{
     digest,
     error::Result,
-    gateway_keys::GatewayKeyModel,
-    model::ClientOrganizationModel,
-    query,
-    schema::{gateway_keys, user_client_mapping},
     service::open_provider_key,
+    stored::{SealedSecrets, StoredDirectory, StoredKey, StoredOrganization},
 };
 
 /// All organizations and gateway keys as they were at one revision.
@@ -57,6 +50,8 @@ pub struct OrganizationEntry {
     /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
     /// [`openrouter_user_id`](crate::openrouter_user_id) makes.
     pub openrouter_user_ids: HashMap<UserId, OpenRouterUserId>,
+    /// Its secrets as they were stored, for a snapshot.
+    pub(crate) sealed: SealedSecrets,
 }
 
 /// What a gateway knows of a key.
@@ -81,27 +76,36 @@ impl Directory {
     /// logged, and the organization is without its provider key, or without its place in the
     /// directory.
     pub fn load(conn: &mut DbConnection, master_key: &MasterKey) -> Result<Self> {
-        // First, so that a change that comes in between is loaded once more rather than never.
-        let revision = revision(conn)?;
-        let default_rate = default_markup_rate(conn)?;
-        let mut user_ids = openrouter_user_ids(conn)?;
+        Ok(Self::open(StoredDirectory::read(conn)?, master_key))
+    }
+
+    /// Opens what was stored, wherever it comes from.
+    pub(crate) fn open(stored: StoredDirectory, master_key: &MasterKey) -> Self {
         let mut organizations = HashMap::new();
-        for organization in query::organizations(conn)? {
-            let ids = user_ids.remove(&organization.id).unwrap_or_default();
-            if let Some(entry) = organization_entry(organization, default_rate, ids, master_key) {
+        for organization in stored.organizations {
+            if let Some(entry) = OrganizationEntry::open(organization, master_key) {
                 organizations.insert(entry.id.clone(), Arc::new(entry));
             }
         }
         let mut keys = HashMap::new();
-        for key in gateway_keys::table.select(GatewayKeyModel::as_select()).load(conn)? {
-            let Some(organization) = organizations.get(&key.client_org_id) else { continue };
-            let Some(hash) = digest::from_hex(&key.key_hash) else {
+        for key in stored.keys {
+            let Some(organization) = organizations.get(&key.organization) else { continue };
+            let Some(hash) = digest::from_hex(&key.hash) else {
                 error!(gateway_key.id = key.id, "the stored hash of a gateway key is not a SHA-256");
                 continue;
             };
-            keys.insert(hash, key_entry(key, Arc::clone(organization)));
+            keys.insert(hash, GatewayKeyEntry::of(key, Arc::clone(organization)));
         }
-        Ok(Self { revision, organizations, keys })
+        Self { revision: stored.revision, organizations, keys }
+    }
+
+    /// What [`Self::open`] opens to the same directory.
+    pub(crate) fn stored(&self) -> StoredDirectory {
+        StoredDirectory {
+            revision: self.revision,
+            organizations: self.organizations.values().map(|entry| entry.stored()).collect(),
+            keys: self.keys.iter().map(|(hash, entry)| entry.stored(hash)).collect(),
+        }
     }
 
     /// The key that a caller presents, by its hash; none when we never made it. Whether it still
@@ -121,59 +125,83 @@ impl Directory {
     }
 }
 
-type UserIds = HashMap<UserId, OpenRouterUserId>;
-
-/// The active mappings by organization.
-fn openrouter_user_ids(conn: &mut DbConnection) -> Result<BTreeMap<OrganizationId, UserIds>> {
-    use user_client_mapping::{client_org_id, is_active, openrouter_user_id, table, user_id};
-    let mut by_organization = BTreeMap::<OrganizationId, UserIds>::new();
-    let rows = table
-        .filter(is_active.eq(true))
-        .select((client_org_id, user_id, openrouter_user_id))
-        .load::<(OrganizationId, UserId, OpenRouterUserId)>(conn)?;
-    for (organization, user, openrouter_user) in rows {
-        by_organization.entry(organization).or_default().insert(user, openrouter_user);
-    }
-    Ok(by_organization)
-}
-
-fn organization_entry(
-    organization: ClientOrganizationModel,
-    default_rate: MarkupRate,
-    openrouter_user_ids: UserIds,
-    master_key: &MasterKey,
-) -> Option<OrganizationEntry> {
-    let calendar = match organization.calendar() {
-        Ok(calendar) => calendar,
-        Err(error) => {
-            error!(organization.id = %organization.id, %error, "an organization cannot be served");
-            return None;
+impl OrganizationEntry {
+    fn open(stored: StoredOrganization, master_key: &MasterKey) -> Option<Self> {
+        let calendar = match OrganizationCalendar::parse(&stored.timezone) {
+            Ok(calendar) => calendar,
+            Err(error) => {
+                error!(organization.id = %stored.id, %error, "an organization cannot be served");
+                return None;
+            }
+        };
+        let provider_key = open_provider_key(master_key, &stored.id, stored.sealed.provider_key.as_deref());
+        if let Err(error) = &provider_key {
+            error!(organization.id = %stored.id, %error, "an OpenRouter key cannot be opened");
         }
-    };
-    let provider_key = open_provider_key(master_key, &organization);
-    if let Err(error) = &provider_key {
-        error!(organization.id = %organization.id, %error, "an OpenRouter key cannot be opened");
+        Some(Self {
+            provider_key_error: provider_key.is_err(),
+            provider_key: provider_key.unwrap_or_default(),
+            id: stored.id,
+            name: stored.name,
+            is_active: stored.is_active,
+            calendar,
+            markup_rate: stored.markup_rate,
+            drain_on_disconnect: stored.drain_on_disconnect,
+            openrouter_user_ids: stored.openrouter_user_ids,
+            sealed: stored.sealed,
+        })
     }
-    Some(OrganizationEntry {
-        provider_key_error: provider_key.is_err(),
-        provider_key: provider_key.unwrap_or_default(),
-        id: organization.id,
-        name: organization.name,
-        is_active: organization.is_active,
-        calendar,
-        markup_rate: organization.markup_rate.unwrap_or(default_rate),
-        drain_on_disconnect: organization.drain_on_disconnect,
-        openrouter_user_ids,
-    })
+
+    /// Every field is named here, so that a new one is not forgotten.
+    fn stored(&self) -> StoredOrganization {
+        let Self {
+            id,
+            name,
+            is_active,
+            calendar,
+            markup_rate,
+            provider_key: _,
+            provider_key_error: _,
+            drain_on_disconnect,
+            openrouter_user_ids,
+            sealed,
+        } = self;
+        StoredOrganization {
+            id: id.clone(),
+            name: name.clone(),
+            is_active: *is_active,
+            timezone: calendar.zone().to_owned(),
+            markup_rate: *markup_rate,
+            sealed: sealed.clone(),
+            drain_on_disconnect: *drain_on_disconnect,
+            openrouter_user_ids: openrouter_user_ids.clone(),
+        }
+    }
 }
 
-fn key_entry(key: GatewayKeyModel, organization: Arc<OrganizationEntry>) -> GatewayKeyEntry {
-    GatewayKeyEntry {
-        id: key.id,
-        organization,
-        user_id: key.user_id,
-        is_trusted_client: key.is_trusted_client,
-        expires_at: key.expires_at,
-        revoked: key.revoked_at.is_some(),
+impl GatewayKeyEntry {
+    fn of(key: StoredKey, organization: Arc<OrganizationEntry>) -> Self {
+        Self {
+            id: key.id,
+            organization,
+            user_id: key.user_id,
+            is_trusted_client: key.is_trusted_client,
+            expires_at: key.expires_at,
+            revoked: key.revoked,
+        }
+    }
+
+    /// Every field is named here, so that a new one is not forgotten.
+    fn stored(&self, hash: &[u8; 32]) -> StoredKey {
+        let Self { id, organization, user_id, is_trusted_client, expires_at, revoked } = self;
+        StoredKey {
+            hash: digest::hex(hash),
+            id: id.clone(),
+            organization: organization.id.clone(),
+            user_id: user_id.clone(),
+            is_trusted_client: *is_trusted_client,
+            expires_at: *expires_at,
+            revoked: *revoked,
+        }
     }
 }

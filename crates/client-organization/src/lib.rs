@@ -17,8 +17,10 @@ pub mod query;
 pub mod register;
 pub mod schema;
 pub mod service;
+pub mod snapshot;
 
 mod digest;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -40,3 +42,4 @@ pub use schema::client_organizations::table as ClientOrganization;
 /// The table itself, for queries in Diesel's language; the original's class of the same name.
 pub use schema::user_client_mapping::table as UserClientMapping;
 pub use service::ClientOrganizationTable;
+pub use snapshot::{Snapshot, SnapshotError};

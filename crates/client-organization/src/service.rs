@@ -143,7 +143,7 @@ impl ClientOrganizationTable {
 
     /// The organization's OpenRouter key in clear, or none when it has none.
     pub fn provider_key(&self, organization: &ClientOrganizationModel) -> Result<Option<SecretString>> {
-        open_provider_key(&self.master_key, organization)
+        open_provider_key(&self.master_key, &organization.id, organization.provider_key.sealed.as_deref())
     }
 
     /// The organization of single-organization mode: made when the form's id is unknown, else given
@@ -283,8 +283,8 @@ fn key_context(id: &OrganizationId) -> String {
 /// The OpenRouter key of an organization in clear, or none when it has none.
 pub(crate) fn open_provider_key(
     master_key: &MasterKey,
-    organization: &ClientOrganizationModel,
+    id: &OrganizationId,
+    sealed: Option<&str>,
 ) -> Result<Option<SecretString>> {
-    let sealed = organization.provider_key.sealed.as_deref();
-    Ok(sealed.map(|sealed| master_key.open(&key_context(&organization.id), sealed)).transpose()?)
+    Ok(sealed.map(|sealed| master_key.open(&key_context(id), sealed)).transpose()?)
 }

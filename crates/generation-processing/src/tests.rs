@@ -1,5 +1,6 @@
 //! Tests on both databases, and the values that they share.
 
+mod by_hand;
 mod cleanup;
 mod ledger;
 mod pending;
@@ -82,5 +83,5 @@ fn clock_at(time: UnixTime) -> ManualClock {
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
 }

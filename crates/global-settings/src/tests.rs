@@ -31,7 +31,7 @@ impl Fixture {
 /// Runs a test on each database, beginning at 1,000 Unix seconds.
 #[expect(clippy::needless_pass_by_value, reason = "every caller passes a closure that it writes in place")]
 fn each(test: impl AsyncFn(&Fixture)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     TestDb::each(|storage| {
         let clock = ManualClock::at("1970-01-01T00:16:40Z".parse().unwrap());
         let key = MasterKey::generate().unwrap();

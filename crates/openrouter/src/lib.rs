@@ -4,11 +4,13 @@
 //!   pass by.
 //! - [`GenerationRequest`] and [`rewrite_user`] read a request and set its `user` without copying the body.
 //! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
+//! - [`parse_broadcast`] reads the traces that OpenRouter pushes.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
 //! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
 //!
 //! Nothing here knows organizations, storage or the web framework.
 
+mod broadcast;
 mod client;
 mod decimal;
 mod error;
@@ -22,6 +24,7 @@ mod sse;
 mod tee;
 mod usage;
 
+pub use broadcast::{BroadcastError, BroadcastSpan, parse_broadcast};
 #[cfg(any(test, feature = "testing"))]
 pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};

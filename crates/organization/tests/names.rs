@@ -47,7 +47,7 @@ fn a_name_is_the_same_type_in_all_paths() {
 fn get_db_is_the_same_function_in_all_paths() {
     use mai_storage::{DbConnection, Error, Storage, testing::TestDb};
 
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let revision = |conn: &mut DbConnection| root::global_settings::bump_revision(conn);
     let run = |storage: &Storage| {
         let fails = |conn: &mut DbConnection| {

@@ -11,7 +11,7 @@ use mai_storage::testing::TestDb;
 
 #[test]
 fn usage_of_an_organization_at_the_global_rate() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     TestDb::each(|storage| {
         let clock = ManualClock::at("2026-07-15T12:00:00Z".parse().unwrap());
         let services =

@@ -1,6 +1,6 @@
 //! One connection type for both databases, chosen by the scheme of the URL.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr};
 
 use diesel::{
     Connection as _, PgConnection, SqliteConnection,
@@ -82,6 +82,50 @@ impl fmt::Debug for DatabaseUrl {
 const UNTRANSLATED: &str = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
                             EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
 
+/// How long a PostgreSQL server that is gone may go unnoticed, in libpq's parameters: seconds, and
+/// milliseconds for the last one. Without them a silent host holds a thread for minutes or for ever.
+/// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
+const BOUNDS: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "15000"),
+];
+
+/// The connection string with the [`BOUNDS`] that it does not set itself.
+fn bounded(url: &str) -> Cow<'_, str> {
+    let own = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    let is_set = |name: &str| own.split('&').any(|one| one.split('=').next() == Some(name));
+    let mut bounded = Cow::Borrowed(url);
+    for (name, value) in BOUNDS.iter().filter(|(name, _)| !is_set(name)) {
+        let separator = if bounded.contains('?') { '&' } else { '?' };
+        bounded = Cow::Owned(format!("{bounded}{separator}{name}={value}"));
+    }
+    bounded
+}
+
+/// Whether the text with which libpq failed to connect means that nobody is there or ready, in which
+/// case waiting helps; else the server or the parameters are at fault, and only a person helps. libpq
+/// tells no code here. Its own texts are English in any locale; a server that speaks another language
+/// while it starts is taken for one that refuses.
+fn is_away(text: &str) -> bool {
+    [
+        "Is the server running",
+        "could not translate host name",
+        "timeout expired",
+        "server closed the connection",
+        "could not receive data",
+        "could not send",
+        "the database system is",
+        "too many clients",
+        "connection slots are reserved",
+        "terminating connection",
+    ]
+    .iter()
+    .any(|known| text.contains(known))
+}
+
 /// What a connection is for. Only SQLite treats the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -90,12 +134,16 @@ pub(crate) enum Purpose {
 }
 
 impl DbConnection {
-    /// Opens a connection for `purpose`.
+    /// Opens a connection for `purpose`. [`Error::Unavailable`] where nobody is there,
+    /// [`Error::Refused`] where somebody is.
     pub(crate) fn open(url: &DatabaseUrl, purpose: Purpose) -> Result<Self> {
-        let unavailable = |error: &dyn fmt::Display| Error::Unavailable(error.to_string());
         match url {
             DatabaseUrl::Postgres(url) => {
-                let mut connection = PgConnection::establish(url).map_err(|error| unavailable(&error))?;
+                let connection = PgConnection::establish(&bounded(url));
+                let mut connection = connection.map_err(|error| {
+                    let text = error.to_string().trim_end().to_owned();
+                    if is_away(&text) { Error::Unavailable(text) } else { Error::Refused(text) }
+                })?;
                 connection.batch_execute(UNTRANSLATED)?;
                 Ok(Self::Postgres(connection))
             }
@@ -167,6 +215,21 @@ mod tests {
         for wrong in ["", "data/x.db", "mysql://x", "sqlite:", "sqlite::memory:", "postgress://x"] {
             assert!(matches!(wrong.parse::<DatabaseUrl>(), Err(Error::Url(_))), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_postgres_url_gets_the_bounds_that_it_does_not_set() {
+        let plain = bounded("postgres://mai@db/usage");
+        assert!(plain.starts_with("postgres://mai@db/usage?connect_timeout=5&"), "{plain}");
+        assert!(plain.ends_with("&tcp_user_timeout=15000"), "{plain}");
+        let own = bounded("postgres:///usage?host=/run&connect_timeout=60&tcp_user_timeout=0");
+        assert!(
+            own.starts_with("postgres:///usage?host=/run&connect_timeout=60&tcp_user_timeout=0&"),
+            "{own}"
+        );
+        assert_eq!(own.matches("connect_timeout").count(), 1);
+        assert_eq!(own.matches("tcp_user_timeout").count(), 1);
+        assert!(own.contains("keepalives_idle=10"), "{own}");
     }
 
     #[test]

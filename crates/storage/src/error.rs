@@ -31,6 +31,11 @@ pub enum Error {
     /// takes no writes, as a standby does.
     #[error("the database cannot do its work at the moment")]
     Impaired(#[source] DieselError),
+    /// A server answered and let nobody in: a wrong password, no such database, or parameters that do not
+    /// fit. Only opening a connection for the migrations tells this from [`Error::Unavailable`]; a pool
+    /// does not.
+    #[error("the database refuses the connection: {0}")]
+    Refused(String),
     /// The migrations could not be read or run.
     #[error("migration failed: {0}")]
     Migration(String),
@@ -57,7 +62,7 @@ impl Error {
     /// Whether the state of the database is at fault and not what was asked of it, so that the same
     /// work will succeed some time.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Unavailable(_) | Self::Impaired(_))
+        matches!(self, Self::Busy(_) | Self::Unavailable(_) | Self::Refused(_) | Self::Impaired(_))
     }
 }
 

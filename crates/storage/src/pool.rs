@@ -1,7 +1,11 @@
 //! [`Storage`]: the pools, and the two ways to work with a database.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::debug;
 
 use crate::{
@@ -22,8 +26,9 @@ pub struct PoolSettings {
 }
 
 impl Default for PoolSettings {
+    /// Two seconds of patience: while the database is away, whoever needs it learns so soon.
     fn default() -> Self {
-        Self { connections: 8, wait: Duration::from_secs(5) }
+        Self { connections: 8, wait: Duration::from_secs(2) }
     }
 }
 
@@ -33,10 +38,36 @@ pub struct Storage(Arc<Pools>);
 
 struct Pools {
     url: DatabaseUrl,
-    readers: r2d2::Pool<Manager>,
+    wait: Duration,
+    /// Whether work is let in; see [`Storage::shut`].
+    admitted: watch::Sender<bool>,
+    readers: Pool,
     /// SQLite allows one writer at a time, so a single connection queues them fairly. PostgreSQL
     /// uses the common pool.
-    writer: Option<r2d2::Pool<Manager>>,
+    writer: Option<Pool>,
+}
+
+struct Pool {
+    connections: r2d2::Pool<Manager>,
+    /// One per connection. Asynchronous callers queue here and not on threads, so that a database
+    /// that does not answer holds no more threads than it has connections.
+    turns: Arc<Semaphore>,
+}
+
+impl Pool {
+    /// A turn at a connection, to be kept until the work is done.
+    async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+        let turns = Arc::clone(&self.turns);
+        // Usually there is one, and then no timer is needed.
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        match tokio::time::timeout_at(deadline.into(), turns.acquire_owned()).await {
+            // One that comes too late would only occupy a thread to say the same.
+            Ok(Ok(turn)) if Instant::now() < deadline => Ok(turn),
+            Ok(_) | Err(_) => Err(Error::Unavailable("all connections are in use".into())),
+        }
+    }
 }
 
 /// A pooled connection and whether it must be thrown away. It counts as broken while a transaction is
@@ -82,14 +113,39 @@ impl Storage {
     /// Makes the pools. Connections are opened when they are first needed, so this succeeds while
     /// the database is away.
     pub fn open(url: &DatabaseUrl, settings: PoolSettings) -> Self {
-        let pool = |purpose, connections| {
-            r2d2::Pool::builder()
+        Self::new(url, settings, true)
+    }
+
+    /// As [`Storage::open`], but nothing reaches the database before [`Storage::admit`]: until then all
+    /// work fails with [`Error::Unavailable`]. For a database whose schema nobody has seen yet.
+    pub fn shut(url: &DatabaseUrl, settings: PoolSettings) -> Self {
+        Self::new(url, settings, false)
+    }
+
+    /// From now on work reaches the database, through this handle and its clones.
+    pub fn admit(&self) {
+        self.0.admitted.send_replace(true);
+    }
+
+    /// Waits until work reaches the database; returns at once unless the storage is shut.
+    pub async fn admitted(&self) {
+        let mut admitted = self.0.admitted.subscribe();
+        // It fails only when the sender is gone, and that lives as long as this handle.
+        admitted.wait_for(|admitted| *admitted).await.ok();
+    }
+
+    fn new(url: &DatabaseUrl, settings: PoolSettings, admitted: bool) -> Self {
+        let pool = |purpose, connections: u32| {
+            let builder = r2d2::Pool::builder()
                 .max_size(connections)
                 .min_idle(Some(0))
                 .connection_timeout(settings.wait)
                 .test_on_check_out(false)
-                .error_handler(Box::new(LogQuietly))
-                .build_unchecked(Manager { url: url.clone(), purpose })
+                .error_handler(Box::new(LogQuietly));
+            Pool {
+                connections: builder.build_unchecked(Manager { url: url.clone(), purpose }),
+                turns: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX >> 4))),
+            }
         };
         let (readers, writer) = match url {
             DatabaseUrl::Sqlite(_) => {
@@ -97,7 +153,8 @@ impl Storage {
             }
             DatabaseUrl::Postgres(_) => (pool(Purpose::Write, settings.connections.max(1)), None),
         };
-        Self(Arc::new(Pools { url: url.clone(), readers, writer }))
+        let (url, wait, admitted) = (url.clone(), settings.wait, watch::Sender::new(admitted));
+        Self(Arc::new(Pools { url, wait, admitted, readers, writer }))
     }
 
     /// Where the database is.
@@ -111,7 +168,15 @@ impl Storage {
         &self,
         work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut slot = begin_on(&self.0.readers, Purpose::Read)?;
+        self.read_until(self.deadline(), work)
+    }
+
+    fn read_until<T, E: TransactionError>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&mut DbConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slot = self.begin(&self.0.readers, Purpose::Read, deadline)?;
         let outcome = work(&mut slot.connection);
         slot.broken = slot.connection.rollback().is_err();
         outcome
@@ -122,12 +187,19 @@ impl Storage {
     /// calling thread.
     pub fn write_blocking<T, E: TransactionError>(
         &self,
+        work: impl FnMut(&mut DbConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write_until(self.deadline(), work)
+    }
+
+    fn write_until<T, E: TransactionError>(
+        &self,
+        mut deadline: Instant,
         mut work: impl FnMut(&mut DbConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let pool = self.0.writer.as_ref().unwrap_or(&self.0.readers);
         let mut attempt = 1;
         loop {
-            let outcome = write_once(pool, &mut work);
+            let outcome = self.write_once(deadline, &mut work);
             let collided = matches!(&outcome, Err(error) if error.storage().is_some_and(Error::is_retryable));
             if !collided || attempt == ATTEMPTS {
                 return outcome;
@@ -135,10 +207,26 @@ impl Storage {
             debug!(attempt, "a transaction collided with another and is tried again");
             std::thread::sleep(Duration::from_millis(5 << attempt));
             attempt += 1;
+            deadline = self.deadline();
         }
     }
 
-    /// As [`Storage::read_blocking`], on a thread of the runtime's blocking pool.
+    fn write_once<T, E: TransactionError>(
+        &self,
+        deadline: Instant,
+        work: &mut impl FnMut(&mut DbConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slot = self.begin(self.writer(), Purpose::Write, deadline)?;
+        let outcome = work(&mut slot.connection).and_then(|value| {
+            slot.connection.commit()?;
+            Ok(value)
+        });
+        slot.broken = outcome.is_err() && slot.connection.rollback().is_err();
+        outcome
+    }
+
+    /// As [`Storage::read_blocking`], on a thread of the runtime's blocking pool. The runtime must have
+    /// its timers enabled, as that of `#[tokio::main]` has.
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&mut DbConnection) -> Result<T, E> + Send + 'static,
@@ -147,11 +235,13 @@ impl Storage {
         T: Send + 'static,
         E: TransactionError + Send + 'static,
     {
-        let storage = self.clone();
-        run_blocking(move || storage.read_blocking(work)).await
+        let (storage, deadline) = (self.clone(), self.deadline());
+        let turn = self.0.readers.turn(deadline).await?;
+        run_blocking(turn, move || storage.read_until(deadline, work)).await
     }
 
-    /// As [`Storage::write_blocking`], on a thread of the runtime's blocking pool.
+    /// As [`Storage::write_blocking`], on a thread of the runtime's blocking pool. The runtime must have
+    /// its timers enabled, as that of `#[tokio::main]` has.
     pub async fn write<T, E>(
         &self,
         work: impl FnMut(&mut DbConnection) -> Result<T, E> + Send + 'static,
@@ -160,51 +250,64 @@ impl Storage {
         T: Send + 'static,
         E: TransactionError + Send + 'static,
     {
-        let storage = self.clone();
-        run_blocking(move || storage.write_blocking(work)).await
+        let (storage, deadline) = (self.clone(), self.deadline());
+        let turn = self.writer().turn(deadline).await?;
+        run_blocking(turn, move || storage.write_until(deadline, work)).await
+    }
+
+    /// Until when somebody who comes now waits for a connection.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.0.wait
+    }
+
+    fn writer(&self) -> &Pool {
+        self.0.writer.as_ref().unwrap_or(&self.0.readers)
+    }
+
+    /// A connection on which a transaction has begun. Connections that idled while the server
+    /// restarted fail here, before any work was done; each is thrown away and the next one tried.
+    fn begin(
+        &self,
+        pool: &Pool,
+        purpose: Purpose,
+        deadline: Instant,
+    ) -> Result<r2d2::PooledConnection<Manager>> {
+        if !*self.0.admitted.borrow() {
+            return Err(Error::Unavailable("it was not reached since the start".into()));
+        }
+        let mut stale_at_most = pool.connections.max_size();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let slot = pool.connections.get_timeout(left);
+            let mut slot = slot.map_err(|error| Error::Unavailable(error.to_string()))?;
+            slot.broken = true;
+            match slot.connection.begin(purpose) {
+                Ok(()) => return Ok(slot),
+                Err(error) => {
+                    if !error.breaks_connection() || stale_at_most == 0 {
+                        return Err(error);
+                    }
+                    stale_at_most -= 1;
+                }
+            }
+        }
     }
 }
 
-/// The span travels along, so that what the query logs can be found by its request.
+/// The span travels along, so that what the query logs can be found by its request. The turn ends with
+/// the work, also where nobody waits for it any more.
 async fn run_blocking<T: Send + 'static, E: TransactionError + Send + 'static>(
+    turn: OwnedSemaphorePermit,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
     let span = tracing::Span::current();
-    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
+    let work = move || {
+        let _turn = turn;
+        span.in_scope(work)
+    };
+    match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Err(Error::Unavailable("the runtime is shutting down".into()).into()),
-    }
-}
-
-fn write_once<T, E: TransactionError>(
-    pool: &r2d2::Pool<Manager>,
-    work: &mut impl FnMut(&mut DbConnection) -> Result<T, E>,
-) -> Result<T, E> {
-    let mut slot = begin_on(pool, Purpose::Write)?;
-    let outcome = work(&mut slot.connection).and_then(|value| {
-        slot.connection.commit()?;
-        Ok(value)
-    });
-    slot.broken = outcome.is_err() && slot.connection.rollback().is_err();
-    outcome
-}
-
-/// A connection on which a transaction has begun. Connections that idled while the server restarted
-/// fail here, before any work was done; each is thrown away and the next one tried.
-fn begin_on(pool: &r2d2::Pool<Manager>, purpose: Purpose) -> Result<r2d2::PooledConnection<Manager>> {
-    let mut stale_at_most = pool.max_size();
-    loop {
-        let mut slot = pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
-        slot.broken = true;
-        match slot.connection.begin(purpose) {
-            Ok(()) => return Ok(slot),
-            Err(error) => {
-                if !error.breaks_connection() || stale_at_most == 0 {
-                    return Err(error);
-                }
-                stale_at_most -= 1;
-            }
-        }
     }
 }

@@ -45,7 +45,7 @@ fn what_comes_while_the_database_is_away_is_applied_when_it_is_back() {
         assert_eq!(running.state.applied_to().get(), 0);
         std::fs::rename(&away, &here).unwrap();
         running.applied(&journal).await;
-        eventually("the applier says that it works", || !running.state.trouble().is_some()).await;
+        eventually("the applier says that it works", || running.state.trouble().is_none()).await;
         running.stop().await;
         assert_applied(&storage);
         assert_eq!(journal.first(), journal.durable_end());

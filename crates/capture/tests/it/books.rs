@@ -92,7 +92,7 @@ pub(crate) async fn apply_all(journal: &Journal, storage: &Storage) {
     let state = applier.state();
     apply(applier).await;
     assert_eq!(state.applied_to(), journal.durable_end());
-    assert!(!state.trouble().is_some());
+    assert_eq!(state.trouble(), None);
 }
 
 /// Everything that an organization's calls have left in the database.

@@ -1,9 +1,14 @@
 //! Records that the journal refuses are kept until it takes them.
 
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, mpsc},
+};
+
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use mai_capture::{
-    MeteredBody, NotAdmitted, ProxyError,
+    MeteredBody, NotAdmitted, ProxyError, ProxySettings,
     body::BodyError,
     record::{Outcome, Record, Sent},
 };
@@ -14,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     books::{exact, new_settled},
     eventually,
+    raw::{head, serve},
     road::{Road, Wish, call},
     run,
 };
@@ -125,10 +131,18 @@ fn records_without_a_client_are_kept_as_well() {
         ending.next().await.unwrap().unwrap();
         let failing = call("org_road", false);
         let failed = failing.exchange.clone();
-        let wish = Wish::plain("status-500,delay-headers-100");
-        let mut asking = Box::pin(road.answer(failing, &wish));
+        let (fail, told) = mpsc::channel::<()>();
+        let told = Arc::new(Mutex::new(told));
+        let upstream = serve(move |mut connection| {
+            head(&mut connection);
+            told.lock().unwrap().recv().unwrap();
+            connection.get_mut().write_all(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n").unwrap();
+        });
+        let (proxy, wish) = (road.proxy_to(&upstream, ProxySettings::default()), Wish::plain("ok"));
+        let mut asking = Box::pin(Road::answer_of(&proxy, failing, &wish));
         assert!((&mut asking).now_or_never().is_none());
         fill(&road).await;
+        fail.send(()).unwrap();
         drop(body);
         read_to_the_last_piece(&mut ending).await;
         drop(ending);

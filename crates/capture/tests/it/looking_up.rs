@@ -255,7 +255,7 @@ fn two_reconcilers_on_one_database_book_each_once() {
                 let (start, reconciler) = (&start, reconciler(storage, &directory, &clock, source));
                 scope.spawn(move || {
                     start.wait();
-                    run(async { while reconciler.round().await.unwrap() {} });
+                    run(async { reconciler.round().await.unwrap() });
                 });
             }
         });

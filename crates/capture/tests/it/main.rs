@@ -14,6 +14,7 @@ mod raw;
 mod recovering;
 mod refusing;
 mod road;
+mod routes;
 mod uploading;
 
 use std::time::{Duration, Instant};

@@ -17,7 +17,7 @@ use crate::{
     run,
 };
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
@@ -44,7 +44,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
         |(cut, line_end, shapes, usage, id, tokens, streamed, seed)| {
             let tokens = format!("tokens-{tokens}");
             let behaviours = [vec![cut, line_end, usage, id, &tokens], shapes].concat().join(",");
-            Wish { behaviours, streamed, seed, drain: false }
+            Wish { seed, streamed, ..Wish::stream(&behaviours) }
         },
     )
 }
@@ -127,7 +127,7 @@ fn every_byte_arrives_and_nothing_leaves_before_it_is_durable() {
 }
 
 /// The settled record of a call for which the mock behaved like this.
-async fn outcome_of(road: &Road, wish: &Wish) -> Outcome {
+pub(crate) async fn outcome_of(road: &Road, wish: &Wish) -> Outcome {
     let call = call("org_road", wish.streamed);
     let exchange = call.exchange.clone();
     match road.answer(call, wish).await {

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 /// What a client asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
+    pub(crate) route: Route,
     /// Names of the mock's behaviours.
     pub(crate) behaviours: String,
     pub(crate) streamed: bool,
@@ -27,7 +28,8 @@ pub(crate) struct Wish {
 
 impl Wish {
     pub(crate) fn stream(behaviours: &str) -> Self {
-        Self { behaviours: behaviours.to_owned(), streamed: true, seed: 1, drain: false }
+        let route = Route::ChatCompletions;
+        Self { route, behaviours: behaviours.to_owned(), streamed: true, seed: 1, drain: false }
     }
 
     pub(crate) fn plain(behaviours: &str) -> Self {
@@ -84,9 +86,13 @@ impl Road {
 
     /// The same road to another upstream or with other bounds.
     pub(crate) fn to(self, base: &str, settings: ProxySettings) -> Self {
+        Self { proxy: self.proxy_to(base, settings), ..self }
+    }
+
+    /// Another proxy that records at the same place.
+    pub(crate) fn proxy_to(&self, base: &str, settings: ProxySettings) -> Proxy {
         let upstream = Upstream::new(base).unwrap();
-        let proxy = Proxy::new(upstream, self.recorder.clone(), self.tracker.clone(), settings);
-        Self { proxy, ..self }
+        Proxy::new(upstream, self.recorder.clone(), self.tracker.clone(), settings)
     }
 
     /// The journal's files as a crash at this moment would leave them.
@@ -98,20 +104,33 @@ impl Road {
 
     /// Makes a call and returns the head of its answer.
     pub(crate) async fn answer(&self, call: Call, wish: &Wish) -> Result<ProxyResponse, ProxyError> {
+        Self::answer_of(&self.proxy, call, wish).await
+    }
+
+    /// As [`Road::answer`] by another proxy.
+    pub(crate) async fn answer_of(
+        proxy: &Proxy,
+        call: Call,
+        wish: &Wish,
+    ) -> Result<ProxyResponse, ProxyError> {
         let mut headers = HeaderMap::new();
         let mut set = |name: &'static str, value: &str| headers.insert(name, value.parse().unwrap());
         set("x-mock-behaviour", &wish.behaviours);
         set("x-mock-seed", &wish.seed.to_string());
-        let body = format!(r#"{{"model":"mock/ok","stream":{},"messages":[]}}"#, wish.streamed);
+        // Whatever the route, this is enough for it.
+        let body = format!(
+            r#"{{"model":"mock/ok","stream":{},"messages":[],"input":"a","documents":["a"],"input_audio":{{"data":"AAAA"}}}}"#,
+            wish.streamed
+        );
         let request = UpstreamRequest {
             method: Method::POST,
-            path: "/chat/completions".to_owned(),
+            path: wish.route.path().to_owned(),
             headers,
             authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
             title: None,
             body: RequestBody::from([Bytes::from(body)]),
         };
-        self.proxy.send(Route::ChatCompletions, call, request, wish.drain).await
+        proxy.send(wish.route, call, request, wish.drain).await
     }
 
     /// Makes a call that upstream accepts.

@@ -20,7 +20,7 @@ fn on_threads(fixture: &Fixture, work: &[Work<'_>]) {
     std::thread::scope(|scope| {
         for one in work {
             scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
                 for round in 1..=ROUNDS {
                     one(fixture, &runtime, round);
                 }

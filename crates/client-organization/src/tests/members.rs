@@ -170,7 +170,7 @@ proptest! {
     ) {
         let database = TestDb::sqlite();
         let fixture = Fixture::new(&database.storage);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(fixture.organization("A"));
         let mut expected = BTreeMap::<String, Option<String>>::new();
         let mut all = Vec::new();

@@ -7,6 +7,7 @@ mod mappings;
 mod members;
 mod organizations;
 mod rates;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Fixture {
 /// Runs a test on each database.
 #[expect(clippy::needless_pass_by_value, reason = "every caller passes a closure that it writes in place")]
 fn each(test: impl AsyncFn(&Fixture)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     TestDb::each(|storage| runtime.block_on(test(&Fixture::new(storage))));
 }
 

@@ -2,7 +2,11 @@
 
 use std::{
     net::TcpListener,
-    sync::{Barrier, mpsc},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -63,6 +67,88 @@ fn a_server_that_never_answers_is_unavailable() {
     let port = silent.local_addr().unwrap().port();
     let url: DatabaseUrl = format!("postgres://mai:s3cret@127.0.0.1:{port}/usage").parse().unwrap();
     assert_unavailable(&Storage::open(&url, QUICKLY));
+}
+
+#[test]
+fn many_callers_of_a_server_that_never_answers_do_not_pile_up_on_threads() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url: DatabaseUrl = format!("postgres://mai@127.0.0.1:{port}/usage").parse().unwrap();
+    let storage = Storage::open(&url, QUICKLY);
+    let threads = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&threads);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .on_thread_start(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        })
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let callers = (0..200).map(|_| {
+            let storage = storage.clone();
+            async move { storage.read(|conn| value(conn, 1)).await }
+        });
+        let mut waiting: tokio::task::JoinSet<_> = callers.collect();
+        while let Some(outcome) = waiting.join_next().await {
+            assert!(matches!(outcome.unwrap(), Err(Error::Unavailable(_))));
+        }
+    });
+    // A few more than connections, because a thread that gives its turn back takes a moment to end.
+    assert!((1..=20).contains(&threads.load(Ordering::Relaxed)), "{threads:?} threads");
+}
+
+#[test]
+fn a_shut_storage_reaches_nothing_before_it_is_admitted() {
+    TestDb::each(|opened| {
+        create_counters(opened);
+        let storage = Storage::shut(opened.url(), QUICKLY);
+        assert_unavailable(&storage);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let waiting = storage.admitted();
+            tokio::pin!(waiting);
+            assert!(futures_now(waiting.as_mut()).await.is_none());
+            storage.clone().admit();
+            waiting.await;
+            assert_eq!(storage.read(|conn| value(conn, 1)).await.unwrap(), 0);
+        });
+        assert_eq!(try_both(&storage).map(Result::unwrap), [0, 1]);
+    });
+}
+
+/// What a future gives at once, or none.
+async fn futures_now<T>(mut future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    std::future::poll_fn(|context| match future.as_mut().poll(context) {
+        std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+#[test]
+fn a_server_that_lets_nobody_in_is_told_from_one_that_is_away() {
+    let server = std::env::var(mai_storage::testing::POSTGRES_VARIABLE).unwrap();
+    let elsewhere = server.replacen("/postgres", "/no_such_database", 1);
+    assert_ne!(elsewhere, server);
+    let url: DatabaseUrl = elsewhere.parse().unwrap();
+    for outcome in [mai_storage::migrate::run(&url), mai_storage::migrate::pending(&url)] {
+        assert!(
+            matches!(&outcome, Err(Error::Refused(text)) if text.contains("no_such_database")),
+            "{outcome:?}"
+        );
+    }
+    // Both of a server that is not there, and of one that never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for port in [port, 1] {
+        let url = format!("postgres://mai@127.0.0.1:{port}/usage?connect_timeout=2").parse().unwrap();
+        let outcome = mai_storage::migrate::run(&url);
+        assert!(matches!(&outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    }
+    // Parameters that libpq does not know.
+    let outcome = mai_storage::migrate::run(&"postgres://mai@127.0.0.1:1/usage?nonsense=1".parse().unwrap());
+    assert!(matches!(&outcome, Err(Error::Refused(_))), "{outcome:?}");
 }
 
 #[test]

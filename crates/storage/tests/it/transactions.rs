@@ -214,7 +214,7 @@ fn a_collision_is_tried_again_but_not_for_ever_and_a_refusal_never() {
 
 #[test]
 fn the_async_doors_do_the_same() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     TestDb::each(|storage| {
         create_counters(storage);
         runtime.block_on(async {

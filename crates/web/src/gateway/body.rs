@@ -17,27 +17,28 @@ use super::{GatewayError, headers};
 /// How long a client may be silent within its request body.
 const PIECE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads a request body up to `limit` bytes. One that announces more is refused unread.
+/// Reads a request body up to `limit` bytes.
 pub(super) async fn read(
     mut payload: web::Payload,
-    announced: Option<usize>,
+    announced: Option<u64>,
     limit: usize,
 ) -> Result<Bytes, GatewayError> {
-    if announced.is_some_and(|length| length > limit) {
-        return Err(GatewayError::BodyTooLarge(limit));
-    }
     // A liar's announcement must not reserve memory that is never filled.
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
-    loop {
-        let piece = tokio::time::timeout(PIECE_PATIENCE, payload.next()).await;
-        let Some(piece) = piece.map_err(|_| GatewayError::BodySlow)? else { break };
-        let piece = piece.map_err(|_| GatewayError::BodyCut)?;
+    let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(usize::MAX);
+    let mut body = BytesMut::with_capacity(announced.min(64 * 1024));
+    while let Some(piece) = piece(&mut payload).await? {
         if body.len().saturating_add(piece.len()) > limit {
             return Err(GatewayError::BodyTooLarge(limit));
         }
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
+}
+
+/// The next piece of a request body; none at its end.
+pub(super) async fn piece(payload: &mut web::Payload) -> Result<Option<Bytes>, GatewayError> {
+    let piece = tokio::time::timeout(PIECE_PATIENCE, payload.next()).await;
+    piece.map_err(|_| GatewayError::BodySlow)?.transpose().map_err(|_| GatewayError::BodyCut)
 }
 
 /// Upstream's answer, towards the client.
@@ -57,7 +58,16 @@ pub(super) fn answer(answer: ProxyResponse) -> HttpResponse {
     }
 }
 
-/// The length that a request announces.
-pub(super) fn announced_length(request: &actix_web::HttpRequest) -> Option<usize> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The length that a request announces. One that announces more than `limit` is refused unread.
+pub(super) fn announced_length(
+    request: &actix_web::HttpRequest,
+    limit: usize,
+) -> Result<Option<u64>, GatewayError> {
+    let value = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length: Option<u64> = value.and_then(|value| value.parse().ok());
+    let too_large = |length: &u64| usize::try_from(*length).map_or(true, |length| length > limit);
+    if length.as_ref().is_some_and(too_large) {
+        return Err(GatewayError::BodyTooLarge(limit));
+    }
+    Ok(length)
 }

@@ -24,6 +24,9 @@ pub enum GatewayError {
     /// The body is not the JSON object that this route needs.
     #[error("{0}")]
     Body(#[from] RequestError),
+    /// The body says that it is a form and does not say how it is divided.
+    #[error("the multipart/form-data body has no usable boundary")]
+    Form,
     /// The body did not arrive whole.
     #[error("the request body did not arrive whole")]
     BodyCut,
@@ -62,7 +65,7 @@ impl GatewayError {
             Self::MissingKey | Self::UnknownKey => (StatusCode::UNAUTHORIZED, REQUEST, "invalid_api_key"),
             Self::ExpiredKey => (StatusCode::UNAUTHORIZED, REQUEST, "expired_api_key"),
             Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
-            Self::Body(_) => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
+            Self::Body(_) | Self::Form => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
             Self::BodyCut => (StatusCode::BAD_REQUEST, REQUEST, "incomplete_body"),
             Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, REQUEST, "body_timeout"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
-use mai_capture::{Call, ExchangeId, ProxyResponse, RequestBody, UpstreamRequest};
+use mai_capture::{Call, ExchangeId, ProxyResponse, RequestBody, Upload, UpstreamRequest};
 use mai_openrouter::{GenerationRequest, Route, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Gateway, GatewayError, body, headers,
     identity::{Sender, authenticate},
+    upload,
 };
 
 /// Passes a call on, streamed or not, and meters it.
@@ -41,17 +42,25 @@ async fn pass_on(
     let directory = gateway.directory.current();
     let key = authenticate(&directory, request, UnixTime::from(started))?;
     let organization = Arc::clone(&key.organization);
-    let upstream = |body| {
-        Ok::<_, GatewayError>(UpstreamRequest {
-            method: Method::POST,
-            path: route.path().to_owned(),
-            headers: headers::to_upstream(request.headers()),
-            authorization: authorization(provider_key(&organization)?)?,
-            title: HeaderValue::from_str(&organization.name).ok(),
-            body,
-        })
+    let authorization = authorization(provider_key(&organization)?)?;
+    let length = body::announced_length(request, gateway.body_limit)?;
+    let upstream = |body| UpstreamRequest {
+        method: Method::POST,
+        path: route.path().to_owned(),
+        headers: headers::to_upstream(request.headers()),
+        authorization,
+        title: HeaderValue::from_str(&organization.name).ok(),
+        body,
     };
-    let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
+    let drain = organization.drain_on_disconnect;
+    if route == Route::Transcriptions && upload::is_form(request) {
+        let scan = upload::scan(request)?;
+        let call = new_call(&organization, key, Sender::of(request, key, None)?, started)?;
+        let (sender, upload) = Upload::new(length);
+        let answer = gateway.proxy.send(route, call, upstream(RequestBody::Upload(upload)), drain);
+        return upload::pass(payload, sender, scan, gateway.body_limit, answer).await;
+    }
+    let whole = body::read(payload, length, gateway.body_limit).await?;
     let asked = GenerationRequest::parse(&whole)?;
     let sender = Sender::of(request, key, asked.user.as_deref())?;
     let call = Call {
@@ -60,8 +69,7 @@ async fn pass_on(
         ..new_call(&organization, key, sender, started)?
     };
     let pieces = rewrite_user(whole, &asked, call.openrouter_user.as_str());
-    let upstream = upstream(RequestBody::from(pieces))?;
-    Ok(gateway.proxy.send(route, call, upstream, organization.drain_on_disconnect).await?)
+    Ok(gateway.proxy.send(route, call, upstream(RequestBody::from(pieces)), drain).await?)
 }
 
 /// A call of which only the sender is known.

@@ -19,6 +19,7 @@ mod headers;
 pub(crate) mod identity;
 mod metered;
 mod models;
+mod upload;
 
 pub use error::GatewayError;
 
