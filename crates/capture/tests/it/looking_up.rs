@@ -3,15 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Barrier, Mutex},
-    time::Duration,
 };
 
 use diesel::RunQueryDsl as _;
 use mai_capture::{Reconciler, SharedDirectory};
 use mai_client_organization::{ClientOrganizationForm, ClientOrganizationTable, Directory, MasterKey};
 use mai_generation_processing::{
-    NewPendingGeneration, PendingGenerationModel, PendingReason, PendingState, ProcessedGenerationTable,
-    UsageSource, pending::insert_pending, schema::pending_generations,
+    NewPendingGeneration, PendingGenerationModel, PendingReason, PendingState, UsageSource,
+    pending::insert_pending, schema::pending_generations,
 };
 use mai_openrouter::{
     GenerationDetails, GenerationLookup, LookupError, MockGenerationSource, Usage, UsageGap, UsageReport,
@@ -19,24 +18,25 @@ use mai_openrouter::{
 use mai_primitives::{Clock, ManualClock, OrganizationId, UnixTime, Usd};
 use mai_storage::{Error, Storage, on_backend, testing::TestDb};
 use secrecy::{ExposeSecret, SecretString};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    books::{Books, append, apply_all, clock, exact, generation_id, new_settled, open},
-    eventually,
+    books::{Books, append, apply_all, clean_up_everything, clock, exact, generation_id, new_settled, open},
     road::call,
     run,
 };
 
-const KEY: &str = "sk-or-v1-of-org-a";
+pub(crate) const KEY: &str = "sk-or-v1-of-org-a";
 const HOURS_72: i64 = 72 * 3_600;
 
 /// Stores an organization, with or without a provider key, and returns what a gateway knows of all.
-async fn directory(storage: &Storage, organization: &str, key: Option<&str>) -> SharedDirectory {
+pub(crate) async fn directory(storage: &Storage, organization: &str, key: Option<&str>) -> SharedDirectory {
     directory_of(storage, &[(organization, key)]).await
 }
 
-async fn directory_of(storage: &Storage, organizations: &[(&str, Option<&str>)]) -> SharedDirectory {
+pub(crate) async fn directory_of(
+    storage: &Storage,
+    organizations: &[(&str, Option<&str>)],
+) -> SharedDirectory {
     let master_key = MasterKey::generate().unwrap();
     let table = ClientOrganizationTable::new(storage.clone(), master_key.clone(), Arc::new(clock()));
     for (organization, key) in organizations {
@@ -53,12 +53,12 @@ async fn directory_of(storage: &Storage, organizations: &[(&str, Option<&str>)])
 }
 
 /// Stores pending generations of calls of `org_a` that started at the clock's time.
-fn wait_for(storage: &Storage, clock: &ManualClock, ids: &[&str]) {
+pub(crate) fn wait_for(storage: &Storage, clock: &ManualClock, ids: &[&str]) {
     store_pending(storage, UnixTime::from(clock.now()), "org_a", ids);
     clock.advance_millis(1_000);
 }
 
-fn store_pending(storage: &Storage, now: UnixTime, organization: &str, ids: &[&str]) {
+pub(crate) fn store_pending(storage: &Storage, now: UnixTime, organization: &str, ids: &[&str]) {
     let row = |id: &&str| {
         let call = call(organization, true);
         NewPendingGeneration {
@@ -79,7 +79,7 @@ fn store_pending(storage: &Storage, now: UnixTime, organization: &str, ids: &[&s
     storage.write_blocking(|conn| insert_pending(conn, &rows, now)).unwrap();
 }
 
-fn reconciler(
+pub(crate) fn reconciler(
     storage: &Storage,
     directory: &SharedDirectory,
     clock: &ManualClock,
@@ -93,7 +93,7 @@ fn reconciler(
     }
 }
 
-fn found(id: &str, nanos: i64) -> GenerationLookup {
+pub(crate) fn found(id: &str, nanos: i64) -> GenerationLookup {
     GenerationLookup::Found(GenerationDetails {
         id: id.to_owned(),
         model: Some("openai/o3".into()),
@@ -331,104 +331,6 @@ fn a_look_up_for_a_cleaned_day_is_left_to_a_person() {
             assert_eq!(Books::of(storage, "org_a").ledger, []);
         });
     });
-}
-
-/// Three organizations wait; the key of one is limited, with or without a word for how long.
-#[test]
-fn a_limited_key_rests_as_long_as_it_is_told() {
-    TestDb::each(|storage| {
-        run(async {
-            let keys = [("org_a", "key-a"), ("org_b", "key-b"), ("org_c", "key-c")];
-            let directory = directory_of(storage, &keys.map(|(name, key)| (name, Some(key)))).await;
-            let clock = clock();
-            let many: Vec<String> = (0..40).map(|number| format!("gen-{number:02}")).collect();
-            let many: Vec<&str> = many.iter().map(String::as_str).collect();
-            wait_for(storage, &clock, &many);
-            let began = UnixTime::from(clock.now());
-            store_pending(storage, began.plus_seconds(-1), "org_b", &["gen-b"]);
-            store_pending(storage, began.plus_seconds(-1), "org_c", &["gen-c"]);
-            let asked = Arc::new(Mutex::new(0));
-            let mut source = MockGenerationSource::new();
-            let counter = Arc::clone(&asked);
-            source.expect_generation().returning(move |key, id| {
-                let answer = match key.expose_secret() {
-                    "key-a" => {
-                        *counter.lock().unwrap() += 1;
-                        Err(LookupError::RateLimited { retry_after: Some(Duration::from_secs(120)) })
-                    }
-                    "key-c" => {
-                        Err(LookupError::RateLimited { retry_after: Some(Duration::from_secs(86_400)) })
-                    }
-                    _ => Ok(found(id, 7)),
-                };
-                Box::pin(async move { answer })
-            });
-            let reconciler = reconciler(storage, &directory, &clock, source);
-            reconciler.round().await.unwrap();
-            let rows = Books::of(storage, "org_a").pending;
-            let rested = |row: &PendingGenerationModel| row.next_attempt_at.seconds() - began.seconds();
-            assert_eq!(rows.iter().map(rested).collect::<Vec<_>>(), [120; 40]);
-            let first = *asked.lock().unwrap();
-            assert!(first <= 16, "{first} of 40 were asked for at once");
-            let attempts: i32 = rows.iter().map(|row| row.attempts).sum();
-            assert_eq!(usize::try_from(attempts).unwrap(), first, "who was not asked for has lost nothing");
-            assert_eq!(Books::of(storage, "org_b").raw_nanos(), 7);
-            // Nobody is made to rest for a day.
-            assert_eq!(rested(&Books::of(storage, "org_c").pending[0]), 3_600);
-
-            clock.advance_millis(119_000);
-            reconciler.round().await.unwrap();
-            assert_eq!(*asked.lock().unwrap(), first);
-            clock.advance_millis(1_000);
-            reconciler.round().await.unwrap();
-            assert!(*asked.lock().unwrap() > first);
-        });
-    });
-}
-
-/// One answer does not come; all others do, also for what becomes due later.
-#[test]
-fn a_slow_look_up_holds_up_nobody() {
-    TestDb::each(|storage| {
-        run(async {
-            let (clock, directory) = (clock(), directory(storage, "org_a", Some(KEY)).await);
-            let many: Vec<String> = (0..40).map(|number| format!("gen-{number:02}")).collect();
-            let many: Vec<&str> = many.iter().map(String::as_str).collect();
-            wait_for(storage, &clock, &[&["gen-slow"], many.as_slice()].concat());
-            let release = Arc::new(tokio::sync::Notify::new());
-            let released = Arc::clone(&release);
-            let mut source = MockGenerationSource::new();
-            source.expect_generation().returning(move |_, id| {
-                let (id, released) = (id.to_owned(), Arc::clone(&released));
-                Box::pin(async move {
-                    if id == "gen-slow" {
-                        released.notified().await;
-                    }
-                    Ok(found(&id, 1))
-                })
-            });
-            let stop = CancellationToken::new();
-            let tracker = tokio_util::task::TaskTracker::new();
-            tracker.spawn(reconciler(storage, &directory, &clock, source).run(stop.clone()));
-            let booked = |count| Books::of(storage, "org_a").ledger.len() == count;
-            eventually("all others are booked", || booked(40)).await;
-            store_pending(storage, UnixTime::from(clock.now()).plus_seconds(-1), "org_a", &["gen-late"]);
-            eventually("what came later is booked", || booked(41)).await;
-            assert_eq!(Books::of(storage, "org_a").waiting(), [("gen-slow", PendingReason::ClientGone)]);
-            release.notify_one();
-            eventually("the slow one is booked", || booked(42)).await;
-            stop.cancel();
-            tracker.close();
-            tracker.wait().await;
-        });
-    });
-}
-
-/// A cleanup after which the ledger says nothing about any day of the tests.
-pub(crate) async fn clean_up_everything(storage: &Storage) {
-    let clock = ManualClock::at("2027-03-01T00:00:00Z".parse().unwrap());
-    let ledger = ProcessedGenerationTable::new(storage.clone(), Arc::new(clock));
-    ledger.cleanup_old_generations(60).await.unwrap();
 }
 
 fn write_again(storage: &Storage, rows: &[PendingGenerationModel]) {

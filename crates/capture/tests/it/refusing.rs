@@ -7,9 +7,11 @@ use mai_primitives::MarkupRate;
 use mai_storage::testing::TestDb;
 
 use crate::{
-    books::{Books, NO_USAGE, Running, append, applier, apply, apply_all, exact, new_settled, open, settled},
+    books::{
+        Books, NO_USAGE, Running, append, applier, apply, apply_all, clean_up_everything, exact, new_settled,
+        open, settled,
+    },
     eventually,
-    looking_up::clean_up_everything,
     road::call,
     run,
 };
