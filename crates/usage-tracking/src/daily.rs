@@ -35,6 +35,44 @@ pub(crate) fn add(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, no
     derive(conn, org, &sums.days.keys().copied().collect())
 }
 
+/// Takes the lock on a day of an organization that [`add`] takes first. Where there is no row yet it
+/// makes one of zeros.
+pub(crate) fn lock_day(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    date: UsageDate,
+    now: UnixTime,
+) -> Result<()> {
+    let nothing = Sums { days: BTreeMap::from([(date, Totals::default())]), ..Sums::default() };
+    add_days(conn, org, &nothing, now)
+}
+
+/// Adds differences, which may be below zero, to the rows of one day that [`lock_day`] has locked.
+/// Rows without a generation are gone afterwards.
+pub(crate) fn correct_day(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    date: UsageDate,
+    differences: &Sums,
+    now: UnixTime,
+) -> Result<()> {
+    add_days(conn, org, differences, now)?;
+    add_users(conn, org, differences, now)?;
+    add_models(conn, org, differences, now)?;
+    diesel::delete(users::table)
+        .filter(users::client_org_id.eq(org))
+        .filter(users::usage_date.eq(date))
+        .filter(users::total_requests.eq(0))
+        .execute(conn)?;
+    diesel::delete(models::table)
+        .filter(models::client_org_id.eq(org))
+        .filter(models::usage_date.eq(date))
+        .filter(models::total_requests.eq(0))
+        .execute(conn)?;
+    diesel::delete(days::table.find((org, date))).filter(days::total_requests.eq(0)).execute(conn)?;
+    derive(conn, org, &BTreeSet::from([date]))
+}
+
 fn add_days(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: UnixTime) -> Result<()> {
     let row = |(date, totals): (&UsageDate, &Totals)| ClientDailyUsageModel {
         client_org_id: org.clone(),
@@ -136,9 +174,11 @@ fn add_models(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: U
 
 /// What of a day is derived from its user rows and model rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Derived {
-    pub(crate) unique_users: i64,
-    pub(crate) primary_model: Option<ModelName>,
+pub struct Derived {
+    /// Distinct members.
+    pub unique_users: i64,
+    /// The model with the most tokens; ties go by the client's cost, then by name.
+    pub primary_model: Option<ModelName>,
 }
 
 /// A model's claim to be the first of several, by tokens, the client's cost, and its name: most

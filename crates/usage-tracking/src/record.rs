@@ -34,6 +34,26 @@ pub(crate) struct Sums {
     pub(crate) models: BTreeMap<(UsageDate, ModelName), Totals>,
 }
 
+impl Sums {
+    /// Adds what one member used of one model on one day. The first id that names the member counts.
+    pub(crate) fn add(
+        &mut self,
+        date: UsageDate,
+        (user_id, openrouter_user_id): (&UserId, &OpenRouterUserId),
+        model: &ModelName,
+        part: Totals,
+    ) -> Result<()> {
+        let add = |total: &mut Totals| -> Result<()> {
+            *total = total.checked_add(part)?;
+            Ok(())
+        };
+        add(self.days.entry(date).or_default())?;
+        let user = self.users.entry((date, user_id.clone()));
+        add(&mut user.or_insert_with(|| (openrouter_user_id.clone(), Totals::default())).1)?;
+        add(self.models.entry((date, model.clone())).or_default())
+    }
+}
+
 /// Books generations of one organization in the caller's write transaction and tells, in the order
 /// of the input, what became of each.
 ///
@@ -120,15 +140,8 @@ fn sums<'a>(rows: impl Iterator<Item = &'a ProcessedGenerationModel>) -> Result<
             raw_cost: row.total_cost,
             markup_cost: row.markup_cost,
         };
-        let day = row.generation_date;
-        let add = |total: &mut Totals| -> Result<()> {
-            *total = total.checked_add(part)?;
-            Ok(())
-        };
-        add(sums.days.entry(day).or_default())?;
-        let user = sums.users.entry((day, row.user_id.clone()));
-        add(&mut user.or_insert_with(|| (row.openrouter_user_id.clone(), Totals::default())).1)?;
-        add(sums.models.entry((day, row.model_name.clone())).or_default())?;
+        let user = (&row.user_id, &row.openrouter_user_id);
+        sums.add(row.generation_date, user, &row.model_name, part)?;
     }
     Ok(sums)
 }

@@ -31,6 +31,19 @@ impl Totals {
         })
     }
 
+    /// The difference, or an error that names the figure which left the range.
+    pub fn checked_sub(self, other: Self) -> Result<Self> {
+        Ok(Self {
+            tokens: self.tokens.checked_sub(other.tokens).ok_or(Error::OutOfRange("tokens"))?,
+            requests: self.requests.checked_sub(other.requests).ok_or(Error::OutOfRange("requests"))?,
+            raw_cost: self.raw_cost.checked_sub(other.raw_cost).ok_or(Error::OutOfRange("raw costs"))?,
+            markup_cost: self
+                .markup_cost
+                .checked_sub(other.markup_cost)
+                .ok_or(Error::OutOfRange("client prices"))?,
+        })
+    }
+
     /// The sum of many.
     pub fn sum(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
         parts.into_iter().try_fold(Self::default(), Self::checked_add)
