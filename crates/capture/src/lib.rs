@@ -13,11 +13,14 @@
 //!
 //! What a client received was made durable before its last byte left; what nobody could know yet is
 //! asked for until it is known. Nothing on the way of a request waits for the database.
+//!
+//! Beside that way [`KeyReader`] reads what OpenRouter has charged, so that the ledger can be compared.
 
 pub mod applier;
 pub mod body;
 pub mod call;
 pub mod directory;
+pub mod drift;
 pub mod proxy;
 pub mod reconciler;
 pub mod record;
@@ -28,6 +31,7 @@ pub use applier::{Applier, ApplierState, causes};
 pub use body::{BodyError, MeteredBody};
 pub use call::{Call, ExchangeId};
 pub use directory::SharedDirectory;
+pub use drift::KeyReader;
 pub use proxy::{Proxy, ProxyError, ProxyResponse, ProxySettings};
 pub use reconciler::Reconciler;
 pub use recorder::Recorder;

@@ -50,6 +50,10 @@ pub struct OrganizationEntry {
     pub markup_rate: MarkupRate,
     /// Its OpenRouter key in clear.
     pub provider_key: Option<SecretString>,
+    /// Hex SHA-256 of the OpenRouter key, opened or not.
+    pub provider_key_fingerprint: Option<String>,
+    /// The last four characters of the OpenRouter key.
+    pub provider_key_last4: Option<String>,
     /// Whether there is an OpenRouter key that the master key does not open.
     pub provider_key_error: bool,
     /// Whether an answer is read to its end when the client has left.
@@ -157,6 +161,8 @@ fn organization_entry(
     Some(OrganizationEntry {
         provider_key_error: provider_key.is_err(),
         provider_key: provider_key.unwrap_or_default(),
+        provider_key_fingerprint: organization.provider_key.fingerprint,
+        provider_key_last4: organization.provider_key.last4,
         id: organization.id,
         name: organization.name,
         is_active: organization.is_active,

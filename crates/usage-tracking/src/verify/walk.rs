@@ -56,6 +56,20 @@ pub struct Checked {
     pub unresolved: i64,
 }
 
+impl Checked {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            days: self.days + other.days,
+            ledger_rows: self.ledger_rows + other.ledger_rows,
+            mismatches: self.mismatches + other.mismatches,
+            pending: self.pending + other.pending,
+            unresolved: self.unresolved + other.unresolved,
+        }
+    }
+}
+
 /// The organizations that exist or have rows in the ledger or the daily tables, by id.
 pub fn organizations(conn: &mut DbConnection) -> mai_storage::Result<Vec<OrganizationId>> {
     let mut found: BTreeSet<OrganizationId> =
