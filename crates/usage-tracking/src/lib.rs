@@ -22,6 +22,8 @@ pub mod verify;
 
 mod daily;
 mod organization;
+mod repetition;
+mod sums;
 #[cfg(test)]
 mod tests;
 

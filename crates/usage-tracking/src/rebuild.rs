@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     model::ClientDailyUsageModel,
     query,
-    record::Sums,
+    sums::Sums,
     totals::Totals,
 };
 
@@ -34,7 +34,8 @@ pub struct Difference {
 /// What differs from the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DifferenceKind {
-    /// The figures of a row. A missing row counts as zeros.
+    /// The figures of a row. A missing row counts as zeros; a row of zeros that should not be there
+    /// differs as well.
     Totals {
         /// The row.
         row: DailyRow,
@@ -86,12 +87,12 @@ pub fn rebuild_day(
     now: UnixTime,
 ) -> Result<Vec<Difference>> {
     daily::lock_day(conn, org, date, now)?;
-    let (found, differences) = compare(conn, org, date)?;
-    daily::correct_day(conn, org, date, &differences, now)?;
+    let (found, missing) = compare(conn, org, date)?;
+    daily::add(conn, org, &missing, now)?;
     Ok(found)
 }
 
-/// What differs, and by how much the rows have to change.
+/// What differs, and what has to be added to make the rows right.
 fn compare(
     conn: &mut DbConnection,
     org: &OrganizationId,
@@ -104,34 +105,37 @@ fn compare(
     }
     let stored = Stored::load(conn, org, date)?;
     let mut found = Vec::new();
-    let mut differences = Sums::default();
-    let mut differs = |row, stored: Totals, ledger: Totals| -> Result<Option<Totals>> {
-        if stored == ledger {
+    // What is missing in a row; none in one that is right. `is_extra` is a row that should not be there.
+    let mut missing = |row, stored: Totals, ledger: Totals, is_extra: bool| -> Result<Option<Totals>> {
+        if stored == ledger && !is_extra {
             return Ok(None);
         }
         let kind = DifferenceKind::Totals { row, stored, ledger };
         found.push(Difference { usage_date: date, kind });
-        ledger.checked_sub(stored).map(Some)
+        ledger.checked_add(stored.checked_neg()?).map(Some)
     };
+    let mut sums = Sums::default();
     let wanted = ledger.days.get(&date).copied().unwrap_or_default();
-    if let Some(by) = differs(DailyRow::Organization, stored.totals(), wanted)? {
-        differences.days.insert(date, by);
-    }
+    let by = missing(DailyRow::Organization, stored.totals(), wanted, false)?;
+    sums.days.insert(date, by.unwrap_or_default());
     let users: BTreeSet<_> = ledger.users.keys().chain(stored.rows.users.keys()).collect();
     for key in users {
         let (before, after) = (stored.rows.users.get(key), ledger.users.get(key));
         let totals = |row: Option<&(OpenRouterUserId, Totals)>| row.map(|row| row.1).unwrap_or_default();
-        if let Some(by) = differs(DailyRow::Member(key.1.clone()), totals(before), totals(after))?
+        let row = DailyRow::Member(key.1.clone());
+        if let Some(by) = missing(row, totals(before), totals(after), after.is_none())?
             && let Some((openrouter_user_id, _)) = before.or(after)
         {
-            differences.users.insert(key.clone(), (openrouter_user_id.clone(), by));
+            sums.users.insert(key.clone(), (openrouter_user_id.clone(), by));
         }
     }
     let models: BTreeSet<_> = ledger.models.keys().chain(stored.rows.models.keys()).collect();
     for key in models {
-        let totals = |sums: &Sums| sums.models.get(key).copied().unwrap_or_default();
-        if let Some(by) = differs(DailyRow::Model(key.1.clone()), totals(&stored.rows), totals(&ledger))? {
-            differences.models.insert(key.clone(), by);
+        let (before, after) = (stored.rows.models.get(key), ledger.models.get(key));
+        let totals = |row: Option<&Totals>| row.copied().unwrap_or_default();
+        let row = DailyRow::Model(key.1.clone());
+        if let Some(by) = missing(row, totals(before), totals(after), after.is_none())? {
+            sums.models.insert(key.clone(), by);
         }
     }
     let derived = derive(&ledger);
@@ -139,7 +143,7 @@ fn compare(
         let kind = DifferenceKind::Derived { stored: stored.derived(), ledger: derived };
         found.push(Difference { usage_date: date, kind });
     }
-    Ok((found, differences))
+    Ok((found, sums))
 }
 
 /// The daily rows of a day as they are.

@@ -1,10 +1,13 @@
 //! Tests on both databases, and the values that they share.
 
+mod arrival;
 mod concurrency;
 mod drift;
 mod model_check;
+mod old;
 mod rebuild;
 mod record;
+mod repetition;
 mod service;
 mod verify;
 mod verify_all;

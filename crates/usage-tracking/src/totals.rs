@@ -31,16 +31,13 @@ impl Totals {
         })
     }
 
-    /// The difference, or an error that names the figure which left the range.
-    pub fn checked_sub(self, other: Self) -> Result<Self> {
+    /// What takes these figures out of a sum again.
+    pub(crate) fn checked_neg(self) -> Result<Self> {
         Ok(Self {
-            tokens: self.tokens.checked_sub(other.tokens).ok_or(Error::OutOfRange("tokens"))?,
-            requests: self.requests.checked_sub(other.requests).ok_or(Error::OutOfRange("requests"))?,
-            raw_cost: self.raw_cost.checked_sub(other.raw_cost).ok_or(Error::OutOfRange("raw costs"))?,
-            markup_cost: self
-                .markup_cost
-                .checked_sub(other.markup_cost)
-                .ok_or(Error::OutOfRange("client prices"))?,
+            tokens: self.tokens.checked_neg().ok_or(Error::OutOfRange("tokens"))?,
+            requests: self.requests.checked_neg().ok_or(Error::OutOfRange("requests"))?,
+            raw_cost: Usd::ZERO.checked_sub(self.raw_cost).ok_or(Error::OutOfRange("raw costs"))?,
+            markup_cost: Usd::ZERO.checked_sub(self.markup_cost).ok_or(Error::OutOfRange("client prices"))?,
         })
     }
 

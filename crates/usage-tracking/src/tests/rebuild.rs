@@ -133,6 +133,23 @@ fn missing_rows_come_back_and_invented_ones_go() {
                 .execute(conn)
         });
         assert_repaired(storage);
+        // A row of zeros still counts as a member.
+        spoil(storage, |conn| {
+            diesel::update(users::table.find((org("a"), day("2026-07-14"), "anna")))
+                .set((
+                    users::usage_date.eq(day(DATE)),
+                    users::user_id.eq("nobody"),
+                    users::total_tokens.eq(0),
+                    users::total_requests.eq(0),
+                    users::raw_cost.eq(0),
+                    users::markup_cost.eq(0),
+                ))
+                .execute(conn)
+        });
+        storage.write_blocking(|conn| rebuild_day(conn, &org("a"), day("2026-07-14"), LATER)).unwrap();
+        let (row, none) = (DailyRow::Member(UserId::new("nobody").unwrap()), totals(0, 0, 0, 0));
+        assert_eq!(compare(storage), [DifferenceKind::Totals { row, stored: none, ledger: none }]);
+        assert_repaired(storage);
         spoil(storage, |conn| diesel::delete(days::table.find((org("a"), day(DATE)))).execute(conn));
         assert_repaired(storage);
         let after = books(storage);
@@ -165,9 +182,9 @@ fn a_day_of_a_cleaned_ledger_is_refused() {
     TestDb::each(|storage| {
         fill(storage);
         let before = books(storage);
-        let clock = clock("2026-07-16T12:00:00Z");
-        let table = ProcessedGenerationTable::new(storage.clone(), std::sync::Arc::new(clock.clone()));
-        wait(table.cleanup_old_generations(2)).unwrap();
+        let clock = clock("2026-07-21T12:00:00Z");
+        let table = ProcessedGenerationTable::new(storage.clone(), std::sync::Arc::new(clock));
+        wait(table.cleanup_old_generations(7)).unwrap();
         assert_eq!(storage.read_blocking(complete_from).unwrap(), Some(day("2026-07-16")));
         let read = storage.read_blocking(|conn| compare_day(conn, &org("a"), day(DATE)));
         for refused in [read, rebuild(storage)] {
