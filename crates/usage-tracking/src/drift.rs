@@ -88,12 +88,15 @@ impl DriftDay {
         self.captured?.checked_sub(self.billed?)
     }
 
-    /// Captured in hundredths of a percent of billed, rounded down, so that 100.00 % means that
-    /// nothing is missing. None where one of them is not known or nothing was billed.
+    /// Captured in hundredths of a percent of billed, to the nearest. None where one of them is not known
+    /// or nothing was billed.
+    ///
+    /// The ledger rounds each call to the nano-dollar and OpenRouter does not, so that a difference of
+    /// some nano-dollars is none.
     pub fn ratio(&self) -> Option<i64> {
-        let billed = i128::from(self.billed?.nanos());
-        let ratio = (i128::from(self.captured?.nanos()) * 10_000).checked_div(billed)?;
-        i64::try_from(ratio).ok().filter(|_| billed > 0)
+        let billed = i128::from(self.billed.filter(|billed| *billed > Usd::ZERO)?.nanos());
+        let captured = i128::from(self.captured?.nanos());
+        i64::try_from((captured * 20_000 + billed).div_euclid(billed * 2)).ok()
     }
 }
 

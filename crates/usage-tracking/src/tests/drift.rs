@@ -178,7 +178,7 @@ fn organizations_are_told_apart() {
 }
 
 #[test]
-fn the_ratio_is_rounded_down_and_needs_something_billed() {
+fn the_ratio_is_rounded_to_the_nearest_and_needs_something_billed() {
     let ratio = |captured: i64, billed: i64| {
         let day = DriftDay {
             client_org_id: org("a"),
@@ -190,9 +190,11 @@ fn the_ratio_is_rounded_down_and_needs_something_billed() {
         };
         day.ratio()
     };
-    assert_eq!(ratio(99_999, 100_000), Some(9_999));
-    assert_eq!(ratio(999_999_999, 1_000_000_000), Some(9_999));
+    assert_eq!(ratio(99_994, 100_000), Some(9_999));
+    assert_eq!(ratio(99_995, 100_000), Some(10_000));
+    assert_eq!(ratio(999_999_999, 1_000_000_000), Some(10_000));
     assert_eq!(ratio(3, 2), Some(15_000));
+    assert_eq!(ratio(2, 3), Some(6_667));
     assert_eq!(ratio(0, 1), Some(0));
     assert_eq!(ratio(i64::MAX, i64::MAX), Some(10_000));
     assert_eq!((ratio(1, 0), ratio(0, 0), ratio(1, -1), ratio(i64::MAX, 1)), (None, None, None, None));

@@ -25,6 +25,7 @@ mod demo_chat;
 mod drift;
 mod keys;
 mod org;
+mod pending;
 mod rebuild;
 mod serve;
 mod tokens;
@@ -71,6 +72,9 @@ enum Command {
     /// Compare what was booked with what OpenRouter charged, by key and UTC day.
     #[command(after_help = "Example: mai-usage drift --org org_… --days 7 --json")]
     Drift(drift::Arguments),
+    /// List, settle and dismiss generations whose cost is not known.
+    #[command(subcommand)]
+    Pending(pending::Command),
     /// Print the effective settings, secrets masked.
     #[command(after_help = "Example: mai-usage config --config mai.toml")]
     Config,
@@ -130,6 +134,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await?,
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
+        Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
