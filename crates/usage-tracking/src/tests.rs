@@ -131,7 +131,7 @@ fn record(storage: &Storage, generations: &[NewGeneration]) -> Vec<Recorded> {
     try_record(storage, generations).unwrap()
 }
 
-/// Every daily row of organization `a`.
+/// Every daily row of an organization.
 #[derive(Debug, PartialEq)]
 struct Books {
     days: Vec<ClientDailyUsageModel>,
@@ -140,12 +140,16 @@ struct Books {
 }
 
 fn books(storage: &Storage) -> Books {
-    let (org, from, to) = (org("a"), day("2000-01-01"), day("2100-01-01"));
+    books_of(storage, &org("a"))
+}
+
+fn books_of(storage: &Storage, org: &OrganizationId) -> Books {
+    let (from, to) = (day("2000-01-01"), day("2100-01-01"));
     let read = |conn: &mut DbConnection| {
         Ok::<_, mai_storage::Error>(Books {
-            days: query::daily_rows(conn, &org, from, to)?,
-            users: query::user_daily_rows(conn, &org, from, to)?,
-            models: query::model_daily_rows(conn, &org, from, to)?,
+            days: query::daily_rows(conn, org, from, to)?,
+            users: query::user_daily_rows(conn, org, from, to)?,
+            models: query::model_daily_rows(conn, org, from, to)?,
         })
     };
     storage.read_blocking(read).unwrap()

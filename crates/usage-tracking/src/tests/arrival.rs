@@ -8,13 +8,15 @@ use std::{
 };
 
 use mai_generation_processing::{
-    AuditAction, NewGeneration, ProcessedGenerationModel, UsageSource, audit::list_audit, query::find,
+    AuditAction, NewGeneration, ProcessedGenerationModel, UsageSource,
+    audit::list_audit,
+    query::{find, insert_or_lock},
 };
 use mai_primitives::{GenerationId, MarkupRate, OpenRouterUserId, OrganizationId, Usd, UserId};
 use mai_storage::{Storage, testing::TestDb};
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{NOON, clock, create_organization, day, generation, id, mismatches, model, on, org};
+use super::{NOON, books_of, clock, create_organization, generation, id, mismatches, model, on, org};
 use crate::{Recorded, record_generations};
 
 /// Who, at which cost, how many tokens, whether those are an estimate.
@@ -150,10 +152,12 @@ fn the_most_authoritative_report_remains() {
                     allowed(reports)
                 );
             }
-            let (from, to) = (day("2026-06-01"), day("2026-08-01"));
-            let days = storage.read_blocking(|conn| crate::query::daily_rows(conn, &org, from, to)).unwrap();
-            let requests: i64 = days.iter().map(|day| day.total_requests).sum();
+            let books = books_of(storage, &org);
+            let requests: i64 = books.days.iter().map(|row| row.total_requests).sum();
             prop_assert_eq!(requests, i64::try_from(by_id.len()).unwrap());
+            prop_assert!(books.days.iter().all(|row| row.total_requests > 0));
+            prop_assert!(books.users.iter().all(|row| row.total_requests > 0));
+            prop_assert!(books.models.iter().all(|row| row.total_requests > 0));
             prop_assert_eq!(mismatches(storage, &org), []);
             check_audit(storage, &org, &reports, &recorded)
         };
@@ -161,8 +165,8 @@ fn the_most_authoritative_report_remains() {
     });
 }
 
-/// While one process corrects a row and has not committed yet, another brings a report whose authority
-/// lies between the two. It must be compared with what the first has written.
+/// While one process has read a row and not rewritten it yet, another brings a report whose authority
+/// lies between the two. It must be compared with what the first is going to write.
 #[test]
 fn a_report_waits_for_the_correction_that_another_process_is_making() {
     TestDb::each(|storage| {
@@ -173,7 +177,7 @@ fn a_report_waits_for_the_correction_that_another_process_is_making() {
         };
         let org = org("a");
         assert_eq!(book(storage, &org, &[new(UsageSource::Webhook, 1)]), [Recorded::New]);
-        let (corrected, go) = mpsc::channel();
+        let (read, go) = mpsc::channel();
         let (done, finished) = mpsc::channel();
         std::thread::scope(|scope| {
             let org = &org;
@@ -184,12 +188,13 @@ fn a_report_waits_for_the_correction_that_another_process_is_making() {
                 done.send(()).unwrap();
             });
             let first = storage.write_blocking(|conn| {
-                let recorded = record_generations(conn, org, &[new(UsageSource::Gateway, 3)], NOON)?;
-                corrected.send(()).unwrap();
+                let report = new(UsageSource::Gateway, 3);
+                insert_or_lock(conn, org, [&report.row(NOON)?])?;
+                read.send(()).unwrap();
                 // The other one cannot finish before this transaction; it is given the time to try.
                 let early = finished.recv_timeout(Duration::from_millis(300));
                 assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
-                Ok::<_, crate::Error>(recorded)
+                record_generations(conn, org, &[report], NOON)
             });
             assert_eq!(first.unwrap(), [Recorded::Corrected]);
         });
