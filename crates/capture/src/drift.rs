@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream};
 use mai_client_organization::OrganizationEntry;
 use mai_openrouter::{KeyUsageSource, LookupError};
-use mai_primitives::{Clock, UnixTime, UsageDate};
+use mai_primitives::{Clock, OrganizationCalendar, UnixTime, UsageDate};
 use mai_storage::Storage;
 use mai_usage_tracking::drift::{KeyReading, store_reading};
 use thiserror::Error;
@@ -68,7 +68,7 @@ impl KeyReader {
         if is_near_midnight(now.timestamp()) {
             return;
         }
-        let (read_at, usage_date) = (UnixTime::from(now), UsageDate::new(now.date_naive()));
+        let (read_at, usage_date) = (UnixTime::from(now), OrganizationCalendar::UTC.usage_date(now));
         let organizations: Vec<_> = self.directory.current().organizations().cloned().collect();
         stream::iter(organizations)
             .for_each_concurrent(AT_ONCE, |organization| async move {

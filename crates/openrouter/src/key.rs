@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn credits_and_byok_are_added_exactly_and_rounded_once() {
-        let read = parse(r#""usage":25.5,"usage_daily":1e-7,"byok_usage":0.25,"byok_usage_daily":0"#).unwrap();
+        let read =
+            parse(r#""usage":25.5,"usage_daily":1e-7,"byok_usage":0.25,"byok_usage_daily":0"#).unwrap();
         assert_eq!(read, usage("25.75", "0.0000001"));
         assert_eq!(read.opening(), Some(Usd::parse("25.7499999").unwrap()));
         let halves = r#""usage":0.0000000004,"usage_daily":0,"byok_usage":0.0000000004,"byok_usage_daily":0"#;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use diesel::{prelude::*, upsert::excluded};
 use mai_generation_processing::{query::complete_from, schema::processed_generations as ledger};
-use mai_primitives::{OrganizationId, UnixTime, UsageDate, Usd};
+use mai_primitives::{OrganizationCalendar, OrganizationId, UnixTime, UsageDate, Usd};
 use mai_storage::{DbConnection, Storage, on_backend, sum_i64};
 
 use crate::schema::provider_key_usage as keys;
@@ -126,7 +126,7 @@ fn captured(
         if complete_from.is_some_and(|first| local.0 < first) {
             break;
         }
-        let start = start_of(day);
+        let start = OrganizationCalendar::UTC.start_of(day);
         let cost = ledger::table
             .filter(ledger::client_org_id.eq(org))
             .filter(ledger::generation_date.between(local.0, local.1))
@@ -137,10 +137,6 @@ fn captured(
         captured.insert(day, cost);
     }
     Ok(captured)
-}
-
-fn start_of(utc_day: UsageDate) -> UnixTime {
-    UnixTime::from(utc_day.date().and_time(Default::default()).and_utc())
 }
 
 fn write(

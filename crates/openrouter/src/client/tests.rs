@@ -132,10 +132,8 @@ async fn the_usage_of_a_key_is_asked_with_the_key_itself() {
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = client(&format!("http://{}/api/v1/", listener.local_addr().unwrap()));
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        );
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
         let key = SecretString::from(KEY);
         let (result, request) = tokio::join!(client.key_usage(&key), serve(listener, answer.as_bytes()));
         let request = request.to_lowercase();

@@ -48,19 +48,17 @@ fn report(storage: &Storage, today: &str) -> Vec<DriftDay> {
     storage.read_blocking(|conn| days(conn, Some(&org("a")), day("2026-07-01"), day(today))).unwrap()
 }
 
-fn shown(storage: &Storage, today: &str) -> Vec<(String, Option<String>, Option<String>, Option<i64>)> {
+/// Day, captured, billed and ratio.
+type Line = (String, Option<String>, Option<String>, Option<i64>);
+
+fn shown(storage: &Storage, today: &str) -> Vec<Line> {
     let text = |amount: Option<Usd>| amount.map(|amount| amount.to_string());
     let line =
         |day: DriftDay| (day.usage_date.to_string(), text(day.captured), text(day.billed), day.ratio());
     report(storage, today).into_iter().map(line).collect()
 }
 
-fn line(
-    date: &str,
-    captured: &str,
-    billed: Option<&str>,
-    ratio: Option<i64>,
-) -> (String, Option<String>, Option<String>, Option<i64>) {
+fn line(date: &str, captured: &str, billed: Option<&str>, ratio: Option<i64>) -> Line {
     (date.to_owned(), Some(captured.to_owned()), billed.map(str::to_owned), ratio)
 }
 

@@ -59,7 +59,7 @@ fn pend(storage: &Storage, name: &str) {
         started_at: NOON,
         reason: PendingReason::ClientGone,
     };
-    storage.write_blocking(|conn| pending::insert_pending(conn, &[row.clone()], NOON)).unwrap();
+    storage.write_blocking(|conn| pending::insert_pending(conn, std::slice::from_ref(&row), NOON)).unwrap();
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn organizations_are_those_that_exist_and_those_that_have_usage() {
         for name in ["a", "B", "Ż"] {
             let row = NewGeneration { client_org_id: org(name), ..generation("1") };
             storage
-                .write_blocking(|conn| record_generations(conn, &org(name), &[row.clone()], NOON))
+                .write_blocking(|conn| record_generations(conn, &org(name), std::slice::from_ref(&row), NOON))
                 .unwrap();
         }
         let found = storage.read_blocking(organizations).unwrap();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use mai_organization::usage_tracking::drift::{DriftDay, days};
-use mai_primitives::{Clock as _, OrganizationId, SystemClock, UsageDate, Usd};
+use mai_primitives::{Clock as _, OrganizationCalendar, OrganizationId, SystemClock, Usd};
 use mai_storage::Storage;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, storage: &Storage) -> Result<()> {
     if org.is_some() {
         chosen(storage, org)?;
     }
-    let today = UsageDate::new(SystemClock.now().date_naive());
+    let today = OrganizationCalendar::UTC.usage_date(SystemClock.now());
     let from = today.minus_days(arguments.days - 1);
     let days = storage.read_blocking(|conn| days(conn, org, from, today))?;
     if arguments.output.json {

@@ -1,6 +1,6 @@
 //! `mai-usage pending …`.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use mai_organization::{
     OrganizationServices,
     generation_processing::{PendingGenerationModel, PendingState},
@@ -97,7 +97,8 @@ fn state(text: &str) -> Result<PendingState> {
 
 fn cost(text: &str) -> Result<Usd> {
     let cost = Usd::parse(text)?;
-    if cost < Usd::ZERO { bail!("a cost is not below zero") } else { Ok(cost) }
+    ensure!(cost >= Usd::ZERO, "a cost is not below zero");
+    Ok(cost)
 }
 
 pub(super) async fn run(command: Command, services: &OrganizationServices) -> Result<()> {
