@@ -69,7 +69,9 @@ fn refusals_have_their_status_and_code_and_never_reach_upstream() {
             assert_eq!((answer.status.as_u16(), found.as_str()), (status, code), "{token} {query}");
         }
     });
-    assert_eq!(mock.request_count(), 0, "{:?}", mock.requests());
+    // The gateway may read the usage of the provider keys on its own.
+    let asked: Vec<_> = mock.requests().into_iter().filter(|request| request.path != "/api/v1/key").collect();
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 fn deactivate(database: &TestDb, id: &str) {

@@ -72,7 +72,7 @@ fn a_plain_call_whose_client_leaves_is_booked_whole_and_at_once() {
             tokio::select! {
                 _ = call => panic!("the answer came too early"),
                 () = async {
-                    while mock.request_count() == 0 {
+                    while !mock.requests().iter().any(|request| request.method == "POST") {
                         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                     }
                 } => {}

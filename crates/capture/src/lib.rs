@@ -13,12 +13,15 @@
 //!
 //! What a client received was made durable before its last byte left; what nobody could know yet is
 //! asked for until it is known. Nothing on the way of a request waits for the database.
+//!
+//! Beside that way [`KeyReader`] reads what OpenRouter has charged, so that the ledger can be compared.
 
 pub mod applier;
 pub mod body;
 pub mod call;
 pub mod directory;
 mod drain;
+pub mod drift;
 mod metering;
 pub mod proxy;
 pub mod reconciler;
@@ -32,6 +35,7 @@ pub use body::{BodyError, MeteredBody};
 pub use call::{Call, ExchangeId};
 pub use directory::SharedDirectory;
 pub use drain::Drains;
+pub use drift::KeyReader;
 pub use proxy::{Proxy, ProxyError, ProxyResponse, ProxySettings};
 pub use reconciler::Reconciler;
 pub use recorder::{NotAdmitted, Recorder};

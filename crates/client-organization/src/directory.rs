@@ -43,6 +43,10 @@ pub struct OrganizationEntry {
     pub markup_rate: MarkupRate,
     /// Its OpenRouter key in clear.
     pub provider_key: Option<SecretString>,
+    /// Hex SHA-256 of the OpenRouter key, opened or not.
+    pub provider_key_fingerprint: Option<String>,
+    /// The last four characters of the OpenRouter key.
+    pub provider_key_last4: Option<String>,
     /// Whether there is an OpenRouter key that the master key does not open.
     pub provider_key_error: bool,
     /// Whether an answer is read to its end when the client has left.
@@ -141,6 +145,8 @@ impl OrganizationEntry {
         Some(Self {
             provider_key_error: provider_key.is_err(),
             provider_key: provider_key.unwrap_or_default(),
+            provider_key_fingerprint: stored.provider_key_fingerprint,
+            provider_key_last4: stored.provider_key_last4,
             id: stored.id,
             name: stored.name,
             is_active: stored.is_active,
@@ -162,6 +168,8 @@ impl OrganizationEntry {
             markup_rate,
             provider_key: _,
             provider_key_error: _,
+            provider_key_fingerprint,
+            provider_key_last4,
             drain_on_disconnect,
             openrouter_user_ids,
             sealed,
@@ -172,6 +180,8 @@ impl OrganizationEntry {
             is_active: *is_active,
             timezone: calendar.zone().to_owned(),
             markup_rate: *markup_rate,
+            provider_key_fingerprint: provider_key_fingerprint.clone(),
+            provider_key_last4: provider_key_last4.clone(),
             sealed: sealed.clone(),
             drain_on_disconnect: *drain_on_disconnect,
             openrouter_user_ids: openrouter_user_ids.clone(),

@@ -37,6 +37,8 @@ pub(crate) struct StoredOrganization {
     pub(crate) timezone: String,
     #[serde(with = "parts_per_million")]
     pub(crate) markup_rate: MarkupRate,
+    pub(crate) provider_key_fingerprint: Option<String>,
+    pub(crate) provider_key_last4: Option<String>,
     pub(crate) sealed: SealedSecrets,
     pub(crate) drain_on_disconnect: bool,
     pub(crate) openrouter_user_ids: UserIds,
@@ -103,6 +105,8 @@ impl StoredOrganization {
             is_active: organization.is_active,
             timezone: organization.timezone,
             markup_rate: organization.markup_rate.unwrap_or(default_rate),
+            provider_key_fingerprint: organization.provider_key.fingerprint,
+            provider_key_last4: organization.provider_key.last4,
             sealed: SealedSecrets { provider_key: organization.provider_key.sealed },
             drain_on_disconnect: organization.drain_on_disconnect,
             openrouter_user_ids,

@@ -122,3 +122,5 @@ diesel::table! {
         created_at -> BigInt,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(processed_generations, pending_generations);

@@ -1,4 +1,4 @@
-//! The client of OpenRouter's own API: what did this generation cost?
+//! The client of OpenRouter's own API: what did this generation cost, and what did this key?
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use crate::generation::{GenerationDetails, GenerationLookup};
+use crate::key::{KeyUsage, KeyUsageFuture, KeyUsageSource};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -74,6 +75,7 @@ pub enum ClientError {
 pub struct OpenRouterClient {
     http: reqwest::Client,
     generation_url: Url,
+    key_url: Url,
 }
 
 impl OpenRouterClient {
@@ -82,11 +84,12 @@ impl OpenRouterClient {
     /// The process must have installed a default rustls crypto provider before; without one the HTTP library panics.
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
         let refused = || ClientError::BaseUrl(base_url.to_owned());
-        let url = format!("{}/generation", base_url.trim_end_matches('/'));
-        let generation_url = Url::parse(&url).map_err(|_| refused())?;
-        if !matches!(generation_url.scheme(), "http" | "https") || generation_url.query().is_some() {
-            return Err(refused());
-        }
+        let url = |path| {
+            let url = Url::parse(&format!("{}/{path}", base_url.trim_end_matches('/'))).ok();
+            url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+                .ok_or_else(refused)
+        };
+        let (generation_url, key_url) = (url("generation")?, url("key")?);
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
@@ -94,28 +97,13 @@ impl OpenRouterClient {
             .user_agent(concat!("mai-usage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { http, generation_url })
+        Ok(Self { http, generation_url, key_url })
     }
 
     async fn look_up(&self, api_key: &SecretString, id: &str) -> Result<GenerationLookup, LookupError> {
         let mut url = self.generation_url.clone();
         url.query_pairs_mut().append_pair("id", id);
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))
-            .map_err(|_| LookupError::Unauthorized)?;
-        authorization.set_sensitive(true);
-        let request =
-            self.http.get(url).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
-        let response = request.send().await?;
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(GenerationLookup::NotReady),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(LookupError::Unauthorized),
-            StatusCode::TOO_MANY_REQUESTS => {
-                return Err(LookupError::RateLimited { retry_after: retry_after(response.headers()) });
-            }
-            status => return Err(LookupError::Upstream { status: status.as_u16() }),
-        }
-        let body = read_body(response).await?;
+        let Some(body) = self.get(url, api_key).await? else { return Ok(GenerationLookup::NotReady) };
         let details =
             GenerationDetails::parse(&body).ok_or(LookupError::Malformed("it is not a generation record"))?;
         if details.id != id {
@@ -123,12 +111,44 @@ impl OpenRouterClient {
         }
         Ok(GenerationLookup::Found(details))
     }
+
+    async fn read_key(&self, api_key: &SecretString) -> Result<KeyUsage, LookupError> {
+        let body = self.get(self.key_url.clone(), api_key).await?;
+        let body = body.ok_or(LookupError::Upstream { status: StatusCode::NOT_FOUND.as_u16() })?;
+        KeyUsage::parse(&body).ok_or(LookupError::Malformed("it does not tell the usage of a key"))
+    }
+
+    /// The body of a 200 answer; none for 404.
+    async fn get(&self, url: Url, api_key: &SecretString) -> Result<Option<Vec<u8>>, LookupError> {
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", api_key.expose_secret()))
+            .map_err(|_| LookupError::Unauthorized)?;
+        authorization.set_sensitive(true);
+        let request =
+            self.http.get(url).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
+        let response = request.send().await?;
+        match response.status() {
+            StatusCode::OK => read_body(response).await.map(Some),
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(LookupError::Unauthorized),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(LookupError::RateLimited { retry_after: retry_after(response.headers()) })
+            }
+            status => Err(LookupError::Upstream { status: status.as_u16() }),
+        }
+    }
 }
 
 impl GenerationSource for OpenRouterClient {
     fn generation(&self, api_key: &SecretString, id: &str) -> LookupFuture {
         let (client, api_key, id) = (self.clone(), api_key.clone(), id.to_owned());
         Box::pin(async move { client.look_up(&api_key, &id).await })
+    }
+}
+
+impl KeyUsageSource for OpenRouterClient {
+    fn key_usage(&self, api_key: &SecretString) -> KeyUsageFuture {
+        let (client, api_key) = (self.clone(), api_key.clone());
+        Box::pin(async move { client.read_key(&api_key).await })
     }
 }
 

@@ -6,16 +6,16 @@
 //! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
 //! - [`parse_broadcast`] reads the traces that OpenRouter pushes.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
-//! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
+//! - [`OpenRouterClient`] asks OpenRouter what a generation cost, and what was charged to a key.
 //!
 //! Nothing here knows organizations, storage or the web framework.
 
 mod broadcast;
 mod client;
-mod decimal;
 mod error;
 mod generation;
 mod json_scan;
+mod key;
 mod members;
 mod multipart;
 mod request;
@@ -30,6 +30,9 @@ pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
 pub use error::{anthropic_error, openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
+#[cfg(any(test, feature = "testing"))]
+pub use key::MockKeyUsageSource;
+pub use key::{KeyUsage, KeyUsageFuture, KeyUsageSource};
 pub use multipart::{MultipartFields, MultipartScan};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;

@@ -3,12 +3,11 @@
 //! The cost goes from its JSON text to [`Usd`] in one rounding and never through a float. Whatever is not known exactly
 //! is an [`UsageReport::Incomplete`], never a zero: such a generation is looked up later.
 
-use mai_primitives::{MoneyError, Usd};
+use mai_primitives::{MoneyError, Usd, exact_sum};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::decimal::exact_sum;
 use crate::route::Route;
 
 /// Longest number text that is taken for a cost, in bytes. A double in exponent form needs 24; the text is stored.

@@ -136,6 +136,9 @@ impl Default for OrganizationCalendar {
 }
 
 impl OrganizationCalendar {
+    /// The days of UTC, by which OpenRouter counts.
+    pub const UTC: Self = Self(Tz::UTC);
+
     /// The calendar of a zone such as `Europe/Warsaw`.
     pub fn parse(zone: &str) -> Result<Self, CalendarError> {
         zone.parse().map(Self).map_err(|_| CalendarError::UnknownZone(zone.chars().take(60).collect()))

@@ -13,12 +13,14 @@ pub mod pln;
 pub mod usd;
 
 mod decimal;
+mod exact_sum;
 #[cfg(feature = "diesel")]
 mod sql;
 
 pub use calendar::{CalendarError, OrganizationCalendar, UnixTime, UsageDate};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use decimal::MoneyError;
+pub use exact_sum::exact_sum;
 pub use ids::{GenerationId, IdError, ModelName, OpenRouterUserId, OrganizationId, UserId};
 pub use markup::MarkupRate;
 pub use pln::{Pln, UsdPlnRate};

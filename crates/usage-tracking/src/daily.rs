@@ -36,6 +36,18 @@ pub(crate) fn add(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, no
     derive(conn, org, &sums.days.keys().copied().collect())
 }
 
+/// Takes the lock on a day of an organization that [`add`] takes first. Where there is no row yet it
+/// makes one of zeros.
+pub(crate) fn lock_day(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    date: UsageDate,
+    now: UnixTime,
+) -> Result<()> {
+    let nothing = Sums { days: BTreeMap::from([(date, Totals::default())]), ..Sums::default() };
+    add_days(conn, org, &nothing, now)
+}
+
 fn add_days(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: UnixTime) -> Result<()> {
     let row = |(date, totals): (&UsageDate, &Totals)| ClientDailyUsageModel {
         client_org_id: org.clone(),
@@ -156,9 +168,11 @@ fn remove_emptied(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums) ->
 
 /// What of a day is derived from its user rows and model rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Derived {
-    pub(crate) unique_users: i64,
-    pub(crate) primary_model: Option<ModelName>,
+pub struct Derived {
+    /// Distinct members.
+    pub unique_users: i64,
+    /// The model with the most tokens; ties go by the client's cost, then by name.
+    pub primary_model: Option<ModelName>,
 }
 
 /// A model's claim to be the first of several, by tokens, the client's cost, and its name: most

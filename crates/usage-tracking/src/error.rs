@@ -47,6 +47,14 @@ pub enum Error {
     /// Usage cannot be recorded for a day that has not begun.
     #[error("{0} has not begun in the organization's time zone")]
     FutureDate(UsageDate),
+    /// Ledger rows of this day were cleaned up, so that nothing can be computed from them.
+    #[error("ledger rows of {date} were cleaned up; the ledger is complete from {complete_from} on")]
+    LedgerCleaned {
+        /// The day.
+        date: UsageDate,
+        /// The first day of which the ledger has every row.
+        complete_from: UsageDate,
+    },
     /// The range ends before it begins.
     #[error("the range from {0} to {1} ends before it begins")]
     InvalidRange(UsageDate, UsageDate),

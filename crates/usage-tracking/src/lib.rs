@@ -1,15 +1,18 @@
 //! Daily usage per organization, member and model: recording it and reading statistics.
 //!
 //! All usage enters through [`record_generations`], which writes the ledger and the three daily
-//! tables in one transaction. [`verify::check_days`] checks that their sums are equal. The
+//! tables in one transaction. [`verify`] checks that their sums are equal, [`rebuild`] repairs daily
+//! rows from the ledger, and [`drift`] compares the ledger with what OpenRouter charged. The
 //! statistics read the daily tables only.
 
 pub mod catalogue;
+pub mod drift;
 pub mod error;
 pub mod manual;
 pub mod model;
 pub mod provider;
 pub mod query;
+pub mod rebuild;
 pub mod record;
 pub mod schema;
 pub mod service;

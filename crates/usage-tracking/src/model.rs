@@ -3,7 +3,10 @@
 use diesel::prelude::*;
 use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
 
-use crate::schema::{client_daily_usage, client_model_daily_usage, client_user_daily_usage};
+use crate::{
+    schema::{client_daily_usage, client_model_daily_usage, client_user_daily_usage},
+    totals::Totals,
+};
 
 /// A row of `client_daily_usage`: an organization on one of its local days.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
@@ -139,3 +142,21 @@ impl ClientLiveCountersModel {
         }
     }
 }
+
+/// Every daily row adds up the same four figures.
+macro_rules! totals_of {
+    ($($row:ident),+) => {$(
+        impl From<&$row> for Totals {
+            fn from(row: &$row) -> Self {
+                Self {
+                    tokens: row.total_tokens,
+                    requests: row.total_requests,
+                    raw_cost: row.raw_cost,
+                    markup_cost: row.markup_cost,
+                }
+            }
+        }
+    )+};
+}
+
+totals_of!(ClientDailyUsageModel, ClientUserDailyUsageModel, ClientModelDailyUsageModel);

@@ -49,3 +49,18 @@ diesel::table! {
         updated_at -> BigInt,
     }
 }
+
+diesel::table! {
+    /// OpenRouter's own figures of a provider key on a UTC day, beside ours.
+    provider_key_usage (client_org_id, usage_date, key_fingerprint) {
+        client_org_id -> Text,
+        usage_date -> Date,
+        key_fingerprint -> Text,
+        key_last4 -> Text,
+        opening_total -> BigInt,
+        latest_daily -> BigInt,
+        billed -> Nullable<BigInt>,
+        captured -> Nullable<BigInt>,
+        read_at -> BigInt,
+    }
+}

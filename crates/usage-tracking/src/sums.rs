@@ -26,10 +26,10 @@ pub(crate) fn sums<'a>(rows: impl Iterator<Item = (&'a Option<Row>, &'a Option<R
             continue;
         }
         if let Some(row) = before {
-            sums.add(row, totals(row).checked_neg()?)?;
+            sums.add_row(row, totals(row).checked_neg()?)?;
         }
         if let Some(row) = after {
-            sums.add(row, totals(row))?;
+            sums.add_row(row, totals(row))?;
         }
     }
     Ok(sums)
@@ -45,15 +45,26 @@ fn counted(row: &Row) -> (UsageDate, &UserId, &ModelName, Totals) {
 }
 
 impl Sums {
-    fn add(&mut self, row: &Row, part: Totals) -> Result<()> {
-        let day = row.generation_date;
+    fn add_row(&mut self, row: &Row, part: Totals) -> Result<()> {
+        let user = (&row.user_id, &row.openrouter_user_id);
+        self.add(row.generation_date, user, &row.model_name, part)
+    }
+
+    /// Adds what one member used of one model on one day. The first id that names the member counts.
+    pub(crate) fn add(
+        &mut self,
+        date: UsageDate,
+        (user_id, openrouter_user_id): (&UserId, &OpenRouterUserId),
+        model: &ModelName,
+        part: Totals,
+    ) -> Result<()> {
         let add = |total: &mut Totals| -> Result<()> {
             *total = total.checked_add(part)?;
             Ok(())
         };
-        add(self.days.entry(day).or_default())?;
-        let user = self.users.entry((day, row.user_id.clone()));
-        add(&mut user.or_insert_with(|| (row.openrouter_user_id.clone(), Totals::default())).1)?;
-        add(self.models.entry((day, row.model_name.clone())).or_default())
+        add(self.days.entry(date).or_default())?;
+        let user = self.users.entry((date, user_id.clone()));
+        add(&mut user.or_insert_with(|| (openrouter_user_id.clone(), Totals::default())).1)?;
+        add(self.models.entry((date, model.clone())).or_default())
     }
 }

@@ -2,12 +2,15 @@
 
 mod arrival;
 mod concurrency;
+mod drift;
 mod model_check;
 mod old;
+mod rebuild;
 mod record;
 mod repetition;
 mod service;
 mod verify;
+mod verify_all;
 
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ use mai_primitives::{
 use mai_storage::{DbConnection, Storage};
 
 use crate::{
-    ClientUsageTable, Recorded, Result,
+    ClientUsageTable, Recorded, Result, Totals,
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
     query, record_generations,
     verify::{Mismatch, check_days},
@@ -150,6 +153,16 @@ fn books_of(storage: &Storage, org: &OrganizationId) -> Books {
         })
     };
     storage.read_blocking(read).unwrap()
+}
+
+/// Changes one row behind the recorder's back.
+fn spoil(storage: &Storage, change: impl Fn(&mut DbConnection) -> diesel::QueryResult<usize>) {
+    let changed = storage.write_blocking(|conn| Ok::<_, mai_storage::Error>(change(conn)?)).unwrap();
+    assert_eq!(changed, 1);
+}
+
+fn totals(tokens: i64, requests: i64, raw: i64, markup: i64) -> Totals {
+    Totals { tokens, requests, raw_cost: Usd::from_nanos(raw), markup_cost: Usd::from_nanos(markup) }
 }
 
 fn mismatches(storage: &Storage, org: &OrganizationId) -> Vec<Mismatch> {

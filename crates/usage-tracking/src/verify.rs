@@ -1,10 +1,14 @@
-//! The laws that the books must obey: what was booked in one place was booked in all of them.
+//! The laws that the books must obey: what was booked in one place was booked in all of them, and
+//! what follows from a ledger row's figures is what stands in it.
+
+mod ledger_rows;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{dsl::count_star, prelude::*};
 use mai_generation_processing::schema::processed_generations as ledger;
-use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd};
+use mai_primitives::{GenerationId, ModelName, OrganizationId, UsageDate, Usd};
 use mai_storage::{DbConnection, sum_i64};
 
 use crate::{
@@ -16,7 +20,11 @@ use crate::{
     totals::Totals,
 };
 
-/// A day on which two places disagree.
+#[cfg(test)]
+pub(crate) use ledger_rows::PAGE_ROWS;
+pub use walk::{Checked, Days, check_organization, organizations};
+
+/// A day on which two places disagree, or a ledger row that disagrees with itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The organization.
@@ -27,7 +35,8 @@ pub struct Mismatch {
     pub kind: MismatchKind,
 }
 
-/// What disagrees with the organization's row of a day. A missing row counts as zeros.
+/// What disagrees with the organization's row of a day (a missing row counts as zeros), or within
+/// the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MismatchKind {
     /// The sums of another table.
@@ -53,6 +62,41 @@ pub enum MismatchKind {
         /// The first among the models' rows.
         found: Option<ModelName>,
     },
+    /// A generation in the ledger.
+    Generation {
+        /// The generation.
+        id: GenerationId,
+        /// The law that its row breaks.
+        law: LedgerLaw,
+    },
+}
+
+/// A law that each ledger row must obey, as it is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerLaw {
+    /// The tokens are those of prompt and answer together.
+    TotalTokens {
+        /// What the row says.
+        stored: i64,
+        /// The sum; none where it leaves the range.
+        computed: Option<i64>,
+    },
+    /// The client's price is the row's rate applied to the row's cost.
+    MarkupCost {
+        /// What the row says.
+        stored: Usd,
+        /// The price by the rate; none where it leaves the range.
+        computed: Option<Usd>,
+    },
+    /// The cost is what upstream's own text of it says.
+    CostText {
+        /// What the row says.
+        stored: Usd,
+        /// Upstream's text.
+        text: String,
+    },
+    /// A generation that is booked waits for nothing.
+    NotPending,
 }
 
 /// A table whose rows of a day must add up to the organization's row.
@@ -79,6 +123,17 @@ pub fn check_days(
     to: UsageDate,
     ledger_from: Option<UsageDate>,
 ) -> Result<Vec<Mismatch>> {
+    Ok(compare_days(conn, org, from, to, ledger_from)?.1)
+}
+
+/// As [`check_days`], with the number of days that any table has something of.
+fn compare_days(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    from: UsageDate,
+    to: UsageDate,
+    ledger_from: Option<UsageDate>,
+) -> Result<(usize, Vec<Mismatch>)> {
     let rows = query::daily_rows(conn, org, from, to)?;
     let rows: BTreeMap<UsageDate, ClientDailyUsageModel> =
         rows.into_iter().map(|row| (row.usage_date, row)).collect();
@@ -90,10 +145,10 @@ pub fn check_days(
     ];
     let dates: BTreeSet<UsageDate> =
         rows.keys().chain(sums.iter().flat_map(|(_, sums)| sums.keys())).copied().collect();
-    let mut mismatches = Vec::new();
+    let (days, mut mismatches) = (dates.len(), Vec::new());
     for date in dates {
         let row = rows.get(&date);
-        let client = row.map(row_totals).unwrap_or_default();
+        let client = row.map(Totals::from).unwrap_or_default();
         let mut report =
             |kind| mismatches.push(Mismatch { client_org_id: org.clone(), usage_date: date, kind });
         for (table, sums) in &sums {
@@ -114,16 +169,7 @@ pub fn check_days(
             report(MismatchKind::PrimaryModel { stored, found: derived.primary_model.clone() });
         }
     }
-    Ok(mismatches)
-}
-
-fn row_totals(row: &ClientDailyUsageModel) -> Totals {
-    Totals {
-        tokens: row.total_tokens,
-        requests: row.total_requests,
-        raw_cost: row.raw_cost,
-        markup_cost: row.markup_cost,
-    }
+    Ok((days, mismatches))
 }
 
 type Row = (UsageDate, i64, i64, Usd, Usd);

@@ -4,7 +4,9 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::Server, web};
 use anyhow::{Context, Result};
-use mai_capture::{Applier, Drains, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream};
+use mai_capture::{
+    Applier, Drains, KeyReader, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream,
+};
 use mai_journal::{Journal, JournalSettings};
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{
@@ -62,8 +64,15 @@ impl Application {
         let journal = open_journal(&settings)?;
         let applier = Applier::new(journal.clone(), storage.clone(), Arc::clone(&clock));
         let applier_state = applier.state();
+        let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let reconciler = Reconciler {
-            source: Arc::new(OpenRouterClient::new(&settings.openrouter_base_url)?),
+            source: Arc::new(openrouter.clone()),
+            storage: storage.clone(),
+            directory: directory.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let key_reader = KeyReader {
+            source: Arc::new(openrouter),
             storage: storage.clone(),
             directory: directory.clone(),
             clock: Arc::clone(&clock),
@@ -74,6 +83,7 @@ impl Application {
         jobs.spawn(applier.run(stop_jobs.clone()));
         jobs.spawn(recorder.clone().keep_trying(stop_jobs.clone()));
         jobs.spawn(reconciler.run(stop_jobs.clone()));
+        jobs.spawn(key_reader.run(stop_jobs.clone()));
         jobs.spawn(directory.clone().keep_fresh(storage.clone(), master_key.clone(), stop_jobs.clone()));
 
         let stopping = Stopping::default();

@@ -1,4 +1,5 @@
 DROP TABLE processed_generation_cleanup_log;
+DROP TABLE provider_key_usage;
 DROP TABLE client_model_daily_usage;
 DROP TABLE client_user_daily_usage;
 DROP TABLE client_daily_usage;

@@ -283,6 +283,25 @@ CREATE TABLE client_model_daily_usage (
 
 CREATE INDEX idx_model_daily_client_model_date ON client_model_daily_usage (client_org_id, model_name, usage_date);
 
+-- OpenRouter's own figures of each provider key and UTC day, beside ours.
+CREATE TABLE provider_key_usage (
+    client_org_id TEXT NOT NULL,
+    usage_date TEXT NOT NULL,
+    -- Hex SHA-256 of the key, and its last four characters.
+    key_fingerprint TEXT NOT NULL,
+    key_last4 TEXT NOT NULL,
+    -- What was charged to the key before the day, and on the day up to the last reading.
+    opening_total INTEGER NOT NULL,
+    latest_daily INTEGER NOT NULL,
+    -- What was charged on the whole day; null until the next day was read.
+    billed INTEGER,
+    -- The ledger's cost of the organization's calls that began on the day, with whatever key; null where
+    -- the ledger was cleaned up before it was added up.
+    captured INTEGER,
+    read_at INTEGER NOT NULL,
+    PRIMARY KEY (client_org_id, usage_date, key_fingerprint)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE processed_generation_cleanup_log (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     cleanup_date TEXT NOT NULL,

@@ -5,6 +5,7 @@ mod applying;
 mod away;
 mod books;
 mod carrying;
+mod drifting;
 mod hostile;
 mod in_turn;
 mod keeping;

@@ -101,6 +101,8 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         is_active: true,
         timezone: "Europe/Warsaw".into(),
         markup_rate: rate("1.3"),
+        provider_key_fingerprint: None,
+        provider_key_last4: None,
         sealed: SealedSecrets { provider_key: Some(sealed) },
         drain_on_disconnect: false,
         openrouter_user_ids: [].into(),

@@ -120,3 +120,25 @@ async fn the_mock_stands_in_for_the_client() {
     let result = source.generation(&SecretString::from(KEY), "gen-1").await;
     assert_eq!(result.unwrap(), GenerationLookup::NotReady);
 }
+
+#[tokio::test]
+async fn the_usage_of_a_key_is_asked_with_the_key_itself() {
+    let body = r#"{"data":{"usage":25.5,"usage_daily":0.5,"byok_usage":1,"byok_usage_daily":0.25}}"#;
+    for (status, body, expected) in [
+        ("200 OK", body, Some("26.5")),
+        ("200 OK", "{}", None),
+        ("404 Not Found", body, None),
+        ("401 Unauthorized", body, None),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = client(&format!("http://{}/api/v1/", listener.local_addr().unwrap()));
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let key = SecretString::from(KEY);
+        let (result, request) = tokio::join!(client.key_usage(&key), serve(listener, answer.as_bytes()));
+        let request = request.to_lowercase();
+        assert!(request.starts_with("get /api/v1/key http/1.1\r\n"), "{request}");
+        assert!(request.contains(&format!("authorization: bearer {KEY}\r\n")), "{request}");
+        assert_eq!(result.ok().map(|usage| usage.total.to_string()).as_deref(), expected, "{status}");
+    }
+}

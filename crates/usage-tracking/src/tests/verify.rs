@@ -1,8 +1,8 @@
 use diesel::prelude::*;
-use mai_primitives::{ModelName, Usd};
+use mai_primitives::ModelName;
 use mai_storage::{DbConnection, Storage, testing::TestDb};
 
-use super::{day, generation, mismatches, model, on, org, record, used};
+use super::{day, generation, mismatches, model, on, org, record, spoil, totals, used};
 use crate::{
     Totals,
     schema::{
@@ -11,17 +11,8 @@ use crate::{
     verify::{MismatchKind, SummedTable, check_days},
 };
 
-fn spoil(storage: &Storage, change: impl Fn(&mut DbConnection) -> QueryResult<usize>) {
-    let changed = storage.write_blocking(|conn| Ok::<_, mai_storage::Error>(change(conn)?)).unwrap();
-    assert_eq!(changed, 1);
-}
-
 fn kinds(storage: &Storage) -> Vec<MismatchKind> {
     mismatches(storage, &org("a")).into_iter().map(|mismatch| mismatch.kind).collect()
-}
-
-fn totals(tokens: i64, requests: i64, raw: i64, markup: i64) -> Totals {
-    Totals { tokens, requests, raw_cost: Usd::from_nanos(raw), markup_cost: Usd::from_nanos(markup) }
 }
 
 #[test]

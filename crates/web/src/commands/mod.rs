@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use mai_organization::{MasterKey, OrganizationServices};
 use mai_primitives::{Clock, SystemClock};
@@ -22,10 +22,14 @@ macro_rules! say {
 mod config;
 mod demo;
 mod demo_chat;
+mod drift;
 mod keys;
 mod org;
+mod pending;
+mod rebuild;
 mod serve;
 mod tokens;
+mod verify;
 
 /// Meters, resells and reports LLM usage.
 #[derive(Debug, Parser)]
@@ -58,6 +62,19 @@ enum Command {
     /// Create and list API tokens.
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Check that the books agree with themselves. Exit code: 0 they do, 1 they do not, 2 not checked.
+    #[command(after_help = "Example: mai-usage verify --org org_… --from 2026-11-01 --to 2026-11-30 --json")]
+    Verify(verify::Arguments),
+    /// Compute the daily rows of a month again from the ledger. Exit code: 0 nothing differs or it was
+    /// made right, 1 something differs, 2 not compared.
+    #[command(after_help = "Example: mai-usage rebuild --org org_… --month 2026-11 --apply")]
+    Rebuild(rebuild::Arguments),
+    /// Compare what was booked with what OpenRouter charged, by key and UTC day.
+    #[command(after_help = "Example: mai-usage drift --org org_… --days 7 --json")]
+    Drift(drift::Arguments),
+    /// List, settle and dismiss generations whose cost is not known.
+    #[command(subcommand)]
+    Pending(pending::Command),
     /// Print the effective settings, secrets masked.
     #[command(after_help = "Example: mai-usage config --config mai.toml")]
     Config,
@@ -71,15 +88,19 @@ struct Output {
     json: bool,
 }
 
+/// Exit code of a check that could not be made; 1 says that something was found.
+const NOT_CHECKED: u8 = 2;
+
 /// Runs a command. Errors are printed with their causes.
 pub fn run(line: CommandLine) -> ExitCode {
+    let is_check = matches!(line.command, Command::Verify(_) | Command::Rebuild(_));
     let outcome = actix_web::rt::System::new().block_on(dispatch(line));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if reader_is_gone(&error) => ExitCode::SUCCESS,
+        Ok(code) => code,
+        Err(error) if reader_is_gone(&error) && !is_check => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
-            ExitCode::FAILURE
+            if is_check { ExitCode::from(NOT_CHECKED) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -95,26 +116,31 @@ fn print_error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
 
-async fn dispatch(line: CommandLine) -> Result<()> {
+async fn dispatch(line: CommandLine) -> Result<ExitCode> {
     // Both of our HTTP clients take the process's TLS implementation. A second installation, which
     // only tests in one process can cause, keeps the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Command::Config = line.command {
-        return config::run(line.config.as_deref());
+        return config::run(line.config.as_deref()).map(|()| ExitCode::SUCCESS);
     }
     if let Command::Demo(arguments) = line.command {
-        return demo::run(arguments).await;
+        return demo::run(arguments).await.map(|()| ExitCode::SUCCESS);
     }
     let settings = Settings::load(line.config.as_deref())?;
     telemetry::start(&settings)?;
     match line.command {
-        Command::Serve(arguments) => serve::run(settings, arguments).await,
-        Command::Migrate => migrate_database(&settings),
-        Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await,
-        Command::Keys(command) => keys::run(command, &services(&settings)?).await,
-        Command::Tokens(command) => tokens::run(command, &services(&settings)?).await,
-        Command::Config | Command::Demo(_) => Ok(()),
+        Command::Serve(arguments) => serve::run(settings, arguments).await?,
+        Command::Migrate => migrate_database(&settings)?,
+        Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await?,
+        Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
+        Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
+        Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
+        Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
+        Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
+        Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
+        Command::Config | Command::Demo(_) => {}
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn migrate_database(settings: &Settings) -> Result<()> {
@@ -132,10 +158,19 @@ fn services(settings: &Settings) -> Result<OrganizationServices> {
     prepare_folder(settings)?;
     let key: MasterKey = master_key(settings)?;
     migrate::run(&settings.database).context("the schema could not be brought up to date")?;
-    let storage =
-        Storage::open(&settings.database, PoolSettings { connections: 2, ..PoolSettings::default() });
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Ok(OrganizationServices::new(storage, key, clock))
+    Ok(OrganizationServices::new(open(settings), key, clock))
+}
+
+/// The database for a command that looks at it as it is and changes no schema.
+fn migrated(settings: &Settings) -> Result<Storage> {
+    let pending = migrate::pending(&settings.database).context("the schema could not be read")?;
+    ensure!(pending.is_empty(), "the schema is not up to date; run `mai-usage migrate` first");
+    Ok(open(settings))
+}
+
+fn open(settings: &Settings) -> Storage {
+    Storage::open(&settings.database, PoolSettings { connections: 2, ..PoolSettings::default() })
 }
 
 fn prepare_folder(settings: &Settings) -> Result<()> {

@@ -13,7 +13,7 @@ struct Decimal {
 ///
 /// None if one of them is no such number, or if the sum needs more than 38 digits from its first to its last one. Sums
 /// of money do not: a float has 17 digits, and costs lie between 1e-12 and 1e6.
-pub(crate) fn exact_sum(left: &str, right: &str) -> Option<String> {
+pub fn exact_sum(left: &str, right: &str) -> Option<String> {
     let (left, right) = (parse(left)?, parse(right)?);
     let exponent = left.exponent.min(right.exponent);
     let sum = scaled(&left, exponent)?.checked_add(scaled(&right, exponent)?)?;
@@ -49,7 +49,7 @@ fn parse(text: &str) -> Option<Decimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mai_primitives::Usd;
+    use crate::Usd;
     use proptest::prelude::*;
 
     #[test]
