@@ -6,7 +6,7 @@
 
 use std::{io::Write, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use mai_capture::{SharedDirectory, causes};
 use mai_organization::{
     ClientOrganizationForm, Directory, GlobalSettingsForm, MasterKey, OrganizationServices,
@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::jobs::Saver;
 use crate::settings::Settings;
 
 /// The pause between attempts.
@@ -33,10 +34,11 @@ pub(super) struct FirstContact {
 }
 
 /// Why there was no contact.
-pub(super) struct ContactError {
-    /// Whether nobody is there, so that waiting helps. Else a person has to do something.
-    pub(super) is_away: bool,
-    pub(super) cause: anyhow::Error,
+enum ContactError {
+    /// Nobody is there, so that waiting helps; with why.
+    Away(String),
+    /// A person has to do something.
+    Refused(anyhow::Error),
 }
 
 impl<E> From<E> for ContactError
@@ -44,14 +46,58 @@ where
     E: TransactionError + std::error::Error + Send + Sync + 'static,
 {
     fn from(error: E) -> Self {
-        let is_away = matches!(error.storage(), Some(mai_storage::Error::Unavailable(_)));
-        Self { is_away, cause: error.into() }
+        match error.storage() {
+            Some(mai_storage::Error::Unavailable(why)) => Self::Away(why.clone()),
+            _ => Self::Refused(error.into()),
+        }
     }
+}
+
+/// How a start begins.
+pub(super) struct Beginning {
+    /// Shut where the database is still to be met.
+    pub(super) storage: Storage,
+    pub(super) directory: SharedDirectory,
+    /// What is to be done when the database is there, unless it was done.
+    pub(super) awaited: Option<FirstContact>,
+    pub(super) saver: Saver,
+    pub(super) master_key: MasterKey,
+}
+
+/// Meets the database, or takes the last snapshot where nobody is there.
+pub(super) async fn begin(contact: FirstContact) -> Result<Beginning> {
+    let url = &contact.settings.database;
+    let pool = PoolSettings { connections: contact.settings.database_connections, ..PoolSettings::default() };
+    let (master_key, clock) = (contact.master_key.clone(), Arc::clone(&contact.clock));
+    let saver = Saver { path: contact.snapshot_path(), master_key: master_key.clone(), clock };
+    let away = match contact.make().await {
+        Ok(directory) => {
+            let (storage, directory) = (Storage::open(url, pool), SharedDirectory::new(directory));
+            return Ok(Beginning { storage, directory, awaited: None, saver, master_key });
+        }
+        Err(ContactError::Away(why)) => why,
+        Err(ContactError::Refused(cause)) => return Err(cause),
+    };
+    let snapshot = match contact.snapshot().await {
+        Ok(snapshot) => snapshot,
+        Err(cause) => bail!(
+            "the database cannot be reached: {away}. A start without it is not possible either: {cause:#}"
+        ),
+    };
+    warn!(
+        error = away,
+        written_at = snapshot.written_at.seconds(),
+        "the database is away; serving with the organizations and keys of the last snapshot, and records stay in \
+         the journal until it is there"
+    );
+    let storage = Storage::shut(url, pool, away);
+    let directory = SharedDirectory::new(snapshot.directory);
+    Ok(Beginning { storage, directory, awaited: Some(contact), saver, master_key })
 }
 
 impl FirstContact {
     /// Brings the schema up to date, writes what the settings say, and loads the directory.
-    pub(super) async fn make(&self) -> Result<Directory, ContactError> {
+    async fn make(&self) -> Result<Directory, ContactError> {
         self.check_schema().await?;
         // Connections of their own: nobody else's work gets in before all of this is done.
         let few = PoolSettings { connections: 1, ..PoolSettings::default() };
@@ -73,8 +119,9 @@ impl FirstContact {
                 info!(migration = name, "the schema was brought up to date");
             }
         } else if !blocking(move || migrate::pending(&url)).await?.is_empty() {
-            let cause = anyhow!("the schema is not up to date; run `mai-usage migrate` first");
-            return Err(ContactError { is_away: false, cause });
+            return Err(ContactError::Refused(anyhow!(
+                "the schema is not up to date; run `mai-usage migrate` first"
+            )));
         }
         Ok(())
     }
@@ -118,12 +165,12 @@ impl FirstContact {
     }
 
     /// Where the directory is kept for a start without a database.
-    pub(super) fn snapshot_path(&self) -> PathBuf {
+    fn snapshot_path(&self) -> PathBuf {
         self.settings.data_dir.join("directory-snapshot")
     }
 
     /// What a start without a database begins with, or why it cannot begin.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         let (path, master_key) = (self.snapshot_path(), self.master_key.clone());
         let shown = path.display().to_string();
         let loaded = tokio::task::spawn_blocking(move || snapshot::load(&path, &master_key)).await?;
@@ -147,13 +194,14 @@ impl FirstContact {
                     info!("the database is there; records go to it from now on");
                     return;
                 }
-                Err(error) => {
-                    let why = causes(error.cause.as_ref());
-                    if !error.is_away && why != known {
+                Err(ContactError::Away(why)) => storage.stay_shut(why),
+                Err(ContactError::Refused(cause)) => {
+                    let why = causes(cause.as_ref());
+                    if why != known {
                         error!(error = why, "the database cannot be used yet");
+                        known.clone_from(&why);
                     }
-                    storage.stay_shut(why.clone());
-                    known = why;
+                    storage.stay_shut(why);
                 }
             }
         }

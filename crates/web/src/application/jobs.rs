@@ -2,18 +2,56 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use mai_capture::{SharedDirectory, causes};
+use mai_capture::{Applier, ApplierState, Reconciler, SharedDirectory, causes};
+use mai_journal::Journal;
+use mai_openrouter::GenerationSource;
 use mai_organization::{Directory, MasterKey, client_organization::snapshot};
 use mai_primitives::Clock;
 use mai_storage::Storage;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::first_contact::FirstContact;
+use super::first_contact::{Beginning, FirstContact};
+use crate::monitor::{Figures, Monitor};
 
 /// How often the directory is compared with its snapshot.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The jobs, and where it can be seen how they are.
+pub(super) struct Background {
+    pub(super) jobs: Jobs,
+    pub(super) applier: ApplierState,
+    pub(super) figures: watch::Receiver<Figures>,
+}
+
+/// Starts everything that runs beside the server. Nothing may have been written to the journal yet.
+pub(super) fn start(
+    beginning: Beginning,
+    journal: &Journal,
+    source: impl GenerationSource + 'static,
+    clock: &Arc<dyn Clock>,
+) -> Background {
+    let Beginning { storage, directory, awaited, saver, master_key } = beginning;
+    let applier = Applier::new(journal.clone(), storage.clone(), Arc::clone(clock));
+    let applier_state = applier.state();
+    let reconciler = Reconciler {
+        source: Arc::new(source),
+        storage: storage.clone(),
+        directory: directory.clone(),
+        clock: Arc::clone(clock),
+    };
+    let (monitor, figures) = Monitor::new(storage.clone(), journal.clone(), applier_state.clone());
+
+    let mut jobs = Jobs::default();
+    jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
+    jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
+    let is_saved = awaited.is_some();
+    jobs.spawn(|stop| saver.run(directory.clone(), is_saved, stop));
+    jobs.spawn(|stop| meet_and_keep_fresh(awaited, directory, storage, master_key, stop));
+    jobs.spawn(|stop| monitor.run(stop));
+    Background { jobs, applier: applier_state, figures }
+}
 
 /// Jobs that run until they are stopped together.
 #[derive(Default)]
@@ -24,7 +62,7 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// Starts a job that ends soon after its token is cancelled.
-    pub(super) fn spawn<J>(&mut self, job: impl FnOnce(CancellationToken) -> J)
+    fn spawn<J>(&mut self, job: impl FnOnce(CancellationToken) -> J)
     where
         J: Future<Output = ()> + Send + 'static,
     {
@@ -32,11 +70,8 @@ impl Jobs {
     }
 
     /// Starts a job as soon as work reaches the database.
-    pub(super) fn spawn_when_admitted<J>(
-        &mut self,
-        storage: &Storage,
-        job: impl FnOnce(CancellationToken) -> J,
-    ) where
+    fn spawn_when_admitted<J>(&mut self, storage: &Storage, job: impl FnOnce(CancellationToken) -> J)
+    where
         J: Future<Output = ()> + Send + 'static,
     {
         let (storage, stop, job) = (storage.clone(), self.stop.clone(), job(self.stop.clone()));
@@ -60,7 +95,7 @@ impl Jobs {
 }
 
 /// Meets the database where that is still to be done, and keeps the directory fresh from then on.
-pub(super) async fn meet_and_keep_fresh(
+async fn meet_and_keep_fresh(
     awaited: Option<FirstContact>,
     directory: SharedDirectory,
     storage: Storage,
@@ -82,7 +117,7 @@ pub(super) struct Saver {
 
 impl Saver {
     /// Writes what has changed about once a second until `stop`, and then once more.
-    pub(super) async fn run(self, directory: SharedDirectory, is_saved: bool, stop: CancellationToken) {
+    async fn run(self, directory: SharedDirectory, is_saved: bool, stop: CancellationToken) {
         let mut saved = is_saved.then(|| directory.current());
         let mut failing = false;
         loop {

@@ -3,19 +3,19 @@
 use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::dev::Server;
-use anyhow::{Context, Result, bail};
-use mai_capture::{Applier, ProxySettings, Reconciler, Recorder, SharedDirectory};
+use anyhow::{Context, Result};
+use mai_capture::{ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{MasterKey, OrganizationServices};
 use mai_primitives::Clock;
-use mai_storage::{PoolSettings, Storage};
+use mai_storage::Storage;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use self::{
-    first_contact::FirstContact,
-    jobs::Jobs,
+    first_contact::{FirstContact, begin},
+    jobs::{Background, Jobs},
     server::{SharedParts, WorkerParts},
 };
 use crate::{
@@ -23,7 +23,6 @@ use crate::{
     gateway::Stopping,
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
-    monitor::Monitor,
     settings::Settings,
 };
 
@@ -69,36 +68,13 @@ impl Application {
             clock: Arc::clone(&clock),
             may_migrate,
         };
-        let snapshot_path = contact.snapshot_path();
-        let Beginning { storage, directory, awaited } = begin(contact).await?;
+        let beginning = begin(contact).await?;
+        let (storage, directory) = (beginning.storage.clone(), beginning.directory.clone());
         let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock));
-
         let journal = open_journal(&settings)?;
-        let applier = Applier::new(journal.clone(), storage.clone(), Arc::clone(&clock));
-        let applier_state = applier.state();
         let source = CountedSource::new(OpenRouterClient::new(&settings.openrouter_base_url)?);
         let look_ups = source.counters();
-        let reconciler = Reconciler {
-            source: Arc::new(source),
-            storage: storage.clone(),
-            directory: directory.clone(),
-            clock: Arc::clone(&clock),
-        };
-        let (monitor, figures) = Monitor::new(storage.clone(), journal.clone(), applier_state.clone());
-
-        let mut jobs = Jobs::default();
-        jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
-        jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
-        let is_from_snapshot = awaited.is_some();
-        jobs.spawn(|stop| {
-            jobs::meet_and_keep_fresh(awaited, directory.clone(), storage.clone(), master_key.clone(), stop)
-        });
-        jobs.spawn(|stop| {
-            let saver =
-                jobs::Saver { path: snapshot_path, master_key: master_key.clone(), clock: clock.clone() };
-            saver.run(directory.clone(), is_from_snapshot, stop)
-        });
-        jobs.spawn(|stop| monitor.run(stop));
+        let Background { jobs, applier, figures } = jobs::start(beginning, &journal, source, &clock);
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -108,14 +84,14 @@ impl Application {
             traffic: Traffic::default(),
             look_ups,
             journal: journal.clone(),
-            applier: applier_state.clone(),
+            applier: applier.clone(),
             directory: directory.clone(),
             figures: figures.clone(),
         };
         let health = Health {
             storage: storage.clone(),
             journal: journal.clone(),
-            applier: applier_state,
+            applier,
             figures,
             stopping: stopping.clone(),
         };
@@ -195,40 +171,6 @@ impl Application {
         info!("stopped");
         Ok(())
     }
-}
-
-/// How a start begins.
-struct Beginning {
-    /// Shut where the database is still to be met.
-    storage: Storage,
-    directory: SharedDirectory,
-    awaited: Option<FirstContact>,
-}
-
-/// Meets the database, or takes the last snapshot where nobody is there.
-async fn begin(contact: FirstContact) -> Result<Beginning> {
-    let settings = &contact.settings;
-    let pool = PoolSettings { connections: settings.database_connections, ..PoolSettings::default() };
-    let away = match contact.make().await {
-        Ok(directory) => {
-            let storage = Storage::open(&settings.database, pool);
-            return Ok(Beginning { storage, directory: SharedDirectory::new(directory), awaited: None });
-        }
-        Err(error) if error.is_away => error.cause,
-        Err(error) => return Err(error.cause),
-    };
-    let snapshot = match contact.snapshot().await {
-        Ok(snapshot) => snapshot,
-        Err(cause) => bail!("{away:#}. A start without it is not possible either: {cause:#}"),
-    };
-    warn!(
-        error = %away,
-        written_at = snapshot.written_at.seconds(),
-        "the database is away; serving with the organizations and keys of the last snapshot, and records stay in \
-         the journal until it is there"
-    );
-    let storage = Storage::shut(&settings.database, pool, away.to_string());
-    Ok(Beginning { storage, directory: SharedDirectory::new(snapshot.directory), awaited: Some(contact) })
 }
 
 fn open_journal(settings: &Settings) -> Result<Journal> {
