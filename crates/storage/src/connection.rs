@@ -141,9 +141,16 @@ impl DbConnection {
             DatabaseUrl::Postgres(url) => {
                 let connection = PgConnection::establish(&bounded(url));
                 let mut connection = connection.map_err(|error| {
-                    let text = error.to_string().trim_end().to_owned();
+                    // libpq breaks lines; a log and an answer want one.
+                    let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                     if is_away(&text) { Error::Unavailable(text) } else { Error::Refused(text) }
                 })?;
+                // The journal forgets a record after our commit, so the commit must survive a crash of
+                // the server, whatever it is set to. Stronger settings are kept.
+                connection.batch_execute(
+                    "SELECT set_config('synchronous_commit', 'on', false) \
+                     WHERE current_setting('synchronous_commit') = 'off'",
+                )?;
                 connection.batch_execute(UNTRANSLATED)?;
                 Ok(Self::Postgres(connection))
             }
