@@ -20,9 +20,12 @@ use crate::{
     error::Result,
     gateway_keys::GatewayKeyModel,
     model::ClientOrganizationModel,
+    openrouter_user::parse_openrouter_user_id,
     query,
+    reporters::Reporters,
     schema::{gateway_keys, user_client_mapping},
     service::open_provider_key,
+    webhook_secret::WebhookSecret,
 };
 
 /// All organizations and gateway keys as they were at one revision.
@@ -33,6 +36,7 @@ pub struct Directory {
     organizations: HashMap<OrganizationId, Arc<OrganizationEntry>>,
     /// By the SHA-256 of the key.
     keys: HashMap<[u8; 32], GatewayKeyEntry>,
+    reporters: Reporters,
 }
 
 /// What a gateway knows of an organization.
@@ -52,6 +56,8 @@ pub struct OrganizationEntry {
     pub provider_key: Option<SecretString>,
     /// Whether there is an OpenRouter key that the master key does not open.
     pub provider_key_error: bool,
+    /// What posts to the usage webhook must be signed with.
+    pub webhook_secret: WebhookSecret,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: bool,
     /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
@@ -101,13 +107,28 @@ impl Directory {
             };
             keys.insert(hash, key_entry(key, Arc::clone(organization)));
         }
-        Ok(Self { revision, organizations, keys })
+        let reporters = Reporters::of(organizations.values());
+        Ok(Self { revision, organizations, keys, reporters })
     }
 
     /// The key that a caller presents, by its hash; none when we never made it. Whether it still
     /// works is for the caller to decide, so that it can say why not.
     pub fn find_key(&self, presented: &str) -> Option<&GatewayKeyEntry> {
         self.keys.get(&digest::sha256(presented))
+    }
+
+    /// The organization whose OpenRouter key somebody presents, by the key's hash, active or not.
+    pub fn organization_by_provider_key(&self, presented: &str) -> Option<&Arc<OrganizationEntry>> {
+        self.organizations.get(self.reporters.by_provider_key(presented)?)
+    }
+
+    /// The organization to which OpenRouter's `user` belongs, active or not: the one whose id stands
+    /// before `_user_`, else the only one that has mapped a member to it.
+    pub fn organization_of(&self, user: &OpenRouterUserId) -> Option<&Arc<OrganizationEntry>> {
+        let named =
+            parse_openrouter_user_id(user.as_str()).and_then(|id| OrganizationId::new(id.prefix).ok());
+        let named = named.and_then(|id| self.organizations.get(&id));
+        named.or_else(|| self.organizations.get(self.reporters.by_unusual_id(user)?))
     }
 
     /// An organization, active or not.
@@ -157,6 +178,11 @@ fn organization_entry(
     Some(OrganizationEntry {
         provider_key_error: provider_key.is_err(),
         provider_key: provider_key.unwrap_or_default(),
+        webhook_secret: WebhookSecret::open(
+            master_key,
+            &organization.id,
+            organization.webhook_secret.as_deref(),
+        ),
         id: organization.id,
         name: organization.name,
         is_active: organization.is_active,

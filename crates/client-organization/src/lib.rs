@@ -17,13 +17,17 @@ pub mod query;
 pub mod register;
 pub mod schema;
 pub mod service;
+pub mod webhook_secret;
 
+mod attribution;
 mod digest;
+mod reporters;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 pub use api_tokens::{ApiTokenModel, ApiTokenRole, ApiTokenTable, CreatedApiToken, NewApiToken};
+pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
@@ -40,3 +44,4 @@ pub use schema::client_organizations::table as ClientOrganization;
 /// The table itself, for queries in Diesel's language; the original's class of the same name.
 pub use schema::user_client_mapping::table as UserClientMapping;
 pub use service::ClientOrganizationTable;
+pub use webhook_secret::{WebhookSecret, new_webhook_secret};
