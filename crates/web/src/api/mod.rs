@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 mod auth;
 mod error;
+pub mod ingest;
 mod json_money;
 pub mod request_id;
 mod usage_summary;
