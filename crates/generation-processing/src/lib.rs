@@ -3,8 +3,9 @@
 //!
 //! A ledger row says that a generation was booked. Rows are therefore only written together with
 //! the daily usage, in one transaction, by the function of the usage-tracking crate that records
-//! generations; it calls [`query::insert_new`], which decides what is new.
+//! generations; it calls [`query::insert_or_lock`], which decides what is new.
 
+pub mod audit;
 pub mod cleanup;
 pub mod error;
 pub mod failed;
@@ -16,11 +17,12 @@ pub mod service;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditAction, GenerationAuditModel};
 pub use cleanup::{CleanupStatsResult, OrganizationCleanup, ProcessedGenerationCleanupLogModel};
 pub use error::{Error, Result, Unbookable};
 pub use failed::{NewFailedCall, count_failed, insert_failed_calls};
 pub use model::{
-    Booked, DuplicateCheck, NewGeneration, ProcessedGenerationInfo, ProcessedGenerationModel,
+    DuplicateCheck, NewGeneration, ProcessedGenerationInfo, ProcessedGenerationModel,
     ProcessedGenerationStats, UsageSource,
 };
 pub use pending::{NewPendingGeneration, PendingGenerationModel, PendingReason, PendingState};

@@ -39,6 +39,12 @@ impl UsageSource {
             Self::Manual => 0,
         }
     }
+
+    /// Whether the report is of a call that ran through our own gateway, which fixed the markup rate
+    /// when the call began. Reports of all other sources are priced when they are booked.
+    pub const fn is_of_our_gateway(self) -> bool {
+        matches!(self, Self::Gateway | Self::GenerationLookup)
+    }
 }
 
 /// What is known of a generation whose cost is exact: the facts, without anything that follows
@@ -55,7 +61,8 @@ pub struct NewGeneration {
     pub total_cost: Usd,
     /// The upstream's own text of that cost.
     pub cost_text: String,
-    /// The rate that held for the organization when the request began.
+    /// The rate that held for the organization when the request began. Booking replaces it by the
+    /// organization's dated rate unless the source [is our gateway](UsageSource::is_of_our_gateway).
     pub markup_rate: MarkupRate,
     /// The member who asked.
     pub user_id: UserId,
@@ -130,15 +137,19 @@ impl NewGeneration {
             tokens_estimated: self.tokens_estimated,
             streamed: self.streamed,
             source: self.source,
+            tokens_source: self.source,
             gateway_key_id: self.gateway_key_id.clone(),
             started_at: self.started_at,
         })
     }
 }
 
-/// A row of `processed_generations`: a generation that was booked, once and for all.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = processed_generations, treat_none_as_default_value = false)]
+/// A row of `processed_generations`: a generation that was booked. It is what the most authoritative
+/// of all reports says, the first of equal ones. Only where that one has no native token counts, the
+/// two counts are those of another report of the same cost that has them.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = processed_generations, primary_key(client_org_id, id))]
+#[diesel(treat_none_as_default_value = false, treat_none_as_null = true)]
 pub struct ProcessedGenerationModel {
     /// Who pays.
     pub client_org_id: OrganizationId,
@@ -146,7 +157,7 @@ pub struct ProcessedGenerationModel {
     pub id: GenerationId,
     /// The organization's local day on which the request began.
     pub generation_date: UsageDate,
-    /// When the row was written.
+    /// When the row was last written.
     pub processed_at: UnixTime,
     /// What OpenRouter charged.
     pub total_cost: Usd,
@@ -187,42 +198,13 @@ pub struct ProcessedGenerationModel {
     pub streamed: bool,
     /// Who told us.
     pub source: UsageSource,
+    /// Who told us `input_tokens` and `output_tokens`: another one than `source` where that had only
+    /// an estimate.
+    pub tokens_source: UsageSource,
     /// The gateway key of the request.
     pub gateway_key_id: Option<String>,
     /// When the request began.
     pub started_at: UnixTime,
-}
-
-/// The part of a ledger row by which a repetition of its generation is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Booked {
-    /// What OpenRouter charged.
-    pub total_cost: Usd,
-    /// Native tokens of the prompt.
-    pub input_tokens: i64,
-    /// Native tokens of the answer.
-    pub output_tokens: i64,
-    /// Who told us.
-    pub source: UsageSource,
-}
-
-impl Booked {
-    /// Whether `other` reports the same cost and tokens; who told us does not matter.
-    pub fn agrees_with(&self, other: &Self) -> bool {
-        (self.total_cost, self.input_tokens, self.output_tokens)
-            == (other.total_cost, other.input_tokens, other.output_tokens)
-    }
-}
-
-impl From<&ProcessedGenerationModel> for Booked {
-    fn from(row: &ProcessedGenerationModel) -> Self {
-        Self {
-            total_cost: row.total_cost,
-            input_tokens: row.input_tokens,
-            output_tokens: row.output_tokens,
-            source: row.source,
-        }
-    }
 }
 
 /// What the original system told about a ledger row.

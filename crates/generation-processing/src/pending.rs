@@ -155,11 +155,11 @@ pub fn insert_pending(
     }
     let mut inserted = 0;
     for (org, generations) in by_organization {
-        let ids: Vec<GenerationId> = generations.keys().map(|id| (*id).clone()).collect();
-        let booked = query::existing(conn, org, &ids)?;
+        let ids: Vec<&GenerationId> = generations.keys().copied().collect();
+        let booked = query::booked_ids(conn, org, &ids)?;
         let rows: Vec<PendingGenerationModel> = generations
             .into_values()
-            .filter(|generation| !booked.contains_key(&generation.id))
+            .filter(|generation| !booked.contains(&generation.id))
             .map(|generation| first_row(generation, now))
             .collect();
         for chunk in rows.chunks(BATCH_ROWS) {

@@ -1,30 +1,58 @@
 //! Reading and writing the ledger. The functions run inside of the caller's transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use diesel::{dsl::exists, prelude::*};
-use mai_primitives::{GenerationId, OrganizationId, UsageDate, Usd};
-use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend, sum_i64};
+use mai_primitives::{GenerationId, OrganizationId, UsageDate};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, load_for_update, on_backend, sum_i64};
 
 use crate::{
-    model::{Booked, ProcessedGenerationModel, ProcessedGenerationStats, UsageSource},
+    model::{ProcessedGenerationModel, ProcessedGenerationStats},
     schema::{processed_generation_cleanup_log as log, processed_generations as ledger},
 };
 
-/// Inserts the rows whose ids the ledger does not have and returns the ids that were inserted.
+/// Inserts the rows whose ids the ledger does not have. Tells by id what it had: nothing, or this row,
+/// which nobody else can change until the transaction ends. Of rows with the same id the first is taken.
 ///
 /// This alone decides what is new: who inserts the row books the usage, in the same transaction.
-/// When two processes bring the same id, the second waits for the first to commit and gets nothing.
-/// Rows are written in the order of their ids, so that two batches never wait for each other.
-/// Of rows with the same id the first is taken.
-pub fn insert_new(
+/// When two processes bring the same id, the second waits for the first to commit, and then sees what
+/// the first has written. Both steps take the ids in order, so that two batches never wait for each
+/// other.
+pub fn insert_or_lock<'a>(
     conn: &mut DbConnection,
-    rows: &[ProcessedGenerationModel],
-) -> Result<HashSet<GenerationId>> {
-    let mut sorted: Vec<&ProcessedGenerationModel> = rows.iter().collect();
-    sorted.sort_by(|a, b| (&a.client_org_id, &a.id).cmp(&(&b.client_org_id, &b.id)));
-    let mut inserted = HashSet::with_capacity(rows.len());
-    for chunk in sorted.chunks(BATCH_ROWS) {
+    org: &OrganizationId,
+    rows: impl IntoIterator<Item = &'a ProcessedGenerationModel>,
+) -> Result<BTreeMap<GenerationId, Option<ProcessedGenerationModel>>> {
+    let mut open: BTreeMap<&GenerationId, &ProcessedGenerationModel> = BTreeMap::new();
+    for row in rows {
+        open.entry(&row.id).or_insert(row);
+    }
+    let mut found = BTreeMap::new();
+    // Once, unless a cleanup removes a row between the two steps.
+    while !open.is_empty() {
+        for id in insert_new(conn, open.values().copied().collect())? {
+            open.remove(&id);
+            found.insert(id, None);
+        }
+        let known: Vec<&GenerationId> = open.keys().copied().collect();
+        for chunk in known.chunks(BATCH_ROWS) {
+            let booked = ledger::table
+                .filter(ledger::client_org_id.eq(org))
+                .filter(ledger::id.eq_any(chunk.to_vec()))
+                .order(ledger::id);
+            let booked: Vec<ProcessedGenerationModel> = load_for_update!(conn, booked)?;
+            for row in booked {
+                open.remove(&row.id);
+                found.insert(row.id.clone(), Some(row));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn insert_new(conn: &mut DbConnection, rows: Vec<&ProcessedGenerationModel>) -> Result<Vec<GenerationId>> {
+    let mut inserted = Vec::with_capacity(rows.len());
+    for chunk in rows.chunks(BATCH_ROWS) {
         let ids: Vec<GenerationId> = on_backend!(conn, c => diesel::insert_into(ledger::table)
             .values(chunk.to_vec())
             .on_conflict((ledger::client_org_id, ledger::id))
@@ -36,30 +64,38 @@ pub fn insert_new(
     Ok(inserted)
 }
 
-/// What was booked under these ids; ids that the ledger does not have are absent.
-pub fn existing(
+/// Those of the ids that the ledger has.
+pub fn booked_ids(
     conn: &mut DbConnection,
     org: &OrganizationId,
-    ids: &[GenerationId],
-) -> Result<HashMap<GenerationId, Booked>> {
-    let mut found = HashMap::with_capacity(ids.len());
+    ids: &[&GenerationId],
+) -> Result<HashSet<GenerationId>> {
+    let mut found = HashSet::with_capacity(ids.len());
     for chunk in ids.chunks(BATCH_ROWS) {
-        let rows: Vec<(GenerationId, Usd, i64, i64, UsageSource)> = ledger::table
+        let rows = ledger::table
             .filter(ledger::client_org_id.eq(org))
-            .filter(ledger::id.eq_any(chunk))
-            .select((
-                ledger::id,
-                ledger::total_cost,
-                ledger::input_tokens,
-                ledger::output_tokens,
-                ledger::source,
-            ))
-            .load(conn)?;
-        found.extend(rows.into_iter().map(|(id, total_cost, input_tokens, output_tokens, source)| {
-            (id, Booked { total_cost, input_tokens, output_tokens, source })
-        }));
+            .filter(ledger::id.eq_any(chunk.to_vec()))
+            .select(ledger::id);
+        found.extend(rows.load::<GenerationId>(conn)?);
     }
     Ok(found)
+}
+
+/// Rewrites a row, which the caller has locked by [`insert_or_lock`], together with its daily usage.
+pub fn rewrite(conn: &mut DbConnection, row: &ProcessedGenerationModel) -> Result<()> {
+    diesel::update(ledger::table.find((&row.client_org_id, &row.id))).set(row).execute(conn)?;
+    Ok(())
+}
+
+/// Takes back rows that [`insert_or_lock`] inserted in this transaction.
+pub fn take_back(conn: &mut DbConnection, org: &OrganizationId, ids: &[&GenerationId]) -> Result<()> {
+    for chunk in ids.chunks(BATCH_ROWS) {
+        diesel::delete(ledger::table)
+            .filter(ledger::client_org_id.eq(org))
+            .filter(ledger::id.eq_any(chunk.to_vec()))
+            .execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Whether the ledger has this generation of this organization.

@@ -28,8 +28,40 @@ diesel::table! {
         tokens_estimated -> Bool,
         streamed -> Bool,
         source -> Text,
+        tokens_source -> Text,
         gateway_key_id -> Nullable<Text>,
         started_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Reports that differ from what was booked, and pending generations that a person dismissed.
+    generation_audit (client_org_id, generation_id, id) {
+        client_org_id -> Text,
+        generation_id -> Text,
+        id -> Text,
+        action -> Text,
+        reason -> Nullable<Text>,
+        booked_source -> Nullable<Text>,
+        booked_tokens_source -> Nullable<Text>,
+        booked_cost -> Nullable<BigInt>,
+        booked_input_tokens -> Nullable<BigInt>,
+        booked_output_tokens -> Nullable<BigInt>,
+        booked_tokens_estimated -> Nullable<Bool>,
+        booked_model_name -> Nullable<Text>,
+        booked_user_id -> Nullable<Text>,
+        booked_date -> Nullable<Date>,
+        booked_markup_rate -> Nullable<BigInt>,
+        reported_source -> Nullable<Text>,
+        reported_cost -> Nullable<BigInt>,
+        reported_input_tokens -> Nullable<BigInt>,
+        reported_output_tokens -> Nullable<BigInt>,
+        reported_tokens_estimated -> Nullable<Bool>,
+        reported_model_name -> Nullable<Text>,
+        reported_user_id -> Nullable<Text>,
+        reported_date -> Nullable<Date>,
+        reported_markup_rate -> Nullable<BigInt>,
+        created_at -> BigInt,
     }
 }
 

@@ -61,10 +61,16 @@ fn generation(organization: &str, name: &str) -> NewGeneration {
     }
 }
 
-/// Writes ledger rows alone, as only a test may.
+/// Writes ledger rows of organizations `a` and `b` alone, as only a test may; how many were new.
 fn write_rows(storage: &Storage, generations: &[NewGeneration], processed_at: UnixTime) -> usize {
-    let rows: Vec<_> = generations.iter().map(|one| one.row(processed_at).unwrap()).collect();
-    storage.write_blocking(|conn| query::insert_new(conn, &rows)).unwrap().len()
+    let mut new = 0;
+    for organization in ["a", "b"].map(org) {
+        let its = generations.iter().filter(|one| one.client_org_id == organization);
+        let rows: Vec<_> = its.map(|one| one.row(processed_at).unwrap()).collect();
+        let found = storage.write_blocking(|conn| query::insert_or_lock(conn, &organization, &rows)).unwrap();
+        new += found.values().filter(|booked| booked.is_none()).count();
+    }
+    new
 }
 
 fn table(storage: &Storage, clock: &ManualClock) -> ProcessedGenerationTable {

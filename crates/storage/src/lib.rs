@@ -2,9 +2,10 @@
 //!
 //! Nothing outside of this crate knows which database it talks to. A query is written once in
 //! Diesel's language: most run directly on [`DbConnection`]; upserts, batches and `RETURNING` go
-//! through [`on_backend!`], which compiles the same text for each database. Work happens inside of
-//! [`Storage::read`] (one consistent snapshot) and [`Storage::write`] (one transaction that takes
-//! the right lock at its start and is tried again when two writers collide).
+//! through [`on_backend!`], which compiles the same text for each database, and reads that lock
+//! through [`load_for_update!`]. Work happens inside of [`Storage::read`] (one consistent snapshot) and
+//! [`Storage::write`] (one transaction that takes the right lock at its start and is tried again when
+//! two writers collide).
 
 pub mod connection;
 pub mod error;
@@ -36,6 +37,18 @@ macro_rules! on_backend {
         match $conn {
             $crate::DbConnection::Postgres($inner) => $body,
             $crate::DbConnection::Sqlite($inner) => $body,
+        }
+    };
+}
+
+/// Loads the rows of a query and keeps others from changing them until the transaction ends, in the
+/// query's order. On SQLite a write transaction is alone anyway.
+#[macro_export]
+macro_rules! load_for_update {
+    ($conn:expr, $query:expr) => {
+        match $conn {
+            $crate::DbConnection::Postgres(inner) => $query.for_update().load(inner),
+            $crate::DbConnection::Sqlite(inner) => $query.load(inner),
         }
     };
 }

@@ -12,15 +12,15 @@ use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend};
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
     provider::provider_name,
-    record::Sums,
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
+    sums::Sums,
     totals::Totals,
 };
 
-/// Adds the sums to the rows of an organization, then derives the number of users and the primary
-/// model of each touched day.
+/// Adds the sums to the rows of an organization, removes rows from which the last generation was
+/// taken, then derives the number of users and the primary model of each touched day.
 ///
 /// The organization's row of a day comes first: on PostgreSQL, where transactions see what others
 /// have committed by then, its row lock lets one writer at a time work on that day. What is derived
@@ -32,6 +32,7 @@ pub(crate) fn add(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, no
     add_days(conn, org, sums, now)?;
     add_users(conn, org, sums, now)?;
     add_models(conn, org, sums, now)?;
+    remove_emptied(conn, org, sums)?;
     derive(conn, org, &sums.days.keys().copied().collect())
 }
 
@@ -130,6 +131,25 @@ fn add_models(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: U
                 models::updated_at.eq(excluded(models::updated_at)),
             ))
             .execute(c))?;
+    }
+    Ok(())
+}
+
+/// A row without generations would still count as a user, or as a model with no tokens. Only a row from
+/// which one was taken can be such a row.
+fn remove_emptied(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums) -> Result<()> {
+    let shrank = |totals: &Totals| totals.requests <= 0;
+    for ((date, model), _) in sums.models.iter().filter(|(_, totals)| shrank(totals)) {
+        let row = models::table.find((org, date, model)).filter(models::total_requests.le(0));
+        diesel::delete(row).execute(conn)?;
+    }
+    for ((date, user), _) in sums.users.iter().filter(|(_, (_, totals))| shrank(totals)) {
+        let row = users::table.find((org, date, user)).filter(users::total_requests.le(0));
+        diesel::delete(row).execute(conn)?;
+    }
+    for (date, _) in sums.days.iter().filter(|(_, totals)| shrank(totals)) {
+        let row = days::table.find((org, date)).filter(days::total_requests.le(0));
+        diesel::delete(row).execute(conn)?;
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ pub mod verify;
 
 mod daily;
 mod organization;
+mod repetition;
+mod sums;
 #[cfg(test)]
 mod tests;
 

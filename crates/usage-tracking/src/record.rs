@@ -1,134 +1,203 @@
 //! Booking generations: the one function through which all usage enters the books.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
-use mai_generation_processing::{Booked, NewGeneration, ProcessedGenerationModel, pending, query as ledger};
-use mai_primitives::{
-    GenerationId, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId,
+use mai_client_organization::query::markup_rate_at;
+use mai_generation_processing::{
+    AuditAction, GenerationAuditModel, NewGeneration, ProcessedGenerationModel as Row,
+    audit::{best_native_counts, insert_audit},
+    pending, query as ledger,
 };
+use mai_primitives::{GenerationId, OrganizationId, UnixTime, UsageDate};
 use mai_storage::DbConnection;
 
 use crate::{
     daily,
     error::{Error, Result},
-    totals::Totals,
+    repetition::{Repetition, completed, judge},
+    sums::sums,
 };
 
-/// What became of a generation that was handed in.
+/// What became of a report that was handed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// It was booked now.
     New,
-    /// It was booked before, with the same cost and tokens.
+    /// It was booked before, with the same cost and tokens. Where the report has more authority, the
+    /// row has taken over its other facts, such as the member and the day.
     Duplicate,
-    /// It was booked before, with another cost or other tokens. Nothing was changed.
+    /// It was booked before, with another cost or other tokens, from a source with less authority.
+    /// The ledger and the daily usage now say what this report says; an audit row tells the difference.
+    Corrected,
+    /// It was booked before, with another cost or other tokens, from a source with at least this
+    /// authority. Nothing was changed; an audit row tells the difference.
     Conflict,
+    /// It is not in the ledger, and so old that the ledger would not show if it had been booked.
+    /// Nothing was changed.
+    TooOld,
 }
 
-/// Sums of new generations by the keys of the daily tables. The maps are sorted, so that two
-/// batches take their locks in the same order.
-#[derive(Debug, Default)]
-pub(crate) struct Sums {
-    pub(crate) days: BTreeMap<UsageDate, Totals>,
-    pub(crate) users: BTreeMap<(UsageDate, UserId), (OpenRouterUserId, Totals)>,
-    pub(crate) models: BTreeMap<(UsageDate, ModelName), Totals>,
-}
-
-/// Books generations of one organization in the caller's write transaction and tells, in the order
-/// of the input, what became of each.
+/// Books reports of generations of one organization in the caller's write transaction and tells, in
+/// the order of the input, what became of each.
 ///
-/// A generation is booked once, whatever sources report it, in any order, how often: its row in
-/// the ledger decides. The ledger rows and the three daily tables change together or not at all,
-/// so their sums stay equal. Of an id that occurs twice in the input the first is taken.
+/// A generation is booked once, whatever sources report it, in any order, how often. Reports of one id
+/// are taken as arriving one after the other, within one input as well. In the end its row is what the
+/// most authoritative source says ([`UsageSource::authority`]), of equal ones the first; only where
+/// that one merely estimates the token counts, they are those of the best source that has the native
+/// ones at the same cost. The ledger rows and the three daily tables change together or not at all, so
+/// their sums stay equal.
+///
+/// Reports from outside, which did not fix their rate when the call began, are priced with the rate
+/// that the organization had at their start.
 ///
 /// Errors book nothing (the caller's transaction must end): a generation of another organization,
 /// one with a cost or tokens below zero, and sums that leave the range.
+///
+/// [`UsageSource::authority`]: mai_generation_processing::UsageSource::authority
 pub fn record_generations(
     conn: &mut DbConnection,
     org: &OrganizationId,
     generations: &[NewGeneration],
     now: UnixTime,
 ) -> Result<Vec<Recorded>> {
-    let rows = priced(org, generations, now)?;
-    let mut first: BTreeMap<&GenerationId, &ProcessedGenerationModel> = BTreeMap::new();
-    for row in &rows {
-        first.entry(&row.id).or_insert(row);
-    }
-    let candidates: Vec<ProcessedGenerationModel> = first.values().map(|row| (*row).clone()).collect();
-    let new = ledger::insert_new(conn, &candidates)?;
-    let known: Vec<GenerationId> =
-        first.keys().filter(|id| !new.contains(**id)).map(|id| (*id).clone()).collect();
-    let booked = ledger::existing(conn, org, &known)?;
-    let recorded = judge(&rows, &new, booked);
+    let reports = priced(conn, org, generations, now)?;
+    book(conn, org, &reports, OldReports::Refuse, now)
+}
 
-    let fresh = candidates.iter().filter(|row| new.contains(&row.id));
-    daily::add(conn, org, &sums(fresh)?, now)?;
+/// What happens to reports of days of which the ledger is no longer complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OldReports {
+    /// They are [`Recorded::TooOld`].
+    Refuse,
+    /// They are booked: the caller knows that they were not.
+    Book,
+}
 
-    let settled: Vec<GenerationId> = rows
-        .iter()
-        .zip(&recorded)
-        .filter(|(_, recorded)| **recorded != Recorded::Conflict)
-        .map(|(row, _)| row.id.clone())
+/// A ledger row in the course of the booking.
+struct Entry {
+    /// What the ledger had before; none for a new id.
+    before: Option<Row>,
+    /// What the ledger has to have afterwards; none while all reports were refused.
+    after: Option<Row>,
+}
+
+/// As [`record_generations`], for reports that are priced already.
+pub(crate) fn book(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    reports: &[Row],
+    old: OldReports,
+    now: UnixTime,
+) -> Result<Vec<Recorded>> {
+    let mut entries: BTreeMap<GenerationId, Entry> = ledger::insert_or_lock(conn, org, reports)?
+        .into_iter()
+        .map(|(id, before)| (id, Entry { after: before.clone(), before }))
         .collect();
+    // Read after the rows are there: a cleanup that took their predecessors is then seen as well.
+    let complete_from = match old {
+        OldReports::Refuse => ledger::complete_from(conn)?,
+        OldReports::Book => None,
+    };
+    let mut audit = Vec::new();
+    let mut recorded = Vec::with_capacity(reports.len());
+    for report in reports {
+        let Some(entry) = entries.get_mut(&report.id) else { continue };
+        recorded.push(entry.take(conn, report, complete_from, &mut audit)?);
+    }
+
+    write_ledger(conn, org, reports, &entries)?;
+    insert_audit(conn, &audit)?;
+    daily::add(conn, org, &sums(entries.values().map(|entry| (&entry.before, &entry.after)))?, now)?;
+
+    let settled = reports.iter().zip(&recorded).filter(|(_, recorded)| match recorded {
+        Recorded::New | Recorded::Duplicate | Recorded::Corrected => true,
+        Recorded::Conflict | Recorded::TooOld => false,
+    });
+    let settled: Vec<GenerationId> = settled.map(|(report, _)| report.id.clone()).collect();
     pending::delete_pending(conn, org, &settled)?;
     Ok(recorded)
 }
 
 /// The ledger rows of the input, in its order.
 fn priced(
+    conn: &mut DbConnection,
     org: &OrganizationId,
     generations: &[NewGeneration],
     now: UnixTime,
-) -> Result<Vec<ProcessedGenerationModel>> {
-    let row = |generation: &NewGeneration| {
-        if generation.client_org_id == *org {
-            Ok(generation.row(now)?)
-        } else {
-            Err(Error::ForeignGeneration { id: generation.id.clone(), org: org.clone() })
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::with_capacity(generations.len());
+    for generation in generations {
+        if generation.client_org_id != *org {
+            return Err(Error::ForeignGeneration { id: generation.id.clone(), org: org.clone() });
         }
-    };
-    generations.iter().map(row).collect()
-}
-
-/// The first row of an id that was inserted is new; every other is compared with what is booked.
-fn judge(
-    rows: &[ProcessedGenerationModel],
-    new: &HashSet<GenerationId>,
-    mut booked: HashMap<GenerationId, Booked>,
-) -> Vec<Recorded> {
-    let mut recorded = Vec::with_capacity(rows.len());
-    for row in rows {
-        recorded.push(match booked.get(&row.id) {
-            Some(booked) if booked.agrees_with(&row.into()) => Recorded::Duplicate,
-            Some(_) => Recorded::Conflict,
-            None => {
-                booked.insert(row.id.clone(), row.into());
-                // Neither inserted nor found: the cleanup removed the old row just now. It was booked.
-                if new.contains(&row.id) { Recorded::New } else { Recorded::Duplicate }
-            }
+        rows.push(if generation.source.is_of_our_gateway() {
+            generation.row(now)?
+        } else {
+            let markup_rate = markup_rate_at(conn, org, generation.started_at)?;
+            NewGeneration { markup_rate, ..generation.clone() }.row(now)?
         });
     }
-    recorded
+    Ok(rows)
 }
 
-fn sums<'a>(rows: impl Iterator<Item = &'a ProcessedGenerationModel>) -> Result<Sums> {
-    let mut sums = Sums::default();
-    for row in rows {
-        let part = Totals {
-            tokens: row.total_tokens,
-            requests: 1,
-            raw_cost: row.total_cost,
-            markup_cost: row.markup_cost,
+impl Entry {
+    /// Takes the next report of this id.
+    fn take(
+        &mut self,
+        conn: &mut DbConnection,
+        report: &Row,
+        complete_from: Option<UsageDate>,
+        audit: &mut Vec<GenerationAuditModel>,
+    ) -> Result<Recorded> {
+        let Some(booked) = &self.after else {
+            if complete_from.is_some_and(|first| report.generation_date < first) {
+                return Ok(Recorded::TooOld);
+            }
+            self.after = Some(report.clone());
+            return Ok(Recorded::New);
         };
-        let day = row.generation_date;
-        let add = |total: &mut Totals| -> Result<()> {
-            *total = total.checked_add(part)?;
-            Ok(())
+        let (recorded, mut row) = match judge(booked, report) {
+            Repetition::Agrees(row) => (Recorded::Duplicate, row),
+            Repetition::Differs(action, row) => {
+                audit.push(GenerationAuditModel::of_report(action, booked, report));
+                match action {
+                    AuditAction::Corrected => (Recorded::Corrected, row),
+                    AuditAction::Refused | AuditAction::Dismissed => (Recorded::Conflict, row),
+                }
+            }
         };
-        add(sums.days.entry(day).or_default())?;
-        let user = sums.users.entry((day, row.user_id.clone()));
-        add(&mut user.or_insert_with(|| (row.openrouter_user_id.clone(), Totals::default())).1)?;
-        add(sums.models.entry((day, row.model_name.clone())).or_default())?;
+        if recorded == Recorded::Corrected && row.tokens_estimated {
+            // An earlier report, whose cost was another one than the booked, may know better.
+            let (org, id, cost) = (&row.client_org_id, &row.id, row.total_cost);
+            if let Some(counts) = best_native_counts(conn, org, id, cost, audit)? {
+                row = completed(row, counts);
+            }
+        }
+        if row != *booked {
+            row.processed_at = report.processed_at;
+            self.after = Some(row);
+        }
+        Ok(recorded)
     }
-    Ok(sums)
+}
+
+/// Brings the ledger from what [`ledger::insert_or_lock`] left to what the entries say.
+fn write_ledger(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    reports: &[Row],
+    entries: &BTreeMap<GenerationId, Entry>,
+) -> Result<()> {
+    // Of a new id the first report was inserted; a later one comes first here, and is replaced by it.
+    let inserted: BTreeMap<&GenerationId, &Row> = reports.iter().rev().map(|row| (&row.id, row)).collect();
+    let mut taken_back = Vec::new();
+    for (id, entry) in entries {
+        let there = entry.before.as_ref().or_else(|| inserted.get(id).copied());
+        match &entry.after {
+            Some(after) if there != Some(after) => ledger::rewrite(conn, after)?,
+            Some(_) => {}
+            None => taken_back.push(id),
+        }
+    }
+    Ok(ledger::take_back(conn, org, &taken_back)?)
 }

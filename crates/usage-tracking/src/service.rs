@@ -73,6 +73,17 @@ impl ClientUsageTable {
         self.add_generation(generation).await
     }
 
+    /// Books reports of one organization's generations in one transaction and tells, in their order,
+    /// what became of each: see [`record_generations`].
+    pub async fn record_reports(
+        &self,
+        org: &OrganizationId,
+        reports: Vec<NewGeneration>,
+    ) -> Result<Vec<Recorded>> {
+        let (org, now) = (org.clone(), self.clock.now().into());
+        self.storage.write(move |conn| record_generations(conn, &org, &reports, now)).await
+    }
+
     /// The statistics of the present month.
     pub async fn get_usage_stats_by_client(&self, org: &OrganizationId) -> Result<ClientUsageStatsResponse> {
         let (org, now) = (org.clone(), self.clock.now());

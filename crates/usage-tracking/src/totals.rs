@@ -31,6 +31,16 @@ impl Totals {
         })
     }
 
+    /// What takes these figures out of a sum again.
+    pub(crate) fn checked_neg(self) -> Result<Self> {
+        Ok(Self {
+            tokens: self.tokens.checked_neg().ok_or(Error::OutOfRange("tokens"))?,
+            requests: self.requests.checked_neg().ok_or(Error::OutOfRange("requests"))?,
+            raw_cost: Usd::ZERO.checked_sub(self.raw_cost).ok_or(Error::OutOfRange("raw costs"))?,
+            markup_cost: Usd::ZERO.checked_sub(self.markup_cost).ok_or(Error::OutOfRange("client prices"))?,
+        })
+    }
+
     /// The sum of many.
     pub fn sum(parts: impl IntoIterator<Item = Self>) -> Result<Self> {
         parts.into_iter().try_fold(Self::default(), Self::checked_add)

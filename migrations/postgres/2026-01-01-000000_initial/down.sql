@@ -4,6 +4,7 @@ DROP TABLE client_user_daily_usage;
 DROP TABLE client_daily_usage;
 DROP TABLE failed_calls;
 DROP TABLE pending_generations;
+DROP TABLE generation_audit;
 DROP TABLE processed_generations;
 DROP TABLE directory_revision;
 DROP TABLE api_tokens;

@@ -147,6 +147,8 @@ CREATE TABLE processed_generations (
     tokens_estimated BOOLEAN NOT NULL,
     streamed BOOLEAN NOT NULL,
     source TEXT NOT NULL,
+    -- Who told the two token counts: another one where the source had only an estimate.
+    tokens_source TEXT NOT NULL,
     gateway_key_id TEXT,
     started_at BIGINT NOT NULL,
     PRIMARY KEY (client_org_id, id)
@@ -154,6 +156,44 @@ CREATE TABLE processed_generations (
 
 CREATE INDEX idx_processed_client_date ON processed_generations (client_org_id, generation_date);
 CREATE INDEX idx_processed_at ON processed_generations (processed_at);
+
+-- Reports that differ from what was booked, and pending generations that a person dismissed.
+CREATE TABLE generation_audit (
+    client_org_id TEXT NOT NULL,
+    generation_id TEXT NOT NULL,
+    -- A hash of what was reported, so that the same report leaves one row however often it comes.
+    id TEXT NOT NULL,
+    -- corrected, refused or dismissed.
+    action TEXT NOT NULL,
+    -- Why a person dismissed it.
+    reason TEXT,
+    -- What the ledger had before. Null where nothing was booked.
+    booked_source TEXT,
+    booked_tokens_source TEXT,
+    booked_cost BIGINT,
+    booked_input_tokens BIGINT,
+    booked_output_tokens BIGINT,
+    booked_tokens_estimated BOOLEAN,
+    booked_model_name TEXT,
+    booked_user_id TEXT,
+    booked_date DATE,
+    booked_markup_rate BIGINT,
+    -- What the report says. Null where nothing was reported.
+    reported_source TEXT,
+    reported_cost BIGINT,
+    reported_input_tokens BIGINT,
+    reported_output_tokens BIGINT,
+    reported_tokens_estimated BOOLEAN,
+    reported_model_name TEXT,
+    reported_user_id TEXT,
+    reported_date DATE,
+    reported_markup_rate BIGINT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (client_org_id, generation_id, id)
+);
+
+CREATE INDEX idx_audit_created ON generation_audit (created_at);
+CREATE INDEX idx_audit_client_created ON generation_audit (client_org_id, created_at);
 
 -- Generations that were started and whose exact cost is not known yet.
 CREATE TABLE pending_generations (

@@ -147,6 +147,8 @@ CREATE TABLE processed_generations (
     tokens_estimated INTEGER NOT NULL CHECK (tokens_estimated IN (0, 1)),
     streamed INTEGER NOT NULL CHECK (streamed IN (0, 1)),
     source TEXT NOT NULL,
+    -- Who told the two token counts: another one where the source had only an estimate.
+    tokens_source TEXT NOT NULL,
     gateway_key_id TEXT,
     started_at INTEGER NOT NULL,
     PRIMARY KEY (client_org_id, id)
@@ -154,6 +156,44 @@ CREATE TABLE processed_generations (
 
 CREATE INDEX idx_processed_client_date ON processed_generations (client_org_id, generation_date);
 CREATE INDEX idx_processed_at ON processed_generations (processed_at);
+
+-- Reports that differ from what was booked, and pending generations that a person dismissed.
+CREATE TABLE generation_audit (
+    client_org_id TEXT NOT NULL,
+    generation_id TEXT NOT NULL,
+    -- A hash of what was reported, so that the same report leaves one row however often it comes.
+    id TEXT NOT NULL,
+    -- corrected, refused or dismissed.
+    action TEXT NOT NULL,
+    -- Why a person dismissed it.
+    reason TEXT,
+    -- What the ledger had before. Null where nothing was booked.
+    booked_source TEXT,
+    booked_tokens_source TEXT,
+    booked_cost INTEGER,
+    booked_input_tokens INTEGER,
+    booked_output_tokens INTEGER,
+    booked_tokens_estimated INTEGER CHECK (booked_tokens_estimated IN (0, 1)),
+    booked_model_name TEXT,
+    booked_user_id TEXT,
+    booked_date TEXT,
+    booked_markup_rate INTEGER,
+    -- What the report says. Null where nothing was reported.
+    reported_source TEXT,
+    reported_cost INTEGER,
+    reported_input_tokens INTEGER,
+    reported_output_tokens INTEGER,
+    reported_tokens_estimated INTEGER CHECK (reported_tokens_estimated IN (0, 1)),
+    reported_model_name TEXT,
+    reported_user_id TEXT,
+    reported_date TEXT,
+    reported_markup_rate INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (client_org_id, generation_id, id)
+) STRICT;
+
+CREATE INDEX idx_audit_created ON generation_audit (created_at);
+CREATE INDEX idx_audit_client_created ON generation_audit (client_org_id, created_at);
 
 -- Generations that were started and whose exact cost is not known yet.
 CREATE TABLE pending_generations (

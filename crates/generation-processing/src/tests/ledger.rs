@@ -49,7 +49,7 @@ fn rows_come_back_as_they_were_written() {
     TestDb::each(|storage| {
         let row = generation("a", "gen-1").row(NOON).unwrap();
         let read = storage.write_blocking(|conn| {
-            query::insert_new(conn, std::slice::from_ref(&row))?;
+            query::insert_or_lock(conn, &org("a"), [&row])?;
             query::find(conn, &row.client_org_id, &row.id)
         });
         assert_eq!(read.unwrap(), Some(row.clone()));
@@ -74,8 +74,8 @@ fn batches_longer_than_one_statement() {
             (0..=BATCH_ROWS * 2).map(|number| generation("a", &format!("gen-{number}"))).collect();
         assert_eq!(write_rows(storage, &batch[..=BATCH_ROWS], NOON), BATCH_ROWS + 1);
         assert_eq!(write_rows(storage, &batch, NOON), BATCH_ROWS);
-        let ids: Vec<_> = batch.iter().map(|new| new.id.clone()).collect();
-        let found = storage.read_blocking(|conn| query::existing(conn, &org("a"), &ids)).unwrap();
+        let ids: Vec<_> = batch.iter().map(|new| &new.id).collect();
+        let found = storage.read_blocking(|conn| query::booked_ids(conn, &org("a"), &ids)).unwrap();
         assert_eq!(found.len(), batch.len());
     });
 }
