@@ -18,16 +18,20 @@ pub mod applier;
 pub mod body;
 pub mod call;
 pub mod directory;
+pub mod ingest;
 pub mod proxy;
 pub mod reconciler;
 pub mod record;
 pub mod recorder;
 pub mod upstream;
 
+mod attribution;
+
 pub use applier::{Applier, ApplierState, causes};
 pub use body::{BodyError, MeteredBody};
 pub use call::{Call, ExchangeId};
 pub use directory::SharedDirectory;
+pub use ingest::{Ingest, IngestError, Reported};
 pub use proxy::{Proxy, ProxyError, ProxyResponse, ProxySettings};
 pub use reconciler::Reconciler;
 pub use recorder::Recorder;

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, dev::Server, web};
 use anyhow::{Context, Result};
-use mai_capture::{Applier, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream};
+use mai_capture::{Applier, Ingest, Proxy, ProxySettings, Reconciler, Recorder, SharedDirectory, Upstream};
 use mai_journal::{Journal, JournalSettings};
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{
@@ -81,10 +81,18 @@ impl Application {
             applier: applier_state,
             stopping: stopping.clone(),
         };
-        let api = Api { services: services.clone(), admin_token: settings.admin_token.clone() };
+        let recorder = Recorder::new(journal.clone());
+        let api = Api {
+            services: services.clone(),
+            admin_token: settings.admin_token.clone(),
+            broadcast_token: settings.broadcast_token.clone(),
+            directory: directory.clone(),
+            ingest: Ingest::new(storage.clone(), recorder.clone(), Arc::clone(&clock)),
+            clock: Arc::clone(&clock),
+        };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
-            recorder: Recorder::new(journal.clone()),
+            recorder,
             calls: calls.clone(),
             proxy_settings: ProxySettings { head_patience: settings.upstream_patience },
             directory: directory.clone(),

@@ -51,6 +51,10 @@ pub const VARIABLES: &[Variable] = &[
         "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
     ),
     secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
+    secret(
+        "MAI_BROADCAST_TOKEN",
+        "What OpenRouter's Broadcast presents as bearer token. When absent, Broadcast is refused.",
+    ),
     plain("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1", "Base URL of OpenRouter's API."),
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
@@ -90,6 +94,8 @@ pub struct Settings {
     pub master_key: Option<SecretString>,
     /// The reseller's API token, where it was given.
     pub admin_token: Option<SecretString>,
+    /// What OpenRouter's Broadcast presents, where it was given.
+    pub broadcast_token: Option<SecretString>,
     /// Base URL of OpenRouter's API.
     pub openrouter_base_url: String,
     /// Single-organization mode, where it is on.
@@ -144,6 +150,7 @@ impl Settings {
             data_dir: values.parse("MAI_DATA_DIR")?,
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
+            broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
             single_organization: values.single_organization()?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,

@@ -3,11 +3,23 @@
 //! Every report goes through [`mai_capture::Ingest`], the door to the same books as the gateway's own
 //! records, and is durable before it is answered.
 
+use actix_web::web;
+
 mod event;
 mod fields;
+mod manual;
 mod record;
+mod report;
 mod signature;
+mod webhook;
 
 pub use event::UsageEvent;
 pub use fields::{ReportError, ReportedTokens};
 pub use record::{ManualRecord, When};
+
+/// The routes of this module, below `/api/v1/usage-tracking`.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/webhook/openrouter-usage", web::post().to(webhook::usage_event))
+        .route("/usage/manual-record", web::post().to(manual::manual_record));
+}
