@@ -39,7 +39,7 @@ fn all_time() -> (UsageDate, UsageDate) {
 /// upstream cut before it answered have no id to compare and are left out.
 pub fn pending(storage: &Storage, organization: &str) -> Vec<PendingGenerationModel> {
     let id = OrganizationId::new(organization).expect("an organization id");
-    let rows = storage.read_blocking(|conn| pending::list_pending(conn, Some(&id), 100_000));
+    let rows = storage.read_blocking(|conn| pending::list_pending(conn, Some(&id), None, 100_000));
     let rows = rows.expect("pending rows can be read");
     rows.into_iter().filter(|row| row.reason != PendingReason::NoAnswer).collect()
 }

@@ -2,12 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
 use mai_generation_processing::{
     NewGeneration, PendingGenerationModel, UsageSource,
-    pending::{claim_due, mark_unresolved, next_pause_seconds, postpone},
+    pending::{claim_due, mark_unresolved, next_pause_seconds, postpone, rest},
 };
-use mai_openrouter::{GenerationDetails, GenerationLookup, GenerationSource, UsageReport};
+use mai_openrouter::{GenerationDetails, GenerationLookup, GenerationSource, LookupError, UsageReport};
 use mai_primitives::{Clock, ModelName, UnixTime};
 use mai_storage::{Storage, TransactionError};
 use mai_usage_tracking::{Recorded, record_generations};
@@ -16,13 +20,19 @@ use tracing::{error, info, warn};
 
 use crate::{applier::causes, directory::SharedDirectory};
 
-/// How many generations are claimed and asked for at once.
-const AT_ONCE: u16 = 16;
+/// How many generations are asked for at the same time.
+const AT_ONCE: usize = 16;
 /// A claim that was not finished, because its process died, is free again after this. A look-up
 /// gives up after 15 seconds.
 const LEASE_SECONDS: i64 = 20;
 /// How often the table is looked at.
 const IDLE: Duration = Duration::from_secs(1);
+/// The longest pause that a `Retry-After` can cause, in seconds: that of a generation which nobody
+/// knows for hours.
+const LONGEST_REST: i64 = 3_600;
+
+/// Look-ups that are under way.
+type LookUps<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
 
 /// Settles pending generations by looking them up.
 pub struct Reconciler {
@@ -37,17 +47,14 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Works until `stop`. Several processes may do so on one database; each row is claimed by one.
+    /// Works until `stop`; look-ups that are under way then are given up, and free again when their
+    /// claims run out. Several processes may work on one database; each row is claimed by one.
     pub async fn run(self, stop: CancellationToken) {
         let mut failing = false;
-        while !stop.is_cancelled() {
-            match self.round().await {
-                Ok(more) => {
-                    failing = false;
-                    if more {
-                        continue;
-                    }
-                }
+        let mut look_ups = LookUps::new();
+        loop {
+            match self.begin(&look_ups, self.now()).await {
+                Ok(()) => failing = false,
                 Err(cause) => {
                     if !failing {
                         error!(error = %cause, "pending generations cannot be read");
@@ -56,20 +63,41 @@ impl Reconciler {
                 }
             }
             tokio::select! {
+                Some(()) = look_ups.next() => {}
                 () = tokio::time::sleep(IDLE) => {}
-                () = stop.cancelled() => {}
+                () = stop.cancelled() => return,
             }
         }
     }
 
-    /// Asks for all that are due, up to a bound; true when there may be more.
-    pub async fn round(&self) -> Result<bool, mai_generation_processing::Error> {
+    /// Asks once for all that are due at this moment, and returns when each has its answer.
+    pub async fn round(&self) -> Result<(), mai_generation_processing::Error> {
         let now = self.now();
-        let claimed =
-            self.storage.write(move |conn| claim_due(conn, now, LEASE_SECONDS, i64::from(AT_ONCE))).await?;
-        let full = claimed.len() == usize::from(AT_ONCE);
-        stream::iter(claimed).for_each_concurrent(usize::from(AT_ONCE), |row| self.settle_or_log(row)).await;
-        Ok(full)
+        let mut look_ups = LookUps::new();
+        loop {
+            self.begin(&look_ups, now).await?;
+            if look_ups.next().await.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Claims what is due at `now` for the places that are free, so that a slow answer takes up one
+    /// place and holds up nobody.
+    async fn begin<'a>(
+        &'a self,
+        look_ups: &LookUps<'a>,
+        now: UnixTime,
+    ) -> Result<(), mai_generation_processing::Error> {
+        let free = i64::try_from(AT_ONCE.saturating_sub(look_ups.len())).unwrap_or(0);
+        if free == 0 {
+            return Ok(());
+        }
+        let claimed = self.storage.write(move |conn| claim_due(conn, now, LEASE_SECONDS, free)).await?;
+        for row in claimed {
+            look_ups.push(self.settle_or_log(row).boxed());
+        }
+        Ok(())
     }
 
     async fn settle_or_log(&self, row: PendingGenerationModel) {
@@ -92,15 +120,20 @@ impl Reconciler {
         let directory = self.directory.current();
         let key = directory.organization(&row.client_org_id).and_then(|entry| entry.provider_key.clone());
         let Some(key) = key else {
-            return self.try_later(row, "the organization has no provider key").await;
+            return self.try_later(row, "the organization has no provider key", None).await;
         };
         match self.source.generation(&key, row.id.as_str()).await {
-            Ok(GenerationLookup::NotReady) => self.try_later(row, "OpenRouter does not know it yet").await,
+            Ok(GenerationLookup::NotReady) => {
+                self.try_later(row, "OpenRouter does not know it yet", None).await
+            }
             Ok(GenerationLookup::Found(details)) => match exact_generation(&row, &details) {
                 Ok(generation) => self.book(row, generation).await,
-                Err(why) => self.try_later(row, &why).await,
+                Err(why) => self.try_later(row, &why, None).await,
             },
-            Err(cause) => self.try_later(row, &cause.to_string()).await,
+            Err(cause @ LookupError::RateLimited { retry_after }) => {
+                self.try_later(row, &cause.to_string(), retry_after).await
+            }
+            Err(cause) => self.try_later(row, &cause.to_string(), None).await,
         }
     }
 
@@ -112,40 +145,57 @@ impl Reconciler {
     ) -> Result<(), mai_usage_tracking::Error> {
         let now = self.now();
         let (organization, id) = (row.client_org_id.clone(), row.id.clone());
-        let recorded = self.storage.write(move |conn| {
+        let settled = self.storage.write(move |conn| {
             let recorded = record_generations(conn, &organization, std::slice::from_ref(&generation), now)?;
-            if recorded.contains(&Recorded::Conflict) {
-                // Only a person can tell which of the two reports is right, so it stays visible.
-                mark_unresolved(conn, &organization, &id, "the ledger has it with another cost", now)?;
-            }
-            Ok::<_, mai_usage_tracking::Error>(recorded)
+            // Only a person can tell which of two look-ups is right, or whether it was booked before.
+            let why = if recorded.contains(&Recorded::Conflict) {
+                "the ledger has another cost or other tokens from a look-up"
+            } else if recorded.contains(&Recorded::TooOld) {
+                "the ledger of its day was cleaned up, so nobody can tell if it was booked before"
+            } else {
+                return Ok::<_, mai_usage_tracking::Error>(Ok(()));
+            };
+            mark_unresolved(conn, &organization, &id, why, now)?;
+            Ok(Err(why))
         });
-        if recorded.await?.contains(&Recorded::Conflict) {
-            warn!(organization = %row.client_org_id, generation = %row.id, "a look-up contradicts the ledger");
-            return Ok(());
+        match settled.await? {
+            Ok(()) => {
+                info!(organization = %row.client_org_id, generation = %row.id, attempts = row.attempts, "a pending generation is settled");
+            }
+            Err(why) => {
+                warn!(organization = %row.client_org_id, generation = %row.id, reason = why, "a generation stays unresolved");
+            }
         }
-        info!(organization = %row.client_org_id, generation = %row.id, attempts = row.attempts, "a pending generation is settled");
         Ok(())
     }
 
+    /// Puts the next look-up off, or ends the look-ups after 72 hours. Where OpenRouter has asked for a
+    /// pause, all generations of the organization wait for its end, as they are asked for by one key.
     async fn try_later(
         &self,
         row: PendingGenerationModel,
         why: &str,
+        asked: Option<Duration>,
     ) -> Result<(), mai_usage_tracking::Error> {
         let now = self.now();
         let age = now.seconds().saturating_sub(row.started_at.seconds());
-        let pause = next_pause_seconds(row.attempts, age);
-        if pause.is_none() {
-            warn!(organization = %row.client_org_id, generation = %row.id, reason = why, "a generation stays unresolved");
-        }
-        let why = why.to_owned();
+        let (organization, id, reason) = (row.client_org_id.clone(), row.id.clone(), why.to_owned());
+        let Some(pause) = next_pause_seconds(row.attempts, age) else {
+            let mark = move |conn: &mut _| mark_unresolved(conn, &organization, &id, &reason, now);
+            if self.storage.write(mark).await? {
+                warn!(organization = %row.client_org_id, generation = %row.id, reason = why, "a generation stays unresolved");
+            }
+            return Ok(());
+        };
+        let asked =
+            asked.map(|asked| i64::try_from(asked.as_secs()).unwrap_or(LONGEST_REST).clamp(1, LONGEST_REST));
         self.storage
-            .write(move |conn| match pause {
-                Some(pause) => {
-                    postpone(conn, &row.client_org_id, &row.id, now.plus_seconds(pause), &why, now)
+            .write(move |conn| {
+                if let Some(asked) = asked {
+                    rest(conn, &organization, now.plus_seconds(asked), now)?;
                 }
-                None => mark_unresolved(conn, &row.client_org_id, &row.id, &why, now),
+                let next = now.plus_seconds(asked.unwrap_or(pause));
+                postpone(conn, &organization, &id, next, &reason, now)
             })
             .await?;
         Ok(())

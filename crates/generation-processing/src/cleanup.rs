@@ -16,6 +16,11 @@ use crate::{
 /// The retention of the original's library call, in days.
 pub const DEFAULT_DAYS_TO_RETAIN: i32 = 90;
 
+/// The shortest retention, in days. A generation is looked up for three days after it began, and the
+/// ledger counts as complete only from two days after the cutoff on: what is still waited for must
+/// not become too old to be booked.
+pub const MIN_DAYS_TO_RETAIN: i32 = 7;
+
 /// What a row is taken to occupy, as the original estimated it.
 const BYTES_PER_ROW: i64 = 100;
 

@@ -4,6 +4,8 @@ use mai_primitives::GenerationId;
 use mai_storage::TransactionError;
 use thiserror::Error;
 
+use crate::{cleanup::MIN_DAYS_TO_RETAIN, pending::PendingReason};
+
 /// The result of this crate's services.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -24,9 +26,23 @@ pub enum Error {
     /// Two cleanups ran at the same moment; this one deleted nothing.
     #[error("another cleanup of the ledger ran at the same moment")]
     ConcurrentCleanup,
-    /// A cleanup must keep at least one day.
-    #[error("the ledger's cleanup must keep at least one day, not {0}")]
+    /// A cleanup must keep at least [`MIN_DAYS_TO_RETAIN`] days.
+    #[error("the ledger's cleanup must keep at least {MIN_DAYS_TO_RETAIN} days, not {0}")]
     Retention(i32),
+    /// The generation neither waits nor is unresolved.
+    #[error("generation {0} is not pending")]
+    NotPending(GenerationId),
+    /// A look-up cannot help: OpenRouter does not know the id, or the usage is known already.
+    #[error("generation {id} cannot be looked up, because its reason is `{reason}`")]
+    NothingToLookUp {
+        /// The generation.
+        id: GenerationId,
+        /// Why its cost is not known.
+        reason: PendingReason,
+    },
+    /// A generation is only dismissed for a reason.
+    #[error("a dismissal needs a reason")]
+    NoReason,
 }
 
 /// Why a generation cannot be booked.
@@ -47,7 +63,7 @@ impl TransactionError for Error {
     fn storage(&self) -> Option<&mai_storage::Error> {
         match self {
             Self::Storage(error) => Some(error),
-            Self::Unbookable { .. } | Self::ConcurrentCleanup | Self::Retention(_) => None,
+            _ => None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! generations; it calls [`query::insert_or_lock`], which decides what is new.
 
 pub mod audit;
+pub mod by_hand;
 pub mod cleanup;
 pub mod error;
 pub mod failed;

@@ -47,6 +47,22 @@ text_enum! {
     }
 }
 
+impl PendingReason {
+    /// Whether a look-up can bring the cost. Otherwise upstream has told no id, or there is nothing
+    /// left to learn.
+    pub const fn can_be_looked_up(self) -> bool {
+        match self {
+            Self::ClientGone
+            | Self::UpstreamCut
+            | Self::NoUsage
+            | Self::CostUnknown
+            | Self::Crash
+            | Self::ErrorEvent => true,
+            Self::NoGenerationId | Self::NoAnswer | Self::Unbookable | Self::Conflict => false,
+        }
+    }
+}
+
 text_enum! {
     /// Where a pending generation stands.
     pub enum PendingState {
@@ -175,18 +191,7 @@ pub fn insert_pending(
 
 fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerationModel {
     let new = generation.clone();
-    let state = match new.reason {
-        PendingReason::NoGenerationId
-        | PendingReason::NoAnswer
-        | PendingReason::Unbookable
-        | PendingReason::Conflict => PendingState::Unresolved,
-        PendingReason::ClientGone
-        | PendingReason::UpstreamCut
-        | PendingReason::NoUsage
-        | PendingReason::CostUnknown
-        | PendingReason::Crash
-        | PendingReason::ErrorEvent => PendingState::Pending,
-    };
+    let can_be_looked_up = new.reason.can_be_looked_up();
     PendingGenerationModel {
         client_org_id: new.client_org_id,
         id: new.id,
@@ -199,7 +204,7 @@ fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerat
         gateway_key_id: new.gateway_key_id,
         started_at: new.started_at,
         reason: new.reason,
-        state,
+        state: if can_be_looked_up { PendingState::Pending } else { PendingState::Unresolved },
         attempts: 0,
         next_attempt_at: now.plus_seconds(PAUSES[0]),
         last_error: None,
@@ -272,6 +277,19 @@ pub fn postpone(
     Ok(changed == 1)
 }
 
+/// Lets all waiting generations of an organization rest until `until`, because OpenRouter limits the
+/// requests of its key. Those that rest longer stay as they are, and none loses a look-up by it.
+pub fn rest(conn: &mut DbConnection, org: &OrganizationId, until: UnixTime, now: UnixTime) -> Result<usize> {
+    let waiting = pending::table
+        .filter(pending::client_org_id.eq(org))
+        .filter(pending::state.eq(PendingState::Pending))
+        .filter(pending::next_attempt_at.lt(until));
+    let resting = diesel::update(waiting)
+        .set((pending::next_attempt_at.eq(until), pending::updated_at.eq(now)))
+        .execute(conn)?;
+    Ok(resting)
+}
+
 /// Ends the look-ups of a generation; it stays visible as unresolved. False when it no longer
 /// waits, which is no error.
 pub fn mark_unresolved(
@@ -303,15 +321,19 @@ pub fn delete_pending(conn: &mut DbConnection, org: &OrganizationId, ids: &[Gene
     Ok(deleted)
 }
 
-/// At most `limit` rows in any state, of one organization or of all, the oldest request first.
+/// At most `limit` rows of one organization or of all, in one state or in any, the oldest request first.
 pub fn list_pending(
     conn: &mut DbConnection,
     org: Option<&OrganizationId>,
+    state: Option<PendingState>,
     limit: i64,
 ) -> Result<Vec<PendingGenerationModel>> {
     let mut rows = pending::table.order((pending::started_at, pending::id)).limit(limit).into_boxed();
     if let Some(org) = org {
         rows = rows.filter(pending::client_org_id.eq(org));
+    }
+    if let Some(state) = state {
+        rows = rows.filter(pending::state.eq(state));
     }
     Ok(rows.load(conn)?)
 }

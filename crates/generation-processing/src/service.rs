@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UsageDate, Usd};
+use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, UsageDate, Usd};
 use mai_storage::Storage;
 use tracing::error;
 
 use crate::{
+    audit::{self, GenerationAuditModel},
+    by_hand,
     cleanup::{self, Cleanup, CleanupStatsResult, ProcessedGenerationCleanupLogModel},
     error::{Error, Result},
     model::{DuplicateCheck, ProcessedGenerationInfo, ProcessedGenerationModel, ProcessedGenerationStats},
+    pending::{self, PendingGenerationModel, PendingState},
     query,
 };
 
@@ -94,10 +97,10 @@ impl ProcessedGenerationTable {
     /// organizations; the original's default is [`cleanup::DEFAULT_DAYS_TO_RETAIN`].
     ///
     /// The rows go in one transaction with the log's row. A failure deletes nothing, is logged by a
-    /// row as well, and returned. A repetition of a generation whose row is gone would be booked
-    /// again, so whoever accepts reports from outside refuses those older than the retention.
+    /// row as well, and returned. A repetition of a generation whose row is gone could not be
+    /// recognized, so booking refuses what is older than the retention.
     pub async fn cleanup_old_generations(&self, days_to_retain: i32) -> Result<CleanupStatsResult> {
-        if days_to_retain < 1 {
+        if days_to_retain < cleanup::MIN_DAYS_TO_RETAIN {
             return Err(Error::Retention(days_to_retain));
         }
         let cleanup = Cleanup { began: self.clock.now(), days_to_keep: days_to_retain };
@@ -125,6 +128,48 @@ impl ProcessedGenerationTable {
     /// The latest rows of the cleanup's log, the newest first.
     pub async fn get_cleanup_log(&self, limit: i64) -> Result<Vec<ProcessedGenerationCleanupLogModel>> {
         self.storage.read(move |conn| Ok(cleanup::list_log(conn, limit)?)).await
+    }
+
+    /// At most `limit` generations whose cost is not known, of one organization or of all, in one
+    /// state or in any; the oldest request first.
+    pub async fn list_pending(
+        &self,
+        org: Option<&OrganizationId>,
+        state: Option<PendingState>,
+        limit: i64,
+    ) -> Result<Vec<PendingGenerationModel>> {
+        let org = org.cloned();
+        self.storage.read(move |conn| Ok(pending::list_pending(conn, org.as_ref(), state, limit)?)).await
+    }
+
+    /// Ends the waiting of a generation that was not charged: see [`by_hand::dismiss`].
+    pub async fn dismiss(&self, org: &OrganizationId, id: &GenerationId, reason: &str) -> Result<()> {
+        let (org, id, reason) = (org.clone(), id.clone(), reason.to_owned());
+        let now = self.clock.now().into();
+        self.storage.write(move |conn| by_hand::dismiss(conn, &org, &id, &reason, now)).await
+    }
+
+    /// Makes one generation due for a look-up: see [`by_hand::look_up_again`].
+    pub async fn look_up_again(&self, org: &OrganizationId, id: &GenerationId) -> Result<()> {
+        let (org, id, now) = (org.clone(), id.clone(), self.clock.now().into());
+        self.storage.write(move |conn| by_hand::look_up_again(conn, &org, &id, now)).await
+    }
+
+    /// Makes all waiting generations of an organization due for a look-up: see [`by_hand::make_due`].
+    pub async fn make_due(&self, org: &OrganizationId, since: UnixTime) -> Result<usize> {
+        let (org, now) = (org.clone(), self.clock.now().into());
+        self.storage.write(move |conn| by_hand::make_due(conn, &org, since, now)).await
+    }
+
+    /// At most `limit` corrected, refused and dismissed reports of one organization or of all, the
+    /// newest first.
+    pub async fn list_audit(
+        &self,
+        org: Option<&OrganizationId>,
+        limit: i64,
+    ) -> Result<Vec<GenerationAuditModel>> {
+        let org = org.cloned();
+        self.storage.read(move |conn| Ok(audit::list_audit(conn, org.as_ref(), limit)?)).await
     }
 
     /// The caller gets the failure itself; that its log row could not be written as well goes to

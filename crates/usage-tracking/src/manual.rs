@@ -1,12 +1,16 @@
 //! Usage that a person, or a program that embeds these crates, records by hand.
 
-use mai_generation_processing::{NewGeneration, UsageSource};
+use mai_generation_processing::{NewGeneration, PendingGenerationModel, UsageSource, by_hand::lock_pending};
 use mai_primitives::{
     GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationCalendar, OrganizationId, UnixTime,
     UsageDate, Usd, UserId,
 };
+use mai_storage::DbConnection;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    record::{OldReports, Recorded, book, only},
+};
 
 /// One generation to record, as the original's `record_usage` takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,5 +98,57 @@ impl UsageRecordDto {
             gateway_key_id: None,
             started_at: at,
         })
+    }
+}
+
+/// What a person knows of a generation whose cost could not be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub(crate) total_cost: Usd,
+    pub(crate) input_tokens: i64,
+    pub(crate) output_tokens: i64,
+    pub(crate) model_name: ModelName,
+}
+
+/// Books a pending generation with these figures, and otherwise as the call was made: its member, day
+/// and markup rate. It is never too old, because it would not be pending if it had been booked.
+pub(crate) fn settle(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    id: &GenerationId,
+    figures: &Figures,
+    now: UnixTime,
+) -> Result<Recorded> {
+    let row = figures.of(lock_pending(conn, org, id)?).row(now)?;
+    let recorded = book(conn, org, &[row], OldReports::Book, now)?;
+    Ok(only(&recorded))
+}
+
+impl Figures {
+    fn of(&self, pending: PendingGenerationModel) -> NewGeneration {
+        NewGeneration {
+            client_org_id: pending.client_org_id,
+            id: pending.id,
+            generation_date: pending.generation_date,
+            total_cost: self.total_cost,
+            cost_text: self.total_cost.to_string(),
+            markup_rate: pending.markup_rate,
+            user_id: pending.user_id,
+            openrouter_user_id: pending.openrouter_user_id,
+            model_name: self.model_name.clone(),
+            requested_model: pending.requested_model,
+            serving_provider: None,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cached_tokens: None,
+            cache_write_tokens: None,
+            reasoning_tokens: None,
+            is_byok: false,
+            tokens_estimated: false,
+            streamed: pending.streamed,
+            source: UsageSource::Manual,
+            gateway_key_id: pending.gateway_key_id,
+            started_at: pending.started_at,
+        }
     }
 }

@@ -118,6 +118,12 @@ pub(crate) fn book(
     Ok(recorded)
 }
 
+/// What became of the only report that was handed in.
+pub(crate) fn only(recorded: &[Recorded]) -> Recorded {
+    // One report went in, so one verdict comes out.
+    recorded.first().copied().unwrap_or(Recorded::Duplicate)
+}
+
 /// The ledger rows of the input, in its order.
 fn priced(
     conn: &mut DbConnection,

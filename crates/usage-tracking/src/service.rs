@@ -7,17 +7,17 @@ use mai_client_organization::{
     query::{active_organizations, markup_rate_at},
 };
 use mai_generation_processing::NewGeneration;
-use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, UsageDate};
+use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, UsageDate, Usd};
 use mai_storage::{DbConnection, Storage};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
     catalogue::CATALOGUE,
     error::{Error, Result},
-    manual::UsageRecordDto,
+    manual::{Figures, UsageRecordDto, settle},
     model::{ClientDailyUsageModel, ClientLiveCountersModel},
     organization, query,
-    record::{Recorded, record_generations},
+    record::{Recorded, only, record_generations},
     stats::{
         self, ClientBillingResponse, ClientUsageStatsResponse, LegacyMonth, LegacyUsageStats, ModelUsage,
         MonthlySummary, RolloverResult, UserUsage,
@@ -82,6 +82,26 @@ impl ClientUsageTable {
     ) -> Result<Vec<Recorded>> {
         let (org, now) = (org.clone(), self.clock.now().into());
         self.storage.write(move |conn| record_generations(conn, &org, &reports, now)).await
+    }
+
+    /// Books a generation that is pending or unresolved with what a person found out, as a report of
+    /// the source `manual`, and ends its waiting. The cost is OpenRouter's, the tokens are native
+    /// ones; the member, the day and the markup rate are those of the call.
+    ///
+    /// A generation that is not pending is an error. [`Recorded::Conflict`] means that it was booked
+    /// meanwhile with other figures; it then stays pending for a person to look at.
+    pub async fn settle_by_hand(
+        &self,
+        org: &OrganizationId,
+        id: &GenerationId,
+        total_cost: Usd,
+        input_tokens: i64,
+        output_tokens: i64,
+        model_name: ModelName,
+    ) -> Result<Recorded> {
+        let (org, id, now) = (org.clone(), id.clone(), self.clock.now().into());
+        let figures = Figures { total_cost, input_tokens, output_tokens, model_name };
+        self.storage.write(move |conn| settle(conn, &org, &id, &figures, now)).await
     }
 
     /// The statistics of the present month.
@@ -250,9 +270,7 @@ impl ClientUsageTable {
 
 fn book_one(conn: &mut DbConnection, generation: &NewGeneration, now: UnixTime) -> Result<Recorded> {
     let org = &generation.client_org_id;
-    let recorded = record_generations(conn, org, std::slice::from_ref(generation), now)?;
-    // One generation went in, so one verdict comes out.
-    Ok(recorded.first().copied().unwrap_or(Recorded::Duplicate))
+    Ok(only(&record_generations(conn, org, std::slice::from_ref(generation), now)?))
 }
 
 /// An id for a generation that came without one: `rec-` and a UUID that sorts by time.

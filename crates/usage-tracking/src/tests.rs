@@ -1,8 +1,11 @@
 //! Tests on both databases, and the values that they share.
 
+mod arrival;
 mod concurrency;
 mod model_check;
+mod old;
 mod record;
+mod repetition;
 mod service;
 mod verify;
 
@@ -125,7 +128,7 @@ fn record(storage: &Storage, generations: &[NewGeneration]) -> Vec<Recorded> {
     try_record(storage, generations).unwrap()
 }
 
-/// Every daily row of organization `a`.
+/// Every daily row of an organization.
 #[derive(Debug, PartialEq)]
 struct Books {
     days: Vec<ClientDailyUsageModel>,
@@ -134,12 +137,16 @@ struct Books {
 }
 
 fn books(storage: &Storage) -> Books {
-    let (org, from, to) = (org("a"), day("2000-01-01"), day("2100-01-01"));
+    books_of(storage, &org("a"))
+}
+
+fn books_of(storage: &Storage, org: &OrganizationId) -> Books {
+    let (from, to) = (day("2000-01-01"), day("2100-01-01"));
     let read = |conn: &mut DbConnection| {
         Ok::<_, mai_storage::Error>(Books {
-            days: query::daily_rows(conn, &org, from, to)?,
-            users: query::user_daily_rows(conn, &org, from, to)?,
-            models: query::model_daily_rows(conn, &org, from, to)?,
+            days: query::daily_rows(conn, org, from, to)?,
+            users: query::user_daily_rows(conn, org, from, to)?,
+            models: query::model_daily_rows(conn, org, from, to)?,
         })
     };
     storage.read_blocking(read).unwrap()

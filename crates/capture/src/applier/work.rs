@@ -4,6 +4,7 @@ use mai_client_organization::{MemberRole, MemberSource, SeenMember, register_see
 use mai_generation_processing::{
     NewFailedCall, NewGeneration, NewPendingGeneration, PendingReason, UsageSource, insert_failed_calls,
     pending::{insert_pending, mark_unresolved},
+    query as ledger,
 };
 use mai_primitives::{GenerationId, ModelName, OrganizationId, UnixTime};
 use mai_storage::{DbConnection, TransactionError};
@@ -94,9 +95,12 @@ impl Work {
         for (id, why) in &self.explained {
             mark_unresolved(conn, org, id, why, now)?;
         }
-        let calls = self.generations.iter().zip(&self.exchanges);
-        for (call, _) in calls.zip(&recorded).filter(|(_, recorded)| **recorded == Recorded::Conflict) {
-            keep_conflict(conn, call, now)?;
+        for ((generation, exchange), recorded) in self.generations.iter().zip(&self.exchanges).zip(&recorded) {
+            match recorded {
+                Recorded::New | Recorded::Duplicate | Recorded::Corrected => {}
+                Recorded::Conflict => contradicted(conn, generation, exchange, now)?,
+                Recorded::TooOld => too_old(conn, generation, now)?,
+            }
         }
         insert_failed_calls(conn, &self.failed)?;
         Ok(recorded)
@@ -132,20 +136,53 @@ impl Work {
     }
 }
 
-/// Upstream gave this call an id under which the ledger has other usage. It is kept under our own id,
-/// visible and for a person to decide, so that neither of the two is lost.
-fn keep_conflict(
+/// The ledger has other usage under the id of this report and keeps it; the audit has the difference.
+///
+/// Of two calls of our own one must not be lost. Where the ledger's row comes from the gateway as well,
+/// upstream gave two calls one id, and this one is kept under our own, for a person to decide. Where it
+/// comes from a look-up, that tells the truth about this very call.
+fn contradicted(
     conn: &mut DbConnection,
-    (generation, exchange): (&NewGeneration, &ExchangeId),
+    generation: &NewGeneration,
+    exchange: &ExchangeId,
     now: UnixTime,
 ) -> Result<(), ApplyError> {
-    let (org, own_id) = (&generation.client_org_id, exchange.as_generation_id());
-    let known = usage_text(generation.input_tokens, generation.output_tokens, &generation.cost_text);
-    let why = format!("the ledger has {} with other usage{known}", generation.id);
-    error!(organization = %org, generation = %generation.id, %exchange, "two calls have the same generation id");
+    let (organization, id) = (&generation.client_org_id, &generation.id);
+    let booked = ledger::find(conn, organization, id)?.map(|row| row.source);
+    let is_of_two_calls = generation.source == UsageSource::Gateway
+        && booked.is_some_and(|booked| booked.authority() <= generation.source.authority());
+    if !is_of_two_calls {
+        error!(%organization, generation = %id, source = %generation.source, "a report contradicts the ledger, which keeps what it has");
+        return Ok(());
+    }
+    error!(%organization, generation = %id, %exchange, "two calls have the same generation id");
+    let why = format!("the ledger has {id} with other usage");
+    keep(conn, generation, exchange.as_generation_id(), (PendingReason::Conflict, &why), now)
+}
+
+/// The ledger no longer shows whether this report was booked. A call of our own is kept for a person
+/// to decide; whoever reports from outside must do so in time.
+fn too_old(conn: &mut DbConnection, generation: &NewGeneration, now: UnixTime) -> Result<(), ApplyError> {
+    let (organization, id, day) = (&generation.client_org_id, &generation.id, generation.generation_date);
+    error!(%organization, generation = %id, %day, source = %generation.source, "a report is too old to be booked");
+    if !generation.source.is_of_our_gateway() {
+        return Ok(());
+    }
+    let why = format!("the ledger of {day} was cleaned up, so nobody can tell if it was booked before");
+    keep(conn, generation, id, (PendingReason::Unbookable, &why), now)
+}
+
+/// Keeps a report that could not be booked, visible and for a person to decide, so that it is not lost.
+fn keep(
+    conn: &mut DbConnection,
+    generation: &NewGeneration,
+    id: &GenerationId,
+    (reason, why): (PendingReason, &str),
+    now: UnixTime,
+) -> Result<(), ApplyError> {
     let row = NewPendingGeneration {
-        client_org_id: org.clone(),
-        id: own_id.clone(),
+        client_org_id: generation.client_org_id.clone(),
+        id: id.clone(),
         generation_date: generation.generation_date,
         user_id: generation.user_id.clone(),
         openrouter_user_id: generation.openrouter_user_id.clone(),
@@ -154,10 +191,11 @@ fn keep_conflict(
         streamed: generation.streamed,
         gateway_key_id: generation.gateway_key_id.clone(),
         started_at: generation.started_at,
-        reason: PendingReason::Conflict,
+        reason,
     };
     insert_pending(conn, &[row], now)?;
-    mark_unresolved(conn, org, own_id, &why, now)?;
+    let known = usage_text(generation.input_tokens, generation.output_tokens, &generation.cost_text);
+    mark_unresolved(conn, &generation.client_org_id, id, &format!("{why}{known}"), now)?;
     Ok(())
 }
 

@@ -113,7 +113,7 @@ impl Books {
             .read_blocking(|conn| {
                 let books = Self {
                     ledger: ledger::for_date(conn, &org, day("2026-11-22"))?,
-                    pending: list_pending(conn, Some(&org), 100_000)?,
+                    pending: list_pending(conn, Some(&org), None, 100_000)?,
                     failed: count_failed(conn, &org, from, to)?,
                     days: usage::daily_rows(conn, &org, from, to)?,
                 };

@@ -39,7 +39,7 @@ fn claim(storage: &Storage, at: UnixTime, limit: i64) -> Vec<PendingGenerationMo
 }
 
 fn list(storage: &Storage) -> Vec<PendingGenerationModel> {
-    storage.read_blocking(|conn| list_pending(conn, None, 100)).unwrap()
+    storage.read_blocking(|conn| list_pending(conn, None, None, 100)).unwrap()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn only_what_is_neither_pending_nor_booked_is_inserted() {
         ];
         assert_eq!(insert(storage, &batch), 2);
         assert_eq!(insert(storage, &batch), 0);
-        let rows = storage.read_blocking(|conn| list_pending(conn, Some(&org("a")), 10)).unwrap();
+        let rows = storage.read_blocking(|conn| list_pending(conn, Some(&org("a")), None, 10)).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].reason, rows[0].attempts), (PendingReason::ClientGone, 0));
         assert_eq!(rows[0].next_attempt_at, NOON.plus_seconds(1));
@@ -114,7 +114,7 @@ fn a_claim_lasts_for_its_lease() {
 
 /// The rows of organization `a`, which are all there are.
 fn claim_view(storage: &Storage) -> Vec<PendingGenerationModel> {
-    storage.read_blocking(|conn| list_pending(conn, Some(&org("a")), 100)).unwrap()
+    storage.read_blocking(|conn| list_pending(conn, Some(&org("a")), None, 100)).unwrap()
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn what_is_settled_no_longer_waits() {
         let waiting = ["gen-1", "gen-2"].map(pending);
         storage.write_blocking(|conn| insert_pending(conn, &waiting, NOON)).unwrap();
         let left = || {
-            let rows = storage.read_blocking(|conn| list_pending(conn, None, 10)).unwrap();
+            let rows = storage.read_blocking(|conn| list_pending(conn, None, None, 10)).unwrap();
             rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
         };
         // Refused work leaves the queue as it is.
