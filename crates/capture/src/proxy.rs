@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, response::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use mai_generation_processing::PendingReason;
-use mai_openrouter::{openai_error, strip_user_id};
+use mai_openrouter::{BodyTee, Route, StreamTee, openai_error, strip_user_id};
 use mai_primitives::GenerationId;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -239,8 +239,12 @@ fn choose_tee(headers: &HeaderMap) -> Tee {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.split(';').next().map(str::trim) {
         _ if encoded => Tee::Blind,
-        Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => Tee::Stream(Box::default()),
-        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Tee::Object(Box::default()),
+        Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
+            Tee::Stream(Box::new(StreamTee::new(Route::ChatCompletions)))
+        }
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
+            Tee::Object(Box::new(BodyTee::new(Route::ChatCompletions)))
+        }
         _ => Tee::Blind,
     }
 }

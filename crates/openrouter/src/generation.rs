@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::tee::is_name;
-use crate::usage::{Usage, UsageGap, UsageReport, tokens, total_cost};
+use crate::usage::{Usage, UsageGap, UsageReport, amount, tokens, total_cost};
 
 /// What a look-up brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +96,11 @@ impl Row<'_> {
     /// The usage, and whether one of its counts is an estimate. Native counts are those that are billed.
     fn usage(&self) -> Result<(Usage, bool), UsageGap> {
         let is_byok = self.is_byok.unwrap_or(false);
-        let (cost, cost_text) =
-            total_cost(self.usage.or(self.total_cost), is_byok, self.upstream_inference_cost)?;
+        let (cost, cost_text) = total_cost(
+            amount(self.usage.or(self.total_cost)),
+            is_byok,
+            amount(self.upstream_inference_cost),
+        )?;
         let (input_tokens, input_estimated) = count(self.native_tokens_prompt, self.tokens_prompt)?;
         let (output_tokens, output_estimated) = count(self.native_tokens_completion, self.tokens_completion)?;
         let usage = Usage {

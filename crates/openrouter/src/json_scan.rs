@@ -1,10 +1,10 @@
-//! An incremental scan of the top-level keys of one JSON object.
+//! An incremental scan of the keys of one JSON object, at its top level and in one named object directly below.
 //!
 //! The gateway must find a few small values (id, model, usage) in answers of any size without holding the answer back or
 //! copying it. A tree or token parser would have to allocate for every string of the answer; this one skips what it does
 //! not want, at memory speed inside strings, and keeps only the raw bytes of the wanted values, each up to a cap.
 //!
-//! It checks as much of the grammar as it needs to know where the top level is. Inside an unwanted value it counts
+//! It checks as much of the grammar as it needs to know where those levels are. Inside an unwanted value it counts
 //! brackets without pairing their kinds and does not look at numbers, so it accepts some texts that are no JSON.
 //! Wanted values are parsed again by their reader.
 
@@ -15,6 +15,18 @@ const MAX_DEPTH: u32 = 1_000_000;
 
 /// Longest key kept for comparison, in raw bytes: 20 characters, each written as a `\uXXXX` escape.
 const MAX_KEY: usize = 120;
+
+/// A key (at most 20 characters) and the longest raw value that is kept of it, in bytes.
+pub(crate) type Key = (&'static str, usize);
+
+/// What a scan looks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Keys of the top level.
+    pub(crate) top: &'static [Key],
+    /// The key of an object at the top level, and keys of that object; an empty name stands for none.
+    pub(crate) inner: (&'static str, &'static [Key]),
+}
 
 /// What the scan knows about a wanted value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +43,7 @@ pub(crate) enum Value<'a> {
 enum State {
     /// Before the opening brace.
     Start,
-    /// After the opening brace: a key or the closing brace.
+    /// After an opening brace: a key or the closing brace.
     FirstKey,
     /// After a comma: a key.
     NextKey,
@@ -39,7 +51,7 @@ enum State {
     Colon,
     BeforeValue,
     StringValue,
-    /// Inside an array or object that is `depth` levels below the top.
+    /// Inside an array or object of which only the brackets are counted; this many are open.
     Nested {
         depth: u32,
         in_string: bool,
@@ -67,6 +79,10 @@ struct Slot {
 }
 
 impl Slot {
+    fn new(&(name, cap): &Key) -> Self {
+        Self { name, cap, progress: Progress::Absent, bytes: Vec::new() }
+    }
+
     fn open(&mut self) {
         self.progress = Progress::Open;
         self.bytes.clear();
@@ -76,12 +92,18 @@ impl Slot {
         if self.progress != Progress::Open {
             return;
         }
-        if self.bytes.len().saturating_add(piece.len()) > self.cap {
+        let length = self.bytes.len().saturating_add(piece.len());
+        if length > self.cap {
             self.progress = Progress::TooLong;
             self.bytes.clear();
-        } else {
-            self.bytes.extend_from_slice(piece);
+            return;
         }
+        if length > self.bytes.capacity() {
+            // Growing by doubling alone would reserve up to twice the cap.
+            let room = length.max(self.bytes.capacity().saturating_mul(2)).min(self.cap);
+            self.bytes.reserve_exact(room.saturating_sub(self.bytes.len()));
+        }
+        self.bytes.extend_from_slice(piece);
     }
 
     fn close(&mut self) {
@@ -89,6 +111,24 @@ impl Slot {
             self.progress = Progress::Complete;
         }
     }
+
+    fn value(&self) -> Value<'_> {
+        match self.progress {
+            Progress::Absent | Progress::Open => Value::Absent,
+            Progress::TooLong => Value::TooLong,
+            Progress::Complete => Value::Raw(&self.bytes),
+        }
+    }
+}
+
+/// What the value that follows is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Nothing,
+    /// It goes to the slot with this index, at the level that is being read.
+    Slot(usize),
+    /// It is the object whose own keys are wanted, if it is an object.
+    Inner,
 }
 
 /// Push parser over one JSON object; see the module text.
@@ -101,30 +141,37 @@ pub(crate) struct JsonScan {
     escaped: bool,
     key: Vec<u8>,
     key_too_long: bool,
-    slots: Vec<Slot>,
-    /// The slot whose value is being read.
-    current: Option<usize>,
+    top: Vec<Slot>,
+    inner_name: &'static str,
+    inner: Vec<Slot>,
+    /// The keys being read are those of the inner object.
+    inside: bool,
+    target: Target,
 }
 
 impl JsonScan {
-    /// A scan for `wanted` pairs of key (at most 20 characters) and cap of the raw value in bytes.
-    pub(crate) fn new(wanted: &[(&'static str, usize)]) -> Self {
-        let slot = |&(name, cap)| Slot { name, cap, progress: Progress::Absent, bytes: Vec::new() };
+    /// A scan at the beginning of an object.
+    pub(crate) fn new(wanted: Wanted) -> Self {
+        let (inner_name, inner) = wanted.inner;
         Self {
             state: State::Start,
             escaped: false,
             key: Vec::new(),
             key_too_long: false,
-            slots: wanted.iter().map(slot).collect(),
-            current: None,
+            top: wanted.top.iter().map(Slot::new).collect(),
+            inner_name,
+            inner: inner.iter().map(Slot::new).collect(),
+            inside: false,
+            target: Target::Nothing,
         }
     }
 
     /// Forgets the object read so far and keeps the buffers for the next one.
     pub(crate) fn reset(&mut self) {
         self.state = State::Start;
-        self.current = None;
-        for slot in &mut self.slots {
+        self.inside = false;
+        self.target = Target::Nothing;
+        for slot in self.top.iter_mut().chain(&mut self.inner) {
             slot.progress = Progress::Absent;
         }
     }
@@ -142,20 +189,21 @@ impl JsonScan {
         self.state == State::Complete
     }
 
-    /// The value of a wanted key; of a repeated key the last one.
+    /// The value of a wanted key of the top level; of a repeated key the last one.
     pub(crate) fn value(&self, name: &str) -> Value<'_> {
-        let Some(slot) = self.slots.iter().find(|slot| slot.name == name) else { return Value::Absent };
-        match slot.progress {
-            Progress::Absent | Progress::Open => Value::Absent,
-            Progress::TooLong => Value::TooLong,
-            Progress::Complete => Value::Raw(&slot.bytes),
-        }
+        self.top.iter().find(|slot| slot.name == name).map_or(Value::Absent, Slot::value)
     }
 
-    /// Bytes of heap held by the buffers.
-    #[cfg(test)]
+    /// The value of a wanted key of the inner object; of a repeated object or key the last one.
+    pub(crate) fn inner_value(&self, name: &str) -> Value<'_> {
+        self.inner.iter().find(|slot| slot.name == name).map_or(Value::Absent, Slot::value)
+    }
+
+    /// Bytes of heap held for what was read.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn capacity(&self) -> usize {
-        self.key.capacity() + self.slots.iter().map(|slot| slot.bytes.capacity()).sum::<usize>()
+        let slots = self.top.iter().chain(&self.inner);
+        slots.fold(self.key.capacity(), |sum, slot| sum.saturating_add(slot.bytes.capacity()))
     }
 
     /// Reads one token or as much of it as there is, and returns what follows.
@@ -169,7 +217,7 @@ impl JsonScan {
         }
     }
 
-    /// Whitespace, and the punctuation of the top level.
+    /// Whitespace, and the punctuation of the levels that are read.
     fn read_structure<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
         let Some((&byte, rest)) = input.split_first() else { return input };
         if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
@@ -183,6 +231,10 @@ impl JsonScan {
                 self.escaped = false;
                 State::Key
             }
+            (State::FirstKey | State::AfterValue, b'}') if self.inside => {
+                self.inside = false;
+                State::AfterValue
+            }
             (State::FirstKey | State::AfterValue, b'}') => State::Complete,
             (State::Colon, b':') => State::BeforeValue,
             (State::BeforeValue, _) => return self.begin_value(byte, input, rest),
@@ -195,6 +247,10 @@ impl JsonScan {
     fn begin_value<'a>(&mut self, byte: u8, input: &'a [u8], rest: &'a [u8]) -> &'a [u8] {
         self.escaped = false;
         self.state = match byte {
+            b'{' if self.target == Target::Inner => {
+                self.inside = true;
+                State::FirstKey
+            }
             b'"' => State::StringValue,
             b'{' | b'[' => State::Nested { depth: 1, in_string: false },
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
@@ -215,27 +271,42 @@ impl JsonScan {
             self.key.extend_from_slice(text);
         }
         if closed {
-            self.current = self.wanted_slot();
-            if let Some(slot) = self.current_slot() {
+            self.target = self.wanted_target();
+            if let Some(slot) = self.target_slot() {
                 slot.open();
+            }
+            if self.target == Target::Inner {
+                // Of a repeated object only the last one counts.
+                for slot in &mut self.inner {
+                    slot.progress = Progress::Absent;
+                }
             }
             self.state = State::Colon;
         }
         rest
     }
 
-    /// The slot of the key just read; the key buffer holds its raw text with the closing quote.
-    fn wanted_slot(&self) -> Option<usize> {
+    /// What the key just read names; the key buffer holds its raw text with the closing quote.
+    fn wanted_target(&self) -> Target {
         if self.key_too_long {
-            return None;
+            return Target::Nothing;
         }
         let raw = self.key.strip_suffix(b"\"").unwrap_or(&self.key);
         if !raw.contains(&b'\\') {
-            return self.slots.iter().position(|slot| slot.name.as_bytes() == raw);
+            return self.target_of(raw);
         }
         let quoted = [b"\"", self.key.as_slice()].concat();
-        let name: String = serde_json::from_slice(&quoted).ok()?;
-        self.slots.iter().position(|slot| slot.name == name)
+        serde_json::from_slice::<String>(&quoted)
+            .map_or(Target::Nothing, |name| self.target_of(name.as_bytes()))
+    }
+
+    fn target_of(&self, name: &[u8]) -> Target {
+        let slots = if self.inside { &self.inner } else { &self.top };
+        if let Some(index) = slots.iter().position(|slot| slot.name.as_bytes() == name) {
+            return Target::Slot(index);
+        }
+        let is_inner = !self.inside && !name.is_empty() && name == self.inner_name.as_bytes();
+        if is_inner { Target::Inner } else { Target::Nothing }
     }
 
     fn read_string<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
@@ -294,21 +365,23 @@ impl JsonScan {
     }
 
     fn end_value(&mut self) {
-        if let Some(slot) = self.current_slot() {
+        if let Some(slot) = self.target_slot() {
             slot.close();
         }
-        self.current = None;
+        self.target = Target::Nothing;
         self.state = State::AfterValue;
     }
 
     fn capture(&mut self, piece: &[u8]) {
-        if let Some(slot) = self.current_slot() {
+        if let Some(slot) = self.target_slot() {
             slot.push(piece);
         }
     }
 
-    fn current_slot(&mut self) -> Option<&mut Slot> {
-        self.current.and_then(|index| self.slots.get_mut(index))
+    fn target_slot(&mut self) -> Option<&mut Slot> {
+        let Target::Slot(index) = self.target else { return None };
+        let slots = if self.inside { &mut self.inner } else { &mut self.top };
+        slots.get_mut(index)
     }
 }
 

@@ -1,30 +1,37 @@
 //! Wire formats of OpenRouter, and a client of its own API.
 //!
-//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from answers while the bytes pass by.
-//! - [`ChatRequest`] and [`rewrite_user`] read a chat request and set its `user` without copying the body.
+//! - [`StreamTee`] and [`BodyTee`] read ids, model and exact usage from the answers of every [`Route`] while the bytes
+//!   pass by.
+//! - [`GenerationRequest`] and [`rewrite_user`] read a request and set its `user` without copying the body.
+//! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
+//! - [`parse_broadcast`] reads the traces that OpenRouter pushes.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
 //! - [`OpenRouterClient`] asks OpenRouter what a generation cost.
 //!
 //! Nothing here knows organizations, storage or the web framework.
 
+mod broadcast;
 mod client;
 mod decimal;
 mod error;
 mod generation;
 mod json_scan;
 mod members;
+mod multipart;
 mod request;
 mod route;
 mod sse;
 mod tee;
 mod usage;
 
+pub use broadcast::{BroadcastError, BroadcastSpan, parse_broadcast};
 #[cfg(any(test, feature = "testing"))]
 pub use client::MockGenerationSource;
 pub use client::{ClientError, GenerationSource, LookupError, LookupFuture, OpenRouterClient};
 pub use error::{openai_error, strip_user_id};
 pub use generation::{GenerationDetails, GenerationLookup};
-pub use request::{ChatRequest, RequestError, rewrite_user};
+pub use multipart::{MultipartFields, MultipartScan};
+pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

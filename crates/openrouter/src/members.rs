@@ -1,4 +1,4 @@
-//! Walks the top-level members of a JSON object and says where in the text they stand.
+//! Walks the top-level members of a JSON object and says where in the text they stand; and the elements of an array.
 //!
 //! With the positions a member can be replaced or cut out while every other byte stays as its sender wrote it. The whole
 //! text is validated on the way, without recursion and without a tree.
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One member of the object, as it stands in the text.
@@ -69,6 +69,38 @@ impl<'a, F: FnMut(Member<'a>)> Visitor<'a> for Members<'a, F> {
             let start = offset(self.body, raw_key);
             let end = offset(self.body, value).saturating_add(value.len());
             (self.on_member)(Member { raw_key, value, span: start..end });
+        }
+        Ok(())
+    }
+}
+
+/// Calls `on_element` with the text of every element in order. An error means that `body` is not one valid JSON array.
+pub(crate) fn visit_elements<'a>(body: &'a [u8], on_element: impl FnMut(&'a str)) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    Elements(on_element).deserialize(&mut deserializer)?;
+    deserializer.end()
+}
+
+struct Elements<F>(F);
+
+impl<'a, F: FnMut(&'a str)> DeserializeSeed<'a> for Elements<F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'a, F: FnMut(&'a str)> Visitor<'a> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        while let Some(element) = sequence.next_element::<&'a RawValue>()? {
+            (self.0)(element.get());
         }
         Ok(())
     }

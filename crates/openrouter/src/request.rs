@@ -1,4 +1,7 @@
-//! Reads what the gateway must know of a chat request, and sets its `user` without copying or reformatting the body.
+//! Reads what the gateway must know of a request with a JSON body, and sets its `user` without copying or reformatting it.
+//!
+//! One reader serves every [`Route`](crate::Route): OpenRouter takes `model`, `stream` and `user` at the top level of each
+//! of them (its OpenAPI description and SDK 1.3.84 name `user` for all; the older `/completions` takes what chat does).
 
 use std::ops::Range;
 
@@ -11,7 +14,7 @@ use crate::members::visit_members;
 /// another to upstream, so it is refused.
 const FIELDS: [&str; 3] = ["model", "stream", "user"];
 
-/// Why a body is not a usable chat request. The texts are fit for the client and quote nothing of the body.
+/// Why a body is not a usable request. The texts are fit for the client and quote nothing of the body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RequestError {
     /// The body is not valid JSON; the text says what is wrong, with line and column.
@@ -35,7 +38,7 @@ pub enum RequestError {
 
 /// What the gateway reads of a request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChatRequest {
+pub struct GenerationRequest {
     /// The requested model; none if missing or null.
     pub model: Option<String>,
     /// Whether a streamed answer is wanted; missing and null mean no.
@@ -54,7 +57,7 @@ enum Edit {
     Insert { at: usize, comma: bool },
 }
 
-impl ChatRequest {
+impl GenerationRequest {
     /// Validates the whole `body` and reads its top-level members.
     ///
     /// # Errors
@@ -132,7 +135,7 @@ fn read<'a, T: serde::Deserialize<'a>>(
 ///
 /// `request` must have been parsed from `body`. Every byte but the value of `user` stays as the client sent it; where
 /// there was no `user`, one is inserted after the opening brace. The body is not copied.
-pub fn rewrite_user(mut body: Bytes, request: &ChatRequest, user: &str) -> [Bytes; 3] {
+pub fn rewrite_user(mut body: Bytes, request: &GenerationRequest, user: &str) -> [Bytes; 3] {
     let user = serde_json::Value::from(user);
     let (range, piece) = match &request.edit {
         Edit::Replace(range) => (range.clone(), user.to_string()),

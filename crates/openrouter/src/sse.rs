@@ -195,8 +195,8 @@ impl SseScan {
         self.name.clear();
     }
 
-    /// Bytes of heap held by the buffers.
-    #[cfg(test)]
+    /// Bytes of heap held for what was read.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn capacity(&self) -> usize {
         self.name.capacity()
     }

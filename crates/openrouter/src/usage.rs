@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::decimal::exact_sum;
+use crate::route::Route;
 
 /// Longest number text that is taken for a cost, in bytes. A double in exponent form needs 24; the text is stored.
 const MAX_NUMBER: usize = 100;
@@ -16,9 +17,9 @@ const MAX_NUMBER: usize = 100;
 /// Tokens and cost of one generation, as OpenRouter bills it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Prompt tokens by the provider's own tokenizer, cached ones included.
+    /// Input tokens by the provider's own tokenizer, those included that a cache read or wrote.
     pub input_tokens: i64,
-    /// Completion tokens by the provider's own tokenizer, reasoning included.
+    /// Output tokens by the provider's own tokenizer, reasoning included.
     pub output_tokens: i64,
     /// Part of the input that was read from the provider's cache, where reported.
     pub cached_tokens: Option<i64>,
@@ -92,13 +93,23 @@ pub enum UsageGap {
     CostOutOfRange,
 }
 
-/// The inline `usage` object of chat completions. `total_tokens` is ignored: total is input plus output.
+/// An inline `usage` object of any route. Only what [`Reported::add`] picks by route counts.
 #[derive(Deserialize)]
 struct UsageObject<'a> {
     #[serde(borrow)]
     prompt_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    total_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cache_read_input_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cache_creation_input_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     cost: Option<&'a RawValue>,
     is_byok: Option<bool>,
@@ -107,10 +118,14 @@ struct UsageObject<'a> {
     #[serde(borrow)]
     completion_tokens_details: Option<&'a RawValue>,
     #[serde(borrow)]
+    input_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
     cost_details: Option<&'a RawValue>,
 }
 
-/// The members that are read of the three `*_details` objects.
+/// The members that are read of the `*_details` objects.
 #[derive(Default, Deserialize)]
 struct Details<'a> {
     #[serde(borrow)]
@@ -119,36 +134,144 @@ struct Details<'a> {
     cache_write_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     reasoning_tokens: Option<&'a RawValue>,
+    /// Anthropic's name of the same.
+    #[serde(borrow)]
+    thinking_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     upstream_inference_cost: Option<&'a RawValue>,
 }
 
-/// Reads the raw text of a non-null inline `usage` value.
-///
-/// Only the token counts are required by OpenRouter's schema; `is_byok` absent or null means no BYOK call. Detail counts
-/// that are missing or no whole numbers are none: they explain the usage and do not change it.
-pub(crate) fn parse_usage(raw: &[u8]) -> UsageReport {
-    let report = || {
+/// A token count; none if it is null or absent.
+pub(crate) type Count = Result<Option<i64>, UsageGap>;
+
+/// The decimal text of an amount of money; none if it is null or absent.
+pub(crate) type Amount = Result<Option<String>, UsageGap>;
+
+/// What one or more usage objects said of a generation, before it is known to be enough.
+#[derive(Debug)]
+pub(crate) struct Reported {
+    pub(crate) input: Count,
+    pub(crate) output: Count,
+    /// Counted within `input`, except on [`Route::Messages`].
+    pub(crate) cached: Count,
+    /// Counted within `input`, except on [`Route::Messages`].
+    pub(crate) cache_write: Count,
+    pub(crate) reasoning: Count,
+    pub(crate) cost: Amount,
+    pub(crate) upstream_cost: Amount,
+    pub(crate) is_byok: bool,
+    /// An object that could not be read: what it said is not known.
+    pub(crate) unread: Option<UsageGap>,
+}
+
+impl Default for Reported {
+    fn default() -> Self {
+        Self {
+            input: Ok(None),
+            output: Ok(None),
+            cached: Ok(None),
+            cache_write: Ok(None),
+            reasoning: Ok(None),
+            cost: Ok(None),
+            upstream_cost: Ok(None),
+            is_byok: false,
+            unread: None,
+        }
+    }
+}
+
+impl Reported {
+    /// Takes over what the raw text of a usage value says; what it leaves out, or is null there, stays as it was.
+    pub(crate) fn add(&mut self, raw: &[u8], route: Route) {
         // Serde would take an array as the object's members in their order.
-        let object = Some(raw).filter(|raw| raw.first() == Some(&b'{')).ok_or(UsageGap::Malformed)?;
-        let usage: UsageObject<'_> = serde_json::from_slice(object).map_err(|_| UsageGap::Malformed)?;
-        let prompt = details(usage.prompt_tokens_details);
-        let completion = details(usage.completion_tokens_details);
-        let is_byok = usage.is_byok.unwrap_or(false);
-        let (cost, cost_text) =
-            total_cost(usage.cost, is_byok, details(usage.cost_details).upstream_inference_cost)?;
-        Ok(Usage {
-            input_tokens: tokens(usage.prompt_tokens)?.ok_or(UsageGap::TokensUnknown)?,
-            output_tokens: tokens(usage.completion_tokens)?.ok_or(UsageGap::TokensUnknown)?,
-            cached_tokens: tokens(prompt.cached_tokens).ok().flatten(),
-            cache_write_tokens: tokens(prompt.cache_write_tokens).ok().flatten(),
-            reasoning_tokens: tokens(completion.reasoning_tokens).ok().flatten(),
-            cost,
-            cost_text,
-            is_byok,
-        })
-    };
-    report().into()
+        let object = Some(raw).filter(|raw| raw.first() == Some(&b'{'));
+        let usage = object.and_then(|object| serde_json::from_slice::<UsageObject<'_>>(object).ok());
+        let Some(usage) = usage else {
+            self.unread = Some(UsageGap::Malformed);
+            return;
+        };
+        let (input, output, input_details, output_details) = match route {
+            Route::Responses | Route::Messages | Route::Transcriptions => (
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.input_tokens_details,
+                usage.output_tokens_details,
+            ),
+            // What is ranked is read and nothing is written.
+            Route::Rerank => (usage.total_tokens, None, None, None),
+            _ => (
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.prompt_tokens_details,
+                usage.completion_tokens_details,
+            ),
+        };
+        let (input_details, output_details) = (details(input_details), details(output_details));
+        let (cached, cache_write, reasoning) = match route {
+            Route::Messages => (
+                usage.cache_read_input_tokens,
+                usage.cache_creation_input_tokens,
+                output_details.thinking_tokens,
+            ),
+            _ => (
+                input_details.cached_tokens,
+                input_details.cache_write_tokens,
+                output_details.reasoning_tokens,
+            ),
+        };
+        replace(&mut self.input, tokens(input));
+        replace(&mut self.output, tokens(output));
+        replace(&mut self.cached, tokens(cached));
+        replace(&mut self.cache_write, tokens(cache_write));
+        replace(&mut self.reasoning, tokens(reasoning));
+        replace(&mut self.cost, amount(usage.cost));
+        replace(&mut self.upstream_cost, amount(details(usage.cost_details).upstream_inference_cost));
+        self.is_byok = usage.is_byok.unwrap_or(self.is_byok);
+    }
+
+    /// The usage, if what was said is enough to book it.
+    ///
+    /// Only the token counts are required by OpenRouter's schema; `is_byok` absent or null means no BYOK call. Detail
+    /// counts that are missing or no whole numbers are none: they explain the usage and do not change it.
+    pub(crate) fn report(&self, route: Route) -> UsageReport {
+        let report = || {
+            if let Some(gap) = self.unread {
+                return Err(gap);
+            }
+            let (cost, cost_text) = total_cost(self.cost.clone(), self.is_byok, self.upstream_cost.clone())?;
+            let input = self.input?.ok_or(UsageGap::TokensUnknown)?;
+            let output = match route {
+                // Nothing is completed there, and OpenRouter names no count of it.
+                Route::Embeddings | Route::Rerank => self.output?.unwrap_or(0),
+                _ => self.output?.ok_or(UsageGap::TokensUnknown)?,
+            };
+            Ok(Usage {
+                input_tokens: if route == Route::Messages { self.with_cache(input)? } else { input },
+                output_tokens: output,
+                cached_tokens: self.cached.ok().flatten(),
+                cache_write_tokens: self.cache_write.ok().flatten(),
+                reasoning_tokens: self.reasoning.ok().flatten(),
+                cost,
+                cost_text,
+                is_byok: self.is_byok,
+            })
+        };
+        report().into()
+    }
+
+    /// Anthropic's `input_tokens` leave out what the cache read and wrote, where other forms include it.
+    fn with_cache(&self, input: i64) -> Result<i64, UsageGap> {
+        let (read, written) = (self.cached?.unwrap_or(0), self.cache_write?.unwrap_or(0));
+        let sum = input.checked_add(read).and_then(|sum| sum.checked_add(written));
+        sum.ok_or(UsageGap::TokensInvalid)
+    }
+}
+
+/// Keeps what is known where nothing new was said.
+fn replace<T>(known: &mut Result<Option<T>, UsageGap>, new: Result<Option<T>, UsageGap>) {
+    if !matches!(new, Ok(None)) {
+        *known = new;
+    }
 }
 
 impl From<Result<Usage, UsageGap>> for UsageReport {
@@ -166,10 +289,26 @@ fn details(raw: Option<&RawValue>) -> Details<'_> {
 }
 
 /// A token count: none if it is null or absent, an error if it is anything but a whole number from zero.
-pub(crate) fn tokens(raw: Option<&RawValue>) -> Result<Option<i64>, UsageGap> {
+pub(crate) fn tokens(raw: Option<&RawValue>) -> Count {
+    raw.map(|raw| whole_number(raw.get())).transpose()
+}
+
+/// A token count in decimal digits.
+pub(crate) fn whole_number(text: &str) -> Result<i64, UsageGap> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(UsageGap::TokensInvalid)
+}
+
+/// The decimal text of a JSON number, or of a JSON string that holds one: money is written either way on the wire.
+pub(crate) fn amount(raw: Option<&RawValue>) -> Amount {
     let Some(raw) = raw else { return Ok(None) };
-    let count: i64 = raw.get().parse().map_err(|_| UsageGap::TokensInvalid)?;
-    if count < 0 { Err(UsageGap::TokensInvalid) } else { Ok(Some(count)) }
+    let text = raw.get();
+    let text = if text.starts_with('"') {
+        serde_json::from_str(text).map_err(|_| UsageGap::CostInvalid)?
+    } else {
+        text.to_owned()
+    };
+    if text.len() > MAX_NUMBER { Err(UsageGap::CostInvalid) } else { Ok(Some(text)) }
 }
 
 /// The whole cost and its text.
@@ -177,33 +316,22 @@ pub(crate) fn tokens(raw: Option<&RawValue>) -> Result<Option<i64>, UsageGap> {
 /// For BYOK calls the provider's charge is added to the credits; the sum is made in exact decimal and rounded once. Its
 /// components are not read: they can be 0 where their total is not.
 pub(crate) fn total_cost(
-    cost: Option<&RawValue>,
+    credits: Amount,
     is_byok: bool,
-    upstream_cost: Option<&RawValue>,
+    upstream: Amount,
 ) -> Result<(Usd, String), UsageGap> {
-    let credits = number_text(cost.ok_or(UsageGap::CostUnknown)?)?;
+    let credits = credits?.ok_or(UsageGap::CostUnknown)?;
     if !is_byok {
-        return Ok((amount(&credits)?, credits));
+        return Ok((charge(&credits)?, credits));
     }
-    let upstream = number_text(upstream_cost.ok_or(UsageGap::UpstreamCostUnknown)?)?;
-    amount(&credits)?;
-    amount(&upstream)?;
+    let upstream = upstream?.ok_or(UsageGap::UpstreamCostUnknown)?;
+    charge(&credits)?;
+    charge(&upstream)?;
     let sum = exact_sum(&credits, &upstream).ok_or(UsageGap::CostOutOfRange)?;
-    Ok((amount(&sum)?, format!("{credits}+{upstream}")))
+    Ok((charge(&sum)?, format!("{credits}+{upstream}")))
 }
 
-/// The decimal text of a JSON number, or of a JSON string that holds one: money is written either way on the wire.
-fn number_text(raw: &RawValue) -> Result<String, UsageGap> {
-    let text = raw.get();
-    let text = if text.starts_with('"') {
-        serde_json::from_str(text).map_err(|_| UsageGap::CostInvalid)?
-    } else {
-        text.to_owned()
-    };
-    if text.len() > MAX_NUMBER { Err(UsageGap::CostInvalid) } else { Ok(text) }
-}
-
-fn amount(text: &str) -> Result<Usd, UsageGap> {
+fn charge(text: &str) -> Result<Usd, UsageGap> {
     let cost = Usd::parse(text).map_err(|error| match error {
         MoneyError::OutOfRange(_) => UsageGap::CostOutOfRange,
         _ => UsageGap::CostInvalid,

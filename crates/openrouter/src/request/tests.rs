@@ -2,8 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-fn parse(body: &str) -> Result<ChatRequest, RequestError> {
-    ChatRequest::parse(body.as_bytes())
+fn parse(body: &str) -> Result<GenerationRequest, RequestError> {
+    GenerationRequest::parse(body.as_bytes())
 }
 
 fn rewritten(body: &str, user: &str) -> String {
@@ -47,8 +47,8 @@ fn refuses_what_is_not_one_json_object() {
     ] {
         assert!(matches!(parse(body), Err(RequestError::NotJson(_))), "{body}");
     }
-    assert!(matches!(ChatRequest::parse(b"{\"a\":\"\xff\"}"), Err(RequestError::NotJson(_))));
-    assert!(matches!(ChatRequest::parse(b"{\"\xff\":1}"), Err(RequestError::NotJson(_))));
+    assert!(matches!(GenerationRequest::parse(b"{\"a\":\"\xff\"}"), Err(RequestError::NotJson(_))));
+    assert!(matches!(GenerationRequest::parse(b"{\"\xff\":1}"), Err(RequestError::NotJson(_))));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn sets_the_user_and_keeps_every_other_byte() {
 #[test]
 fn the_body_is_not_copied() {
     let body = Bytes::from_static(br#"{"n":1,"user":"old","m":2}"#);
-    let [before, _, after] = rewrite_user(body.clone(), &ChatRequest::parse(&body).unwrap(), "new");
+    let [before, _, after] = rewrite_user(body.clone(), &GenerationRequest::parse(&body).unwrap(), "new");
     assert_eq!(before.as_ptr(), body.as_ptr());
     assert_eq!(after.as_ptr(), body[19..].as_ptr());
 }

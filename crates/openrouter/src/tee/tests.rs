@@ -4,24 +4,37 @@ use crate::usage::Usage;
 use mai_primitives::Usd;
 use proptest::prelude::*;
 
-fn stream_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
-    let mut tee = StreamTee::new();
+mod hostile;
+mod routes;
+
+const CHAT: Route = Route::ChatCompletions;
+
+fn stream_pieces_of<'a>(route: Route, pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
+    let mut tee = StreamTee::new(route);
     for piece in pieces {
         tee.feed(piece);
     }
     tee.finish()
+}
+
+fn stream_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
+    stream_pieces_of(CHAT, pieces)
 }
 
 fn stream(text: &str) -> Observation {
     stream_pieces([text.as_bytes()])
 }
 
-fn body_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
-    let mut tee = BodyTee::new();
+fn body_pieces_of<'a>(route: Route, pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
+    let mut tee = BodyTee::new(route);
     for piece in pieces {
         tee.feed(piece);
     }
     tee.finish()
+}
+
+fn body_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Observation {
+    body_pieces_of(CHAT, pieces)
 }
 
 fn body(text: &str) -> Observation {
@@ -105,33 +118,35 @@ fn reads_errors() {
 #[test]
 fn tells_what_each_chunk_brought() {
     let nothing = TeeProgress::default();
-    let mut tee = StreamTee::new();
+    let mut tee = StreamTee::new(CHAT);
     assert_eq!(tee.feed(b": OPENROUTER PROCESSING\n\ndata: {\"id\":\"gen-1\""), nothing);
     assert_eq!(tee.generation_id(), None);
     assert_eq!(
         tee.feed(b",\"model\":\"m\",\"provider\":\"P\"}\n"),
         TeeProgress { first_id: true, ..nothing }
     );
-    assert_eq!((tee.generation_id(), tee.model(), tee.provider()), (Some("gen-1"), Some("m"), Some("P")));
+    assert_eq!(tee.generation_id(), Some("gen-1"));
     assert_eq!(tee.feed(b"\ndata: {\"id\":\"gen-2\"}\n\n"), nothing);
     assert_eq!(tee.generation_id(), Some("gen-1"));
     assert_eq!(tee.feed(usage_event("1").as_bytes()), TeeProgress { usage: true, ..nothing });
-    assert_eq!(tee.usage().exact().unwrap().cost.nanos(), 1_000_000_000);
-    assert!(!tee.error_seen());
     assert_eq!(tee.feed(b"data: [DONE]"), nothing);
     assert_eq!(tee.feed(b"\n"), TeeProgress { done: true, ..nothing });
     assert_eq!(tee.feed(usage_event("2").as_bytes()), nothing);
-    assert_eq!(cost_nanos(&tee.finish()), Some(1_000_000_000));
+    let seen = tee.finish();
+    assert_eq!(cost_nanos(&seen), Some(1_000_000_000));
+    assert_eq!((seen.model.as_deref(), seen.provider.as_deref(), seen.error), (Some("m"), Some("P"), false));
 
-    let mut tee = BodyTee::new();
+    let mut tee = BodyTee::new(CHAT);
     assert_eq!(tee.feed(b"{\"id\":\"gen-1"), nothing);
+    assert_eq!(tee.generation_id(), None);
     assert_eq!(tee.feed(b"\","), TeeProgress { first_id: true, ..nothing });
-    assert_eq!((tee.generation_id(), tee.model(), tee.provider()), (Some("gen-1"), None, None));
+    assert_eq!(tee.generation_id(), Some("gen-1"));
     assert_eq!(tee.feed(b"\"model\":\"m\",\"provider\":\"P\",\"error\":1,\"usage\":{}"), nothing);
     assert_eq!(tee.feed(b"}"), TeeProgress { usage: true, done: true, ..nothing });
     assert_eq!(tee.feed(b"\n"), nothing);
-    assert_eq!((tee.model(), tee.provider(), tee.error_seen()), (Some("m"), Some("P"), true));
-    assert_eq!(tee.usage(), &UsageReport::Incomplete { why: UsageGap::CostUnknown });
+    let seen = tee.finish();
+    assert_eq!((seen.model.as_deref(), seen.provider.as_deref(), seen.error), (Some("m"), Some("P"), true));
+    assert_eq!(seen.usage, UsageReport::Incomplete { why: UsageGap::CostUnknown });
 }
 
 #[test]
@@ -247,57 +262,81 @@ fn a_cut_answer_still_has_its_id() {
 #[test]
 fn endless_input_needs_no_memory() {
     let piece = vec![b'a'; 64 * 1024];
-    for start in [
-        "",
-        "data: ",
-        "data: {\"usage\":\"",
-        "data: {\"id\":\"",
-        "data: {\"",
-        ": ",
-        "event: ",
-        "data: {\"a\":[{\"b\":\"",
-    ] {
-        let mut tee = StreamTee::new();
-        tee.feed(start.as_bytes());
-        for _ in 0..64 {
-            tee.feed(&piece);
+    for route in Route::ALL {
+        for start in [
+            "",
+            "data: ",
+            "data: {\"usage\":\"",
+            "data: {\"id\":\"",
+            "data: {\"",
+            ": ",
+            "event: ",
+            "data: {\"a\":[{\"b\":\"",
+            "data: {\"response\":{\"usage\":\"",
+            "data: {\"response\":{\"output\":[{\"content\":\"",
+            "data: {\"response\":{\"",
+            "data: {\"message\":{\"usage\":\"",
+            "data: {\"type\":\"",
+        ] {
+            let mut tee = StreamTee::new(route);
+            let mut plain = BodyTee::new(route);
+            tee.feed(start.as_bytes());
+            plain.feed(start.trim_start_matches("data: ").as_bytes());
+            for _ in 0..8 {
+                tee.feed(&piece);
+                plain.feed(&piece);
+            }
+            let held = [tee.capacity(), plain.capacity()];
+            assert!(held.iter().all(|held| *held < 48 * 1024), "{route:?} {start} holds {held:?}");
         }
-        assert!(tee.capacity() < 48 * 1024, "{start} holds {}", tee.capacity());
     }
 }
 
 #[test]
 fn a_line_of_64_mebibytes_needs_no_memory() {
     let piece = vec![b'a'; 64 * 1024];
-    let mut tee = StreamTee::new();
-    let mut plain = BodyTee::new();
+    let mut tee = StreamTee::new(CHAT);
+    let mut plain = BodyTee::new(CHAT);
+    let mut response = StreamTee::new(Route::Responses);
     tee.feed(b"data: {\"choices\":\"");
     plain.feed(b"{\"choices\":\"");
+    response.feed(b"data: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"text\":\"");
     for _ in 0..1024 {
         tee.feed(&piece);
         plain.feed(&piece);
+        response.feed(&piece);
     }
-    assert!(tee.capacity() < 1024 && plain.capacity() < 1024);
+    assert!(tee.capacity() < 1024 && plain.capacity() < 1024 && response.capacity() < 1024);
     tee.feed(b"\",\"id\":\"gen-1\"}\n\n");
     plain.feed(b"\",\"id\":\"gen-1\"}");
+    let usage = r#""usage":{"input_tokens":1,"output_tokens":1,"cost":1}"#;
+    response.feed(format!("\"}}],\"id\":\"gen-1\",{usage}}}}}\n\n").as_bytes());
     assert_eq!(tee.finish().generation_id.as_deref(), Some("gen-1"));
     assert_eq!(plain.finish().generation_id.as_deref(), Some("gen-1"));
+    let seen = response.finish();
+    assert_eq!((seen.generation_id.as_deref(), cost_nanos(&seen)), (Some("gen-1"), Some(1_000_000_000)));
 }
 
 #[test]
 fn long_values_are_bounded_in_sum() {
     let value = "x".repeat(15_000);
-    let mut tee = BodyTee::new();
-    for _ in 0..3 {
-        for key in ["id", "model", "provider", "usage", "error"] {
-            let text =
-                format!("\"{key}\":\"{}\",", value.get(..if key == "usage" { 15_000 } else { 500 }).unwrap());
-            text.as_bytes().chunks(100).for_each(|piece| {
+    let members = ["id", "model", "provider", "usage", "error", "type"].map(|key| {
+        format!("\"{key}\":\"{}\",", value.get(..if key == "usage" { 15_000 } else { 500 }).unwrap())
+    });
+    for route in Route::ALL {
+        let mut tee = BodyTee::new(route);
+        let mut stream = StreamTee::new(route);
+        for start in ["data: {", "\"response\":{", "\"x\":1},\"message\":{"] {
+            stream.feed(start.as_bytes());
+            tee.feed(start.trim_start_matches("data: ").as_bytes());
+            for piece in members.concat().as_bytes().chunks(100) {
                 tee.feed(piece);
-            });
+                stream.feed(piece);
+            }
         }
+        let held = [tee.capacity(), stream.capacity()];
+        assert!(held.iter().all(|held| *held < 48 * 1024), "{route:?} holds {held:?}");
     }
-    assert!(tee.capacity() < 48 * 1024);
 }
 
 #[test]
@@ -331,7 +370,8 @@ fn cut<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
 
 /// A sample in which some bytes were replaced by others that matter to the parsers.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let sample = prop::sample::select([STREAMS.as_slice(), BODIES.as_slice()].concat());
+    let samples = [STREAMS.as_slice(), BODIES.as_slice(), &routes::STREAMS, &routes::BODIES].concat();
+    let sample = prop::sample::select(samples);
     let edit = (any::<prop::sample::Index>(), prop::sample::select(b"\"\\{}[],: \r\n0ad\x00\xff".as_slice()));
     (sample, prop::collection::vec(edit, 0..6)).prop_map(|(sample, edits)| {
         let mut bytes = sample.as_bytes().to_vec();
@@ -347,11 +387,15 @@ fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
     prop::collection::vec(any::<prop::sample::Index>(), 0..12)
 }
 
+fn routes() -> impl Strategy<Value = Route> {
+    prop::sample::select(Route::ALL.as_slice())
+}
+
 proptest! {
     #[test]
-    fn mutated_samples_are_read_the_same_however_cut(bytes in mutated(), cuts in cuts()) {
-        prop_assert_eq!(stream_pieces(cut(&bytes, &cuts)), stream_pieces([bytes.as_slice()]));
-        prop_assert_eq!(body_pieces(cut(&bytes, &cuts)), body_pieces([bytes.as_slice()]));
+    fn mutated_samples_are_read_the_same_however_cut(route in routes(), bytes in mutated(), cuts in cuts()) {
+        prop_assert_eq!(stream_pieces_of(route, cut(&bytes, &cuts)), stream_pieces_of(route, [bytes.as_slice()]));
+        prop_assert_eq!(body_pieces_of(route, cut(&bytes, &cuts)), body_pieces_of(route, [bytes.as_slice()]));
     }
 
     #[test]

@@ -1,6 +1,16 @@
 use super::*;
 use proptest::prelude::*;
 
+fn parse(raw: &str, route: Route) -> UsageReport {
+    let mut reported = Reported::default();
+    reported.add(raw.as_bytes(), route);
+    reported.report(route)
+}
+
+fn parse_usage(raw: &[u8]) -> UsageReport {
+    parse(std::str::from_utf8(raw).unwrap(), Route::ChatCompletions)
+}
+
 fn with_cost(cost: &str) -> UsageReport {
     parse_usage(
         format!(r#"{{"prompt_tokens":3,"completion_tokens":2,"total_tokens":99,"cost":{cost}}}"#).as_bytes(),
@@ -127,6 +137,7 @@ fn token_counts_must_be_whole_numbers() {
     for (tokens, why) in [
         ("null", UsageGap::TokensUnknown),
         ("-1", UsageGap::TokensInvalid),
+        ("-0", UsageGap::TokensInvalid),
         ("12.0", UsageGap::TokensInvalid),
         ("1e2", UsageGap::TokensInvalid),
         ("\"12\"", UsageGap::TokensInvalid),
@@ -200,4 +211,109 @@ proptest! {
             prop_assert!(usage.cost.nanos() >= 0);
         }
     }
+}
+
+/// Input and output tokens, those of the cache read and written, and reasoning.
+fn counts(report: &UsageReport) -> (i64, i64, [Option<i64>; 3]) {
+    let usage = report.exact().unwrap_or_else(|| panic!("{report:?}"));
+    let parts = [usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens];
+    (usage.input_tokens, usage.output_tokens, parts)
+}
+
+/// A usage object with every name that any route has, each with a number of its own.
+const EVERY_NAME: &str = r#"{"prompt_tokens":1,"completion_tokens":2,"input_tokens":4,"output_tokens":8,"total_tokens":16,
+    "search_units":32,"seconds":64.5,"cache_read_input_tokens":128,"cache_creation_input_tokens":256,
+    "prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":5},"completion_tokens_details":{"reasoning_tokens":6},
+    "input_tokens_details":{"cached_tokens":7,"cache_write_tokens":9},
+    "output_tokens_details":{"reasoning_tokens":10,"thinking_tokens":11},"cost":0.5}"#;
+
+#[test]
+fn each_route_has_names_of_its_own() {
+    let none = [None; 3];
+    for (route, expected) in [
+        (Route::ChatCompletions, (1, 2, [Some(3), Some(5), Some(6)])),
+        (Route::Completions, (1, 2, [Some(3), Some(5), Some(6)])),
+        (Route::Images, (1, 2, [Some(3), Some(5), Some(6)])),
+        (Route::Embeddings, (1, 2, [Some(3), Some(5), Some(6)])),
+        (Route::Responses, (4, 8, [Some(7), Some(9), Some(10)])),
+        (Route::Transcriptions, (4, 8, [Some(7), Some(9), Some(10)])),
+        (Route::Messages, (4 + 128 + 256, 8, [Some(128), Some(256), Some(11)])),
+        (Route::Rerank, (16, 0, none)),
+    ] {
+        let report = parse(EVERY_NAME, route);
+        assert_eq!(counts(&report), expected, "{route:?}");
+        assert_eq!(report.exact().unwrap().cost.nanos(), 500_000_000);
+    }
+}
+
+#[test]
+fn where_nothing_is_completed_the_output_is_zero() {
+    let none = [None; 3];
+    let embeddings = r#"{"prompt_tokens":6,"total_tokens":6,"cost":1.2e-7}"#;
+    assert_eq!(counts(&parse(embeddings, Route::Embeddings)), (6, 0, none));
+    let rerank = r#"{"search_units":1,"total_tokens":150,"cost":0.002}"#;
+    assert_eq!(counts(&parse(rerank, Route::Rerank)), (150, 0, none));
+    for route in Route::ALL {
+        let report = parse(embeddings, route);
+        let knows = matches!(route, Route::Embeddings | Route::Rerank);
+        assert_eq!(report.exact().is_some(), knows, "{route:?}");
+    }
+}
+
+#[test]
+fn counts_that_a_route_does_not_report_are_unknown() {
+    let unknown = |why| UsageReport::Incomplete { why };
+    for (raw, route, why) in [
+        (r#"{"search_units":1,"cost":0.002}"#, Route::Rerank, UsageGap::TokensUnknown),
+        (r#"{"search_units":1,"total_tokens":150}"#, Route::Rerank, UsageGap::CostUnknown),
+        (r#"{"total_tokens":6,"cost":1}"#, Route::Embeddings, UsageGap::TokensUnknown),
+        (r#"{"type":"duration","seconds":9.2}"#, Route::Transcriptions, UsageGap::CostUnknown),
+        (r#"{"type":"duration","seconds":9.2,"cost":0.001}"#, Route::Transcriptions, UsageGap::TokensUnknown),
+        (r#"{"output_tokens":1,"cost":1}"#, Route::Messages, UsageGap::TokensUnknown),
+        (r#"{"input_tokens":1,"cost":1}"#, Route::Responses, UsageGap::TokensUnknown),
+    ] {
+        assert_eq!(parse(raw, route), unknown(why), "{raw}");
+    }
+}
+
+#[test]
+fn cache_tokens_of_messages_must_be_known_to_be_added() {
+    for (cache, expected) in [
+        ("", Ok(10)),
+        (r#","cache_read_input_tokens":null,"cache_creation_input_tokens":null"#, Ok(10)),
+        (r#","cache_read_input_tokens":5"#, Ok(15)),
+        (r#","cache_creation_input_tokens":7,"cache_read_input_tokens":5"#, Ok(22)),
+        (r#","cache_read_input_tokens":-5"#, Err(UsageGap::TokensInvalid)),
+        (r#","cache_creation_input_tokens":"5""#, Err(UsageGap::TokensInvalid)),
+        (r#","cache_read_input_tokens":9223372036854775807"#, Err(UsageGap::TokensInvalid)),
+    ] {
+        let report =
+            parse(&format!(r#"{{"input_tokens":10,"output_tokens":1,"cost":1{cache}}}"#), Route::Messages);
+        match expected {
+            Ok(input) => assert_eq!(counts(&report).0, input, "{cache}"),
+            Err(why) => assert_eq!(report, UsageReport::Incomplete { why }, "{cache}"),
+        }
+    }
+}
+
+#[test]
+fn later_objects_complete_earlier_ones() {
+    let mut reported = Reported::default();
+    reported.add(
+        br#"{"input_tokens":10,"output_tokens":1,"cache_read_input_tokens":5,"cost":null}"#,
+        Route::Messages,
+    );
+    assert_eq!(reported.report(Route::Messages), UsageReport::Incomplete { why: UsageGap::CostUnknown });
+    reported.add(
+        br#"{"input_tokens":null,"output_tokens":15,"cache_read_input_tokens":null,"cost":0,"is_byok":true}"#,
+        Route::Messages,
+    );
+    reported.add(br#"{"cost_details":{"upstream_inference_cost":0.25},"is_byok":null}"#, Route::Messages);
+    let report = reported.report(Route::Messages);
+    assert_eq!(counts(&report), (15, 15, [Some(5), None, None]));
+    assert_eq!(report.exact().unwrap().cost_text, "0+0.25");
+    // What could not be read may have said anything.
+    reported.add(b"[]", Route::Messages);
+    reported.add(br#"{"output_tokens":16}"#, Route::Messages);
+    assert_eq!(reported.report(Route::Messages), UsageReport::Incomplete { why: UsageGap::Malformed });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
 use mai_capture::{Call, ExchangeId, UpstreamRequest, upstream::Pieces};
-use mai_openrouter::{ChatRequest, rewrite_user};
+use mai_openrouter::{GenerationRequest, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -41,7 +41,7 @@ async fn pass_on(
     let organization = Arc::clone(&key.organization);
     let provider_key = provider_key(&organization)?;
     let whole = body::read(payload, body::announced_length(request), gateway.body_limit).await?;
-    let chat = ChatRequest::parse(&whole)?;
+    let chat = GenerationRequest::parse(&whole)?;
     let sender = Sender::of(request, key, chat.user.as_deref())?;
     let call = new_call(&organization, key, sender, &chat, started)?;
     let pieces = rewrite_user(whole, &chat, call.openrouter_user.as_str());
@@ -61,7 +61,7 @@ fn new_call(
     organization: &OrganizationEntry,
     key: &GatewayKeyEntry,
     sender: Sender,
-    chat: &ChatRequest,
+    chat: &GenerationRequest,
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<Call, GatewayError> {
     let known = organization.openrouter_user_ids.get(&sender.user);
