@@ -148,7 +148,7 @@ fn an_event_counts_on_the_local_day_of_its_own_time_unless_the_ledger_has_forgot
             ["org", "create", "--name", "Tokyo", "--id", "tokyo", "--time-zone", "Asia/Tokyo", "--json"];
         installation.json(&create);
         let key = installation.key("tokyo", &[]);
-        let day = UsageDate::new(SystemClock.now().date_naive()).minus_days(3);
+        let day = UsageDate::new(SystemClock.now().date_naive()).minus_days(40);
         let services = services(database);
         let gateway = installation.serve();
         run(async {
@@ -157,7 +157,7 @@ fn an_event_counts_on_the_local_day_of_its_own_time_unless_the_ledger_has_forgot
                 json!({ "timestamp": format!("{day} 15:30:00"), "input_tokens": 99, "output_tokens": 1 });
             let answer = send(&gateway, &event(&key, &changes)).await;
             assert_eq!(verdict(&answer), (200, "Usage recorded".to_owned()));
-            services.processed_generation_db.cleanup_old_generations(2).await.unwrap();
+            services.processed_generation_db.cleanup_old_generations(30).await.unwrap();
             let old = json!({ "timestamp": format!("{}T00:00:00Z", day.minus_days(1)), "request_id": "old" });
             let answer = send(&gateway, &event(&key, &old)).await;
             assert_eq!(verdict(&answer), (422, "too_old".to_owned()));

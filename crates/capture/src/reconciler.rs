@@ -53,7 +53,7 @@ impl Reconciler {
         let mut failing = false;
         let mut look_ups = LookUps::new();
         loop {
-            match self.begin(&look_ups, self.now()).await {
+            match self.begin(&mut look_ups, self.now()).await {
                 Ok(()) => failing = false,
                 Err(cause) => {
                     if !failing {
@@ -75,7 +75,7 @@ impl Reconciler {
         let now = self.now();
         let mut look_ups = LookUps::new();
         loop {
-            self.begin(&look_ups, now).await?;
+            self.begin(&mut look_ups, now).await?;
             if look_ups.next().await.is_none() {
                 return Ok(());
             }
@@ -86,7 +86,7 @@ impl Reconciler {
     /// place and holds up nobody.
     async fn begin<'a>(
         &'a self,
-        look_ups: &LookUps<'a>,
+        look_ups: &mut LookUps<'a>,
         now: UnixTime,
     ) -> Result<(), mai_generation_processing::Error> {
         let free = i64::try_from(AT_ONCE.saturating_sub(look_ups.len())).unwrap_or(0);

@@ -95,7 +95,8 @@ impl Work {
         for (id, why) in &self.explained {
             mark_unresolved(conn, org, id, why, now)?;
         }
-        for ((generation, exchange), recorded) in self.generations.iter().zip(&self.exchanges).zip(&recorded) {
+        for ((generation, exchange), recorded) in self.generations.iter().zip(&self.exchanges).zip(&recorded)
+        {
             match recorded {
                 Recorded::New | Recorded::Duplicate | Recorded::Corrected => {}
                 Recorded::Conflict => contradicted(conn, generation, exchange, now)?,

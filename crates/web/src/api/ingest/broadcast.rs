@@ -14,7 +14,7 @@ use mai_organization::{
     generation_processing::{PendingReason, UsageSource},
     usage_tracking::Recorded,
 };
-use mai_primitives::{GenerationId, ModelName, OpenRouterUserId, OrganizationId, UnixTime};
+use mai_primitives::{GenerationId, ModelName, OpenRouterUserId, OrganizationId};
 use serde::Serialize;
 use tracing::{error, warn};
 
@@ -114,7 +114,7 @@ fn settled(directory: &Directory, span: BroadcastSpan, now: DateTime<Utc>) -> Op
         warn!(organization = %organization.id, "a Broadcast span has no generation id");
     }
     let who = Who::outsider(organization, user).ok()?;
-    let started_at = report::started_at(UnixTime::from_seconds(span.started_at), now);
+    let started_at = span.started_at.map_or(now, |at| report::started_at(at, now));
     let mut call = report::call(organization, who, started_at);
     let requested = span.requested_model.or_else(|| span.model.clone());
     call.requested_model = requested.and_then(|name| ModelName::new(name).ok());

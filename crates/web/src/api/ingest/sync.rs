@@ -30,12 +30,12 @@ const fn one() -> i64 {
 struct Answer<'a> {
     success: bool,
     status: &'static str,
-    results: Vec<Synced<'a>>,
+    results: Vec<OfOrganization<'a>>,
     total_organizations: usize,
 }
 
 #[derive(Serialize)]
-struct Synced<'a> {
+struct OfOrganization<'a> {
     organization: &'a str,
     client_org_id: &'a str,
     /// How many generations are looked up now.
@@ -66,7 +66,7 @@ pub(super) async fn look_up_pending(
     for one in organizations {
         let due = api.services.processed_generation_db.make_due(&one.id, since).await;
         let due = due.map_err(|error| ApiError::internal(&error, error.storage()))?;
-        results.push(Synced {
+        results.push(OfOrganization {
             organization: &one.name,
             client_org_id: one.id.as_str(),
             synced_generations: due,
