@@ -1,5 +1,6 @@
 //! Tests on both databases, and the values that they share.
 
+mod by_hand;
 mod cleanup;
 mod ledger;
 mod pending;

@@ -4,7 +4,7 @@ use mai_storage::testing::TestDb;
 use super::{NOON, clock_at, day, generation, org, table, wait, write_rows};
 use crate::{
     Error,
-    cleanup::{Cleanup, DEFAULT_DAYS_TO_RETAIN},
+    cleanup::{Cleanup, DEFAULT_DAYS_TO_RETAIN, MIN_DAYS_TO_RETAIN},
     query,
 };
 
@@ -76,10 +76,17 @@ fn error_texts_in_the_log_are_cut() {
 }
 
 #[test]
-fn keeping_nothing_is_refused() {
+fn keeping_too_little_is_refused() {
     TestDb::each(|storage| {
         let ledger = table(storage, &clock_at(NOON));
-        assert!(matches!(wait(ledger.cleanup_old_generations(0)), Err(Error::Retention(0))));
+        for days in [0, MIN_DAYS_TO_RETAIN - 1] {
+            let refused = wait(ledger.cleanup_old_generations(days));
+            assert!(matches!(refused, Err(Error::Retention(named)) if named == days));
+        }
         assert!(wait(ledger.get_cleanup_log(10)).unwrap().is_empty());
+        // After the shortest one, what began within the 72 hours of the look-ups can still be booked.
+        wait(ledger.cleanup_old_generations(MIN_DAYS_TO_RETAIN)).unwrap();
+        let complete_from = storage.read_blocking(query::complete_from).unwrap().unwrap();
+        assert!(complete_from < day("2026-07-15").minus_days(4), "{complete_from}");
     });
 }

@@ -13,7 +13,7 @@ use crate::pending::{
     postpone,
 };
 
-fn pending(organization: &str, name: &str, reason: PendingReason) -> NewPendingGeneration {
+pub(super) fn pending(organization: &str, name: &str, reason: PendingReason) -> NewPendingGeneration {
     let new = generation(organization, name);
     NewPendingGeneration {
         client_org_id: new.client_org_id,
