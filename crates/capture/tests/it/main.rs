@@ -10,6 +10,7 @@ mod looking_up;
 mod passing;
 mod recovering;
 mod refusing;
+mod reporting;
 mod road;
 
 use std::time::{Duration, Instant};
