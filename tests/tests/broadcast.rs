@@ -3,6 +3,7 @@
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_organization::{client_organization::openrouter_user_id, generation_processing::UsageSource};
 use mai_primitives::{Clock, OrganizationId, SystemClock, UserId};
+use mai_storage::testing::TestDb;
 use mai_tests::{
     client::{Answer, Client, read},
     gateway::{Gateway, Installation},
@@ -31,6 +32,11 @@ fn span(id: &str, user: &str, cost: Option<&str>) -> Value {
         "traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", "name": "LLM Generation",
         "startTimeUnixNano": format!("{started}000000000"), "status": { "code": 1 }, "attributes": attributes,
     })
+}
+
+/// A service that waits for a busy database, so that every answer tells what became of the spans.
+fn installation(database: &TestDb, mock: &Mock) -> Installation {
+    Installation::new(database, mock).with("MAI_REPORT_PATIENCE_MILLISECONDS", "60000")
 }
 
 fn trace(spans: &[Value]) -> String {
@@ -67,7 +73,7 @@ fn sent_as(organization: &str, user: &str) -> String {
 fn only_the_token_opens_it() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let gateway = installation.serve();
         let closed = run(push(&gateway, &[("authorization", &format!("Bearer {TOKEN}"))], trace(&[])));
         assert_eq!((closed.status.as_u16(), &closed.json()["code"]), (404, &json!("not_configured")));
@@ -116,7 +122,7 @@ fn only_the_token_opens_it() {
 fn each_span_is_booked_once_for_the_organization_of_its_user() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock).with("MAI_BROADCAST_TOKEN", TOKEN);
+        let installation = installation(database, &mock).with("MAI_BROADCAST_TOKEN", TOKEN);
         let (first, second) = (installation.organization("First"), installation.organization("Second"));
         let gateway = installation.serve();
         let (one, two) = (sent_as("first", "anna"), sent_as("second", "bert"));
@@ -175,7 +181,7 @@ fn each_span_is_booked_once_for_the_organization_of_its_user() {
 fn whichever_of_gateway_and_broadcast_comes_first_the_gateways_record_stands() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock).with("MAI_BROADCAST_TOKEN", TOKEN);
+        let installation = installation(database, &mock).with("MAI_BROADCAST_TOKEN", TOKEN);
         let organization = installation.organization("Order");
         let annas_key = installation.key(&organization.id, &["--user", "anna"]);
         let gateway = installation.serve();

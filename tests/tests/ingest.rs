@@ -63,6 +63,11 @@ fn now() -> UnixTime {
     UnixTime::from(SystemClock.now())
 }
 
+/// A service that waits for a busy database, so that every answer tells what became of the report.
+fn installation(database: &TestDb, mock: &Mock) -> Installation {
+    Installation::new(database, mock).with("MAI_REPORT_PATIENCE_MILLISECONDS", "60000")
+}
+
 fn services(database: &TestDb) -> OrganizationServices {
     let clock = std::sync::Arc::new(SystemClock);
     OrganizationServices::new(database.storage.clone(), MasterKey::generate().unwrap(), clock)
@@ -76,7 +81,7 @@ fn row(database: &TestDb, organization: &Organization, id: &str) -> ProcessedGen
 fn every_answer_of_the_webhook() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("Events");
         let closed = installation.organization("Closed");
         let services = services(database);
@@ -143,7 +148,7 @@ fn every_answer_of_the_webhook() {
 fn an_event_counts_on_the_local_day_of_its_own_time_unless_the_ledger_has_forgotten_that_day() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let create =
             ["org", "create", "--name", "Tokyo", "--id", "tokyo", "--time-zone", "Asia/Tokyo", "--json"];
         installation.json(&create);
@@ -181,7 +186,7 @@ fn an_event_counts_on_the_local_day_of_its_own_time_unless_the_ledger_has_forgot
 fn an_organization_with_a_secret_signs_what_it_reports() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("Signed");
         let set = installation.json(&["org", "webhook-secret", "--org", &organization.id, "--json"]);
         let secret = set["webhook_secret"].as_str().unwrap().to_owned();
@@ -215,14 +220,14 @@ fn an_organization_with_a_secret_signs_what_it_reports() {
 fn hmac_sha256(secret: &str, body: &str) -> String {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
     let tag = ring::hmac::sign(&key, body.as_bytes());
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", bytes::Bytes::copy_from_slice(tag.as_ref()))
 }
 
 #[test]
 fn what_the_gateway_booked_is_a_duplicate_and_cannot_be_changed_from_outside() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("Twice");
         let gateway = installation.serve();
         run(async {
@@ -257,7 +262,7 @@ fn what_the_gateway_booked_is_a_duplicate_and_cannot_be_changed_from_outside() {
 fn an_external_user_is_the_member_whom_the_gateway_knows() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("People");
         let annas_key = installation.key(&organization.id, &["--user", "anna"]);
         let gateway = installation.serve();
@@ -301,7 +306,7 @@ fn an_external_user_is_the_member_whom_the_gateway_knows() {
 fn a_person_records_by_hand() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("Hand");
         let other = installation.organization("Other");
         let member =
@@ -434,7 +439,7 @@ fn a_sync_looks_up_what_waits() {
     on_each_database(|database| {
         let settings = MockSettings { generation_failures: 3, ..MockSettings::default() };
         let mock = Mock::start(settings).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = installation(database, &mock);
         let organization = installation.organization("Sync");
         let gateway = installation.serve();
         run(async {

@@ -21,8 +21,6 @@ use crate::{
     recorder::{RecordError, Recorder},
 };
 
-/// How long the database may take before a report goes to the journal.
-const BOOK_WITHIN: Duration = Duration::from_millis(150);
 /// How many reports are being booked at once. Each holds a thread while the database is away, so the
 /// others go to the journal without one.
 const AT_ONCE: usize = 8;
@@ -57,13 +55,15 @@ pub struct Ingest {
     storage: Storage,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
+    patience: Duration,
     turns: Arc<Semaphore>,
 }
 
 impl Ingest {
-    /// A door to the books of `storage`, with `recorder` for the time when it is away.
-    pub fn new(storage: Storage, recorder: Recorder, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, recorder, clock, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// A door to the books of `storage`, with `recorder` for reports that the database does not take
+    /// within `patience`.
+    pub fn new(storage: Storage, recorder: Recorder, clock: Arc<dyn Clock>, patience: Duration) -> Self {
+        Self { storage, recorder, clock, patience, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Takes one report.
@@ -116,7 +116,7 @@ impl Ingest {
         };
         let now = UnixTime::from(self.clock.now());
         let work = Work::of(reports, now);
-        let written = tokio::time::timeout(BOOK_WITHIN, self.write(org, work, now)).await;
+        let written = tokio::time::timeout(self.patience, self.write(org, work, now)).await;
         match written {
             Ok(Some(Ok(recorded))) => Booking::Done(recorded),
             Ok(Some(Err(cause))) if is_refusal(&cause) => Booking::Refused(causes(&cause)),

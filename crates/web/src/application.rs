@@ -87,7 +87,12 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
-            ingest: Ingest::new(storage.clone(), recorder.clone(), Arc::clone(&clock)),
+            ingest: Ingest::new(
+                storage.clone(),
+                recorder.clone(),
+                Arc::clone(&clock),
+                settings.report_patience,
+            ),
             clock: Arc::clone(&clock),
         };
         let worker = WorkerParts {

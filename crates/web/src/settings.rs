@@ -72,6 +72,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
+    plain(
+        "MAI_REPORT_PATIENCE_MILLISECONDS",
+        "150",
+        "How long the database may take for a report from outside, until the journal keeps it.",
+    ),
     plain("MAI_UPSTREAM_PATIENCE_SECONDS", "600", "How long OpenRouter may take until an answer begins."),
     plain("MAI_STOP_SECONDS", "30", "How long open calls may go on after a stop was asked for."),
     plain("MAI_WORKERS", "0", "Threads that serve requests; 0 means one per core."),
@@ -110,6 +115,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Largest request body in bytes.
     pub body_limit: usize,
+    /// How long the database may take for a report from outside, until the journal keeps it.
+    pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
     pub upstream_patience: Duration,
     /// How long open calls may go on after a stop.
@@ -162,6 +169,11 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
+                text.parse()
+                    .map(Duration::from_millis)
+                    .map_err(|_| "it must be a whole number of milliseconds")
+            })?,
             upstream_patience: values.parse_with("MAI_UPSTREAM_PATIENCE_SECONDS", seconds)?,
             stop_patience: values.parse_with("MAI_STOP_SECONDS", seconds)?,
             workers: Some(values.parse("MAI_WORKERS")?).filter(|workers| *workers > 0),
