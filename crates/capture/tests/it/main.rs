@@ -5,6 +5,7 @@ mod applying;
 mod away;
 mod books;
 mod carrying;
+mod in_turn;
 mod leaving;
 mod looking_up;
 mod passing;
