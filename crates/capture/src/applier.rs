@@ -28,7 +28,7 @@ use crate::{
 };
 
 mod open_calls;
-mod work;
+pub(crate) mod work;
 
 use work::Work;
 
@@ -349,7 +349,7 @@ impl Applier {
 
     async fn write(&self, org: &OrganizationId, work: Work, now: UnixTime) -> Result<(), ApplyError> {
         let org = org.clone();
-        self.storage.write(move |conn| work.write(conn, &org, now)).await
+        self.storage.write(move |conn| work.write(conn, &org, now)).await.map(drop)
     }
 
     /// Writes the records of long calls again, so that the segments behind them can go.

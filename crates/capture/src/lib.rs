@@ -22,6 +22,7 @@ pub mod call;
 pub mod directory;
 mod drain;
 pub mod drift;
+pub mod ingest;
 mod metering;
 pub mod proxy;
 pub mod reconciler;
@@ -30,12 +31,15 @@ pub mod recorder;
 pub mod request_body;
 pub mod upstream;
 
+mod attribution;
+
 pub use applier::{Applier, ApplierState, causes};
 pub use body::{BodyError, MeteredBody};
 pub use call::{Call, ExchangeId};
 pub use directory::SharedDirectory;
 pub use drain::Drains;
 pub use drift::KeyReader;
+pub use ingest::{Ingest, IngestError, Reported};
 pub use proxy::{Proxy, ProxyError, ProxyResponse, ProxySettings};
 pub use reconciler::Reconciler;
 pub use recorder::{NotAdmitted, Recorder};

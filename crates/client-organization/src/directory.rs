@@ -14,8 +14,11 @@ use tracing::error;
 use crate::{
     digest,
     error::Result,
+    openrouter_user::parse_openrouter_user_id,
+    reporters::Reporters,
     service::open_provider_key,
     stored::{SealedSecrets, StoredDirectory, StoredKey, StoredOrganization},
+    webhook_secret::WebhookSecret,
 };
 
 /// All organizations and gateway keys as they were at one revision.
@@ -26,6 +29,7 @@ pub struct Directory {
     organizations: HashMap<OrganizationId, Arc<OrganizationEntry>>,
     /// By the SHA-256 of the key.
     keys: HashMap<[u8; 32], GatewayKeyEntry>,
+    reporters: Reporters,
 }
 
 /// What a gateway knows of an organization.
@@ -49,6 +53,8 @@ pub struct OrganizationEntry {
     pub provider_key_last4: Option<String>,
     /// Whether there is an OpenRouter key that the master key does not open.
     pub provider_key_error: bool,
+    /// What posts to the usage webhook must be signed with.
+    pub webhook_secret: WebhookSecret,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: bool,
     /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
@@ -100,7 +106,8 @@ impl Directory {
             };
             keys.insert(hash, GatewayKeyEntry::of(key, Arc::clone(organization)));
         }
-        Self { revision: stored.revision, organizations, keys }
+        let reporters = Reporters::of(organizations.values());
+        Self { revision: stored.revision, organizations, keys, reporters }
     }
 
     /// What [`Self::open`] opens to the same directory.
@@ -116,6 +123,20 @@ impl Directory {
     /// works is for the caller to decide, so that it can say why not.
     pub fn find_key(&self, presented: &str) -> Option<&GatewayKeyEntry> {
         self.keys.get(&digest::sha256(presented))
+    }
+
+    /// The organization whose OpenRouter key somebody presents, by the key's hash, active or not.
+    pub fn organization_by_provider_key(&self, presented: &str) -> Option<&Arc<OrganizationEntry>> {
+        self.organizations.get(self.reporters.by_provider_key(presented)?)
+    }
+
+    /// The organization to which OpenRouter's `user` belongs, active or not: the one whose id stands
+    /// before `_user_`, else the only one that has mapped a member to it.
+    pub fn organization_of(&self, user: &OpenRouterUserId) -> Option<&Arc<OrganizationEntry>> {
+        let named =
+            parse_openrouter_user_id(user.as_str()).and_then(|id| OrganizationId::new(id.prefix).ok());
+        let named = named.and_then(|id| self.organizations.get(&id));
+        named.or_else(|| self.organizations.get(self.reporters.by_unusual_id(user)?))
     }
 
     /// An organization, active or not.
@@ -147,6 +168,11 @@ impl OrganizationEntry {
             provider_key: provider_key.unwrap_or_default(),
             provider_key_fingerprint: stored.provider_key_fingerprint,
             provider_key_last4: stored.provider_key_last4,
+            webhook_secret: WebhookSecret::open(
+                master_key,
+                &stored.id,
+                stored.sealed.webhook_secret.as_deref(),
+            ),
             id: stored.id,
             name: stored.name,
             is_active: stored.is_active,
@@ -168,6 +194,7 @@ impl OrganizationEntry {
             markup_rate,
             provider_key: _,
             provider_key_error: _,
+            webhook_secret: _,
             provider_key_fingerprint,
             provider_key_last4,
             drain_on_disconnect,

@@ -18,14 +18,18 @@ pub mod register;
 pub mod schema;
 pub mod service;
 pub mod snapshot;
+pub mod webhook_secret;
 
+mod attribution;
 mod digest;
+mod reporters;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 pub use api_tokens::{ApiTokenModel, ApiTokenRole, ApiTokenTable, CreatedApiToken, NewApiToken};
+pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
@@ -43,3 +47,4 @@ pub use schema::client_organizations::table as ClientOrganization;
 pub use schema::user_client_mapping::table as UserClientMapping;
 pub use service::ClientOrganizationTable;
 pub use snapshot::{Snapshot, SnapshotError};
+pub use webhook_secret::{WebhookSecret, new_webhook_secret};

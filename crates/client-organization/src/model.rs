@@ -25,6 +25,8 @@ pub struct ClientOrganizationModel {
     pub provider_key: ProviderKeyState,
     /// The id of the key in OpenRouter's management API, where it was made there.
     pub openrouter_key_hash: Option<String>,
+    /// The secret that signs posts to the usage webhook, sealed; none asks for no signature.
+    pub webhook_secret: Option<String>,
     /// The organization's own rate; none means the global default of the time of use.
     pub markup_rate: Option<MarkupRate>,
     /// What the organization may spend in a calendar month, in client price; none means no limit.
@@ -110,6 +112,9 @@ pub struct ClientOrganizationPatch {
     pub openrouter_api_key: Change<SecretString>,
     /// The id of the key in OpenRouter's management API.
     pub openrouter_key_hash: Change<String>,
+    /// The secret that signs posts to the usage webhook, in clear: 16 to 512 visible ASCII
+    /// characters. Cleared, no signature is asked for.
+    pub webhook_secret: Change<SecretString>,
     /// The organization's own rate, from now on; cleared means the global default.
     pub markup_rate: Change<MarkupRate>,
     /// What the organization may spend in a calendar month; cleared means no limit.

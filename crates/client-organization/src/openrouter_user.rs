@@ -8,7 +8,7 @@ const SEPARATOR: &str = "_user_";
 /// Hex digits of the hash in our ids.
 const HASH_DIGITS: usize = 16;
 /// Hex digits of the hash in the ids of the original system, too few to be unique in a large fleet.
-const LEGACY_HASH_DIGITS: usize = 8;
+pub(crate) const LEGACY_HASH_DIGITS: usize = 8;
 
 /// The longest organization id that leaves room for `_user_` and the hash.
 pub(crate) const MAX_ORGANIZATION_ID_BYTES: usize =

@@ -15,6 +15,8 @@ diesel::table! {
         openrouter_api_key_last4 -> Nullable<Text>,
         /// The id of the key in OpenRouter's management API.
         openrouter_key_hash -> Nullable<Text>,
+        /// Sealed by the master key; null asks for no signature.
+        webhook_secret -> Nullable<Text>,
         /// Parts per million; null is the global default.
         markup_rate -> Nullable<BigInt>,
         /// Nano-dollars of client price; null is no limit.

@@ -11,7 +11,7 @@ use crate::{
     digest,
     error::{Error, Result},
     model::{ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch, ProviderKeyState},
-    query, validate,
+    query, validate, webhook_secret,
 };
 
 /// Reads and changes organizations.
@@ -203,6 +203,7 @@ impl ClientOrganizationTable {
             name: validate::name(&form.name)?,
             provider_key: key.unwrap_or_default(),
             openrouter_key_hash: form.openrouter_key_hash,
+            webhook_secret: None,
             markup_rate: form.markup_rate,
             monthly_limit: form.monthly_limit,
             billing_email: email,
@@ -226,6 +227,11 @@ impl ClientOrganizationTable {
             Change::Clear => Some(ProviderKeyState::default()),
             Change::Set(key) => Some(self.seal(id, key)?),
         };
+        let webhook_secret = match &patch.webhook_secret {
+            Change::Keep => Change::Keep,
+            Change::Clear => Change::Clear,
+            Change::Set(secret) => Change::Set(webhook_secret::seal(&self.master_key, id, secret)?),
+        };
         let billing_email = match patch.billing_email {
             Change::Set(email) => Change::Set(validate::email("billing_email", &email)?),
             other => other,
@@ -233,7 +239,7 @@ impl ClientOrganizationTable {
         let name = patch.name.as_deref().map(validate::name).transpose()?;
         let timezone = patch.timezone.as_deref().map(validate::zone).transpose()?;
         let patch = ClientOrganizationPatch { name, billing_email, timezone, ..patch };
-        Ok(CheckedPatch { patch, provider_key, now: self.now() })
+        Ok(CheckedPatch { patch, provider_key, webhook_secret, now: self.now() })
     }
 
     fn seal(&self, id: &OrganizationId, key: &SecretString) -> Result<ProviderKeyState> {
@@ -253,6 +259,8 @@ struct CheckedPatch {
     patch: ClientOrganizationPatch,
     /// None keeps the key.
     provider_key: Option<ProviderKeyState>,
+    /// Sealed.
+    webhook_secret: Change<String>,
     now: UnixTime,
 }
 
@@ -264,6 +272,7 @@ impl CheckedPatch {
             name: patch.name.unwrap_or(old.name),
             provider_key: self.provider_key.clone().unwrap_or(old.provider_key),
             openrouter_key_hash: patch.openrouter_key_hash.apply(old.openrouter_key_hash),
+            webhook_secret: self.webhook_secret.clone().apply(old.webhook_secret),
             markup_rate: patch.markup_rate.apply(old.markup_rate),
             monthly_limit: patch.monthly_limit.apply(old.monthly_limit),
             billing_email: patch.billing_email.apply(old.billing_email),

@@ -48,6 +48,7 @@ pub(crate) struct StoredOrganization {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SealedSecrets {
     pub(crate) provider_key: Option<String>,
+    pub(crate) webhook_secret: Option<String>,
 }
 
 /// Sealed or not, it has no place in a log.
@@ -107,7 +108,10 @@ impl StoredOrganization {
             markup_rate: organization.markup_rate.unwrap_or(default_rate),
             provider_key_fingerprint: organization.provider_key.fingerprint,
             provider_key_last4: organization.provider_key.last4,
-            sealed: SealedSecrets { provider_key: organization.provider_key.sealed },
+            sealed: SealedSecrets {
+                provider_key: organization.provider_key.sealed,
+                webhook_secret: organization.webhook_secret,
+            },
             drain_on_disconnect: organization.drain_on_disconnect,
             openrouter_user_ids,
         }

@@ -82,6 +82,7 @@ fn row(organization: &Organization, made: UnixTime) -> ClientOrganizationModel {
         name: organization.name.clone(),
         provider_key: ProviderKeyState::default(),
         openrouter_key_hash: None,
+        webhook_secret: None,
         markup_rate: Some(organization.markup_rate),
         monthly_limit: Some(organization.monthly_limit),
         billing_email: Some(organization.billing_email.clone()),

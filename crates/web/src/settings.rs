@@ -55,6 +55,10 @@ pub const VARIABLES: &[Variable] = &[
         "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
     ),
     secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
+    secret(
+        "MAI_BROADCAST_TOKEN",
+        "What OpenRouter's Broadcast presents as bearer token. When absent, Broadcast is refused.",
+    ),
     plain(
         "MAI_METRICS_OPEN",
         "false",
@@ -77,6 +81,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
+    plain(
+        "MAI_REPORT_PATIENCE_MILLISECONDS",
+        "150",
+        "How long the database may take for a report from outside, until the journal keeps it.",
+    ),
     plain("MAI_UPSTREAM_PATIENCE_SECONDS", "600", "How long OpenRouter may take until an answer begins."),
     plain(
         "MAI_DRAIN_SECONDS",
@@ -109,6 +118,8 @@ pub struct Settings {
     pub master_key: Option<SecretString>,
     /// The reseller's API token, where it was given.
     pub admin_token: Option<SecretString>,
+    /// What OpenRouter's Broadcast presents, where it was given.
+    pub broadcast_token: Option<SecretString>,
     /// Whether everybody may read `/metrics`.
     pub metrics_open: bool,
     /// Base URL of OpenRouter's API.
@@ -125,6 +136,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Largest request body in bytes.
     pub body_limit: usize,
+    /// How long the database may take for a report from outside, until the journal keeps it.
+    pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
     pub upstream_patience: Duration,
     /// How long an answer is read on after its client has left.
@@ -169,6 +182,7 @@ impl Settings {
             data_dir: values.parse("MAI_DATA_DIR")?,
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
+            broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
             metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
                 "true" => Ok(true),
                 "false" => Ok(false),
@@ -185,6 +199,11 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
+                text.parse()
+                    .map(Duration::from_millis)
+                    .map_err(|_| "it must be a whole number of milliseconds")
+            })?,
             upstream_patience: values.parse_with("MAI_UPSTREAM_PATIENCE_SECONDS", seconds)?,
             drain_patience: values.parse_with("MAI_DRAIN_SECONDS", seconds)?,
             drains_at_once: values.parse("MAI_DRAINS_AT_ONCE")?,

@@ -26,6 +26,8 @@ CREATE TABLE client_organizations (
     openrouter_api_key_last4 TEXT,
     -- The id of the key in OpenRouter's management API.
     openrouter_key_hash TEXT,
+    -- Encrypted; signs what is posted to the usage webhook. Null means that no signature is asked for.
+    webhook_secret TEXT,
     -- Null means the global default.
     markup_rate INTEGER CHECK (markup_rate > 0),
     -- Null means no limit.

@@ -13,6 +13,7 @@ use tracing::error;
 
 use super::ApplyError;
 use crate::{
+    attribution::{attribute, is_unnamed},
     call::{Call, ExchangeId},
     record::{ExactUsage, Outcome, Settled},
 };
@@ -22,8 +23,8 @@ const SENT_AND_LOST: &str =
     "the gateway died after it had sent the call and before upstream named a generation";
 
 /// Rows to write, by kind.
-#[derive(Debug, Default)]
-pub(super) struct Work {
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Work {
     generations: Vec<NewGeneration>,
     /// Our own ids of the calls of `generations`, in the same order.
     exchanges: Vec<ExchangeId>,
@@ -36,7 +37,7 @@ pub(super) struct Work {
 
 impl Work {
     /// The rows of these calls.
-    pub(super) fn of(settled: &[Settled], now: UnixTime) -> Self {
+    pub(crate) fn of(settled: &[Settled], now: UnixTime) -> Self {
         let mut work = Self::default();
         for one in settled {
             work.add(one, &one.outcome, now);
@@ -60,13 +61,32 @@ impl Work {
         work
     }
 
-    /// Writes everything in the caller's transaction.
-    pub(super) fn write(
+    /// Writes everything in the caller's transaction. Returns what became of the calls with exact
+    /// usage, in their order.
+    pub(crate) fn write(
         &self,
         conn: &mut DbConnection,
         org: &OrganizationId,
         now: UnixTime,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Vec<Recorded>, ApplyError> {
+        let generations = self.generations.iter().map(|row| (&row.user_id, &row.openrouter_user_id));
+        let pending = self.pending.iter().map(|row| (&row.user_id, &row.openrouter_user_id));
+        if !generations.chain(pending).any(|(user, id)| is_unnamed(user, id)) {
+            return self.write_attributed(conn, org, now);
+        }
+        let mut work = self.clone();
+        let generations = work.generations.iter_mut().map(|row| (&mut row.user_id, &row.openrouter_user_id));
+        let pending = work.pending.iter_mut().map(|row| (&mut row.user_id, &row.openrouter_user_id));
+        attribute(conn, org, generations.chain(pending))?;
+        work.write_attributed(conn, org, now)
+    }
+
+    fn write_attributed(
+        &self,
+        conn: &mut DbConnection,
+        org: &OrganizationId,
+        now: UnixTime,
+    ) -> Result<Vec<Recorded>, ApplyError> {
         match register_seen(conn, org, &self.members, now) {
             // Usage is booked whatever the state of an organization's settings.
             Err(cause) if cause.storage().is_none() => {
@@ -79,7 +99,8 @@ impl Work {
         for (id, why) in &self.explained {
             mark_unresolved(conn, org, id, why, now)?;
         }
-        for ((generation, exchange), recorded) in self.generations.iter().zip(&self.exchanges).zip(recorded) {
+        for ((generation, exchange), recorded) in self.generations.iter().zip(&self.exchanges).zip(&recorded)
+        {
             match recorded {
                 Recorded::New | Recorded::Duplicate | Recorded::Corrected => {}
                 Recorded::Conflict => contradicted(conn, generation, exchange, now)?,
@@ -87,7 +108,7 @@ impl Work {
             }
         }
         insert_failed_calls(conn, &self.failed)?;
-        Ok(())
+        Ok(recorded)
     }
 
     fn add(&mut self, settled: &Settled, outcome: &Outcome, now: UnixTime) {

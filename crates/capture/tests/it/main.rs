@@ -15,6 +15,7 @@ mod passing;
 mod raw;
 mod recovering;
 mod refusing;
+mod reporting;
 mod road;
 mod routes;
 mod uploading;

@@ -7,6 +7,7 @@ mod mappings;
 mod members;
 mod organizations;
 mod rates;
+mod reporters;
 mod snapshot;
 
 use std::sync::Arc;

@@ -135,6 +135,7 @@ fn a_patch_changes_what_it_names() {
             name: Some("B".into()),
             openrouter_api_key: Change::Set("sk-or-9876".into()),
             openrouter_key_hash: Change::Set("hash".into()),
+            webhook_secret: Change::Keep,
             markup_rate: Change::Set(rate("1.5")),
             monthly_limit: Change::Set(Usd::parse("100.5").unwrap()),
             billing_email: Change::Set(" b@x.example ".into()),

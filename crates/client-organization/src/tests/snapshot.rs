@@ -103,7 +103,7 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         markup_rate: rate("1.3"),
         provider_key_fingerprint: None,
         provider_key_last4: None,
-        sealed: SealedSecrets { provider_key: Some(sealed) },
+        sealed: SealedSecrets { provider_key: Some(sealed), webhook_secret: None },
         drain_on_disconnect: false,
         openrouter_user_ids: [].into(),
     }];

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::dev::Server;
 use anyhow::{Context, Result};
-use mai_capture::{Drains, ProxySettings, Recorder, SharedDirectory};
+use mai_capture::{Drains, Ingest, ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{MasterKey, OrganizationServices};
@@ -98,7 +98,19 @@ impl Application {
             figures,
             stopping: stopping.clone(),
         };
-        let api = Api { services: services.clone(), admin_token: settings.admin_token.clone() };
+        let api = Api {
+            services: services.clone(),
+            admin_token: settings.admin_token.clone(),
+            broadcast_token: settings.broadcast_token.clone(),
+            directory: directory.clone(),
+            ingest: Ingest::new(
+                storage.clone(),
+                recorder.clone(),
+                Arc::clone(&clock),
+                settings.report_patience,
+            ),
+            clock: Arc::clone(&clock),
+        };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
             recorder,

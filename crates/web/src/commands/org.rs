@@ -1,9 +1,12 @@
 //! `mai-usage org …`.
 
 use anyhow::{Context, Result};
-use mai_organization::{ClientOrganizationForm, ClientOrganizationModel, OrganizationServices};
+use mai_organization::{
+    ClientOrganizationForm, ClientOrganizationModel, OrganizationServices,
+    client_organization::{Change, ClientOrganizationPatch, new_webhook_secret},
+};
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -19,6 +22,25 @@ pub(super) enum Command {
     /// List all organizations.
     #[command(after_help = "Example: mai-usage org list --json")]
     List(Output),
+    /// Set or clear the secret with which an organization signs its posts to the usage webhook.
+    #[command(after_help = "Example: mai-usage org webhook-secret --org abc")]
+    WebhookSecret(SetWebhookSecret),
+}
+
+/// A change of a webhook secret.
+#[derive(Debug, clap::Args)]
+pub(super) struct SetWebhookSecret {
+    /// The organization.
+    #[arg(long)]
+    org: OrganizationId,
+    /// The secret; without one a new secret is made and shown once. `-` reads it from standard input.
+    #[arg(long, env = "MAI_NEW_WEBHOOK_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// Ask for no signature any more.
+    #[arg(long, conflicts_with = "secret")]
+    clear: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A new organization.
@@ -60,7 +82,38 @@ pub(super) async fn run(
     match command {
         Command::Create(create) => create_organization(create, services, usual_zone).await,
         Command::List(output) => list(&output, services).await,
+        Command::WebhookSecret(change) => set_webhook_secret(change, services).await,
     }
+}
+
+/// A secret of the command line, or what standard input holds where it is `-`.
+fn secret(text: &str) -> Result<SecretString> {
+    if text != "-" {
+        return Ok(SecretString::from(text.to_owned()));
+    }
+    let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+    Ok(SecretString::from(text.trim().to_owned()))
+}
+
+async fn set_webhook_secret(set: SetWebhookSecret, services: &OrganizationServices) -> Result<()> {
+    let (webhook_secret, made) = match (set.clear, set.secret.as_deref()) {
+        (true, _) => (Change::Clear, None),
+        (false, Some(text)) => (Change::Set(secret(text)?), None),
+        (false, None) => {
+            let made = new_webhook_secret()?;
+            (Change::Set(made.clone()), Some(made))
+        }
+    };
+    let patch = ClientOrganizationPatch { webhook_secret, ..ClientOrganizationPatch::default() };
+    services.client_organization_db.update(&set.org, patch).await?;
+    let made = made.as_ref().map(ExposeSecret::expose_secret);
+    match (set.output.json, set.clear, made) {
+        (true, ..) => say!("{}", json!({ "id": set.org, "signed": !set.clear, "webhook_secret": made }))?,
+        (false, true, _) => say!("{} need not sign its reports any more.", set.org)?,
+        (false, false, Some(made)) => say!("Webhook secret of {}, shown only this once: {made}", set.org)?,
+        (false, false, None) => say!("{} must sign its reports from now on.", set.org)?,
+    }
+    Ok(())
 }
 
 async fn create_organization(
@@ -68,14 +121,7 @@ async fn create_organization(
     services: &OrganizationServices,
     usual_zone: OrganizationCalendar,
 ) -> Result<()> {
-    let provider_key = match create.provider_key.as_deref() {
-        Some("-") => {
-            let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
-            Some(SecretString::from(text.trim().to_owned()))
-        }
-        Some(key) => Some(SecretString::from(key.to_owned())),
-        None => None,
-    };
+    let provider_key = create.provider_key.as_deref().map(secret).transpose()?;
     let form = ClientOrganizationForm {
         id: create.id,
         name: create.name,
@@ -125,6 +171,7 @@ fn shown(one: &ClientOrganizationModel) -> Value {
         "timezone": one.timezone,
         "billing_email": one.billing_email,
         "provider_key_last4": one.provider_key.last4,
+        "signs_webhooks": one.webhook_secret.is_some(),
         "drain_on_disconnect": one.drain_on_disconnect,
         "created_at": one.created_at,
     })

@@ -1,0 +1,74 @@
+//! `POST usage/manual-record`: usage that a person enters.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use mai_organization::{client_organization::OrganizationEntry, generation_processing::UsageSource};
+use mai_primitives::{UnixTime, UserId};
+
+use super::{
+    record::{ManualRecord, When},
+    report::{self, ReportedUsage, Who},
+};
+use crate::api::{
+    Api, ApiError,
+    auth::{Caller, unknown_organization},
+};
+
+/// The longest body.
+const BODY_AT_MOST: usize = 64 * 1024;
+/// Whom usage is counted for that names nobody; the original's name.
+const MANUAL_USER: &str = "manual_admin";
+
+/// Books usage by hand, for a reseller or an organization's administrator.
+pub(super) async fn manual_record(
+    request: HttpRequest,
+    payload: web::Payload,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let caller = Caller::of(&request, &api).await?;
+    if matches!(caller, Caller::Member(..)) {
+        return Err(ApiError::forbidden("only an administrator may record usage by hand"));
+    }
+    let body = report::body(&request, payload, BODY_AT_MOST).await?;
+    let record = ManualRecord::parse(&body).map_err(|error| ApiError::report(&error))?;
+    let id = caller.organization(record.client_org_id.as_deref())?;
+    let (directory, now) = (api.directory.current(), api.clock.now());
+    let organization = directory.organization(&id).ok_or_else(unknown_organization)?;
+
+    let user = record.user_id.map_or_else(|| UserId::new(MANUAL_USER), Ok);
+    let who = user.and_then(|user| Who::member(organization, user, None));
+    let who = who.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let call = report::call(organization, who, started_at(record.when, organization, now)?);
+    let usage = ReportedUsage {
+        id: record.request_id,
+        model: record.model,
+        tokens: record.tokens,
+        cost: record.cost,
+        cost_text: record.cost_text,
+    };
+    let report = report::settled(call, usage, UsageSource::Manual);
+    let reported = api.ingest.report(&report).await.map_err(|error| report::not_taken(&error))?;
+    report::answer(&report, reported)
+}
+
+/// Of a day that is over, its last second; of today, now.
+fn started_at(
+    when: When,
+    organization: &OrganizationEntry,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, ApiError> {
+    let at = match when {
+        When::Now => return Ok(now),
+        When::At(at) => {
+            report::check_not_in_future(at, now)?;
+            at
+        }
+        When::On(day) => {
+            if day > organization.calendar.usage_date(now) {
+                return Err(ApiError::in_future("the field `date` has not begun in the organization's zone"));
+            }
+            organization.calendar.start_of(day.plus_days(1)).plus_seconds(-1).min(UnixTime::from(now))
+        }
+    };
+    Ok(report::started_at(at, now))
+}
