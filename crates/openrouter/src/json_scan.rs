@@ -28,7 +28,7 @@ pub(crate) type Key = (&'static str, usize);
 pub(crate) struct Wanted {
     /// Keys of the top level.
     pub(crate) top: &'static [Key],
-    /// The key of an object at the top level, and keys of that object; an empty name stands for none.
+    /// The key of an object at the top level, and keys of that object. Without keys the name makes no difference.
     pub(crate) inner: (&'static str, &'static [Key]),
 }
 
@@ -239,7 +239,7 @@ impl JsonScan {
         if let Some(index) = slots.iter().position(|slot| slot.name.as_bytes() == name) {
             return Target::Slot(index);
         }
-        let is_inner = !self.inside && !name.is_empty() && name == self.inner_name.as_bytes();
+        let is_inner = !self.inside && name == self.inner_name.as_bytes();
         if is_inner { Target::Inner } else { Target::Nothing }
     }
 
