@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod load;
 pub mod postgres;
+pub mod reports;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 

@@ -3,12 +3,13 @@
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_organization::{client_organization::openrouter_user_id, generation_processing::UsageSource};
 use mai_primitives::{Clock, OrganizationId, SystemClock, UserId};
-use mai_storage::testing::TestDb;
 use mai_tests::{
     client::{Answer, Client, read},
-    gateway::{Gateway, Installation},
+    gateway::Gateway,
     ledger::{assert_consistent, assert_equal_to_mock, pending, rows, wait_until},
-    on_each_database, run,
+    on_each_database,
+    reports::installation,
+    run,
 };
 use serde_json::{Value, json};
 
@@ -32,11 +33,6 @@ fn span(id: &str, user: &str, cost: Option<&str>) -> Value {
         "traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", "name": "LLM Generation",
         "startTimeUnixNano": format!("{started}000000000"), "status": { "code": 1 }, "attributes": attributes,
     })
-}
-
-/// A service that waits for a busy database, so that every answer tells what became of the spans.
-fn installation(database: &TestDb, mock: &Mock) -> Installation {
-    Installation::new(database, mock).with("MAI_REPORT_PATIENCE_MILLISECONDS", "60000")
 }
 
 fn trace(spans: &[Value]) -> String {

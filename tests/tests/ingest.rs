@@ -4,77 +4,28 @@ use std::sync::mpsc;
 
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_organization::{
-    MasterKey, OrganizationServices, ProcessedGenerationModel,
+    MasterKey, OrganizationServices,
     client_organization::openrouter_user_id,
     generation_processing::{NewGeneration, UsageSource},
     usage_tracking::record_generations,
 };
 use mai_primitives::{
-    Clock, GenerationId, MarkupRate, ModelName, OrganizationId, SystemClock, UnixTime, UsageDate, Usd, UserId,
+    Clock, GenerationId, MarkupRate, ModelName, OrganizationId, SystemClock, UsageDate, Usd, UserId,
 };
 use mai_storage::testing::TestDb;
 use mai_tests::{
-    client::{Answer, Client, read},
-    gateway::{Gateway, Installation, Organization, provider_key},
+    client::Client,
+    gateway::{Installation, provider_key},
     ledger::{assert_consistent, assert_equal_to_mock, pending, rows, wait_until},
-    on_each_database, run,
+    on_each_database,
+    reports::{WEBHOOK, event, installation, now, post, row, send, verdict},
+    run,
 };
 use serde_json::{Value, json};
-
-const RESELLER: &str = "reseller-token-of-tests";
-const WEBHOOK: &str = "webhook/openrouter-usage";
-const MANUAL: &str = "usage/manual-record";
-const SYNC: &str = "sync/openrouter-usage";
-
-/// Posts to a route below `/api/v1/usage-tracking`.
-async fn post(gateway: &Gateway, route: &str, headers: &[(&str, &str)], body: impl Into<String>) -> Answer {
-    let mut request = reqwest::Client::new().post(format!("{}/api/v1/usage-tracking/{route}", gateway.base));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    read(request.body(body.into()).send().await.expect("an answer")).await
-}
-
-/// An event of the original's format, an hour old, with changes.
-fn event(api_key: &str, changes: &Value) -> Value {
-    let mut event = json!({
-        "api_key": api_key, "model": "openai/o3", "tokens_used": 100, "cost": 0.01, "request_id": "req-1",
-        "timestamp": now().seconds() - 3_600,
-    });
-    for (field, value) in changes.as_object().expect("changes") {
-        event[field] = value.clone();
-    }
-    event
-}
-
-async fn send(gateway: &Gateway, event: &Value) -> Answer {
-    post(gateway, WEBHOOK, &[], event.to_string()).await
-}
-
-/// Status and code of an answer; without a code its message.
-fn verdict(answer: &Answer) -> (u16, String) {
-    let json = answer.json();
-    let text = json["code"].as_str().or(json["message"].as_str()).unwrap_or_default().to_owned();
-    assert_eq!(json["success"], answer.status.is_success(), "{json}");
-    (answer.status.as_u16(), text)
-}
-
-fn now() -> UnixTime {
-    UnixTime::from(SystemClock.now())
-}
-
-/// A service that waits for a busy database, so that every answer tells what became of the report.
-fn installation(database: &TestDb, mock: &Mock) -> Installation {
-    Installation::new(database, mock).with("MAI_REPORT_PATIENCE_MILLISECONDS", "60000")
-}
 
 fn services(database: &TestDb) -> OrganizationServices {
     let clock = std::sync::Arc::new(SystemClock);
     OrganizationServices::new(database.storage.clone(), MasterKey::generate().unwrap(), clock)
-}
-
-fn row(database: &TestDb, organization: &Organization, id: &str) -> ProcessedGenerationModel {
-    rows(&database.storage, &organization.id).remove(id).unwrap_or_else(|| panic!("{id} is not booked"))
 }
 
 #[test]
@@ -303,67 +254,6 @@ fn an_external_user_is_the_member_whom_the_gateway_knows() {
 }
 
 #[test]
-fn a_person_records_by_hand() {
-    on_each_database(|database| {
-        let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = installation(database, &mock);
-        let organization = installation.organization("Hand");
-        let other = installation.organization("Other");
-        let member =
-            ["tokens", "create", "--org", &organization.id, "--role", "member", "--user", "m", "--json"];
-        let member = installation.json(&member)["token"].as_str().unwrap().to_owned();
-        let gateway = installation.serve();
-        let today = UsageDate::new(SystemClock.now().date_naive());
-        let (yesterday, far) = (today.minus_days(2).to_string(), today.plus_days(2).to_string());
-        run(async {
-            for (token, changes, status, text) in [
-                (RESELLER, json!({ "client_org_id": organization.id }), 200, "Usage recorded"),
-                (RESELLER, json!({ "client_org_id": organization.id }), 200, "Duplicate request ignored"),
-                (RESELLER, json!({}), 400, "invalid_request"),
-                (RESELLER, json!({ "client_org_id": "nobody" }), 404, "not_found"),
-                (&organization.token, json!({}), 200, "Duplicate request ignored"),
-                (&organization.token, json!({ "client_org_id": other.id }), 404, "not_found"),
-                (
-                    &organization.token,
-                    json!({ "request_id": "day", "date": yesterday, "user_id": "anna" }),
-                    200,
-                    "Usage recorded",
-                ),
-                (
-                    &organization.token,
-                    json!({ "request_id": "late", "date": far }),
-                    400,
-                    "timestamp_in_future",
-                ),
-                (&organization.token, json!({ "cost": 0 }), 400, "invalid_cost"),
-                (&member, json!({}), 403, "forbidden"),
-                ("unknown", json!({}), 401, "unauthorized"),
-            ] {
-                let mut body =
-                    json!({ "model": "openai/o3", "tokens": 10, "cost": "0.5", "request_id": "hand-1" });
-                for (field, value) in changes.as_object().unwrap() {
-                    body[field] = value.clone();
-                }
-                let bearer = format!("Bearer {token}");
-                let answer = post(&gateway, MANUAL, &[("authorization", &bearer)], body.to_string()).await;
-                assert_eq!(verdict(&answer), (status, text.to_owned()), "{token} {changes}");
-            }
-            // A program's report is believed more than a person's.
-            let changes = json!({ "request_id": "hand-1", "tokens_used": 20, "cost": "0.25" });
-            let answer = send(&gateway, &event(&organization.key, &changes)).await;
-            assert_eq!(verdict(&answer), (200, "Usage corrected".to_owned()));
-        });
-        let day = row(database, &organization, "day");
-        assert_eq!((day.user_id.as_str(), day.generation_date.to_string()), ("anna", yesterday));
-        assert_eq!((day.source, day.input_tokens, day.tokens_estimated), (UsageSource::Manual, 7, true));
-        let first = row(database, &organization, "hand-1");
-        assert_eq!((first.total_cost.nanos(), first.source), (250_000_000, UsageSource::Webhook));
-        assert_eq!(rows(&database.storage, &organization.id).len(), 2);
-        assert_consistent(&database.storage, &organization.id);
-    });
-}
-
-#[test]
 fn while_the_database_is_held_up_a_report_is_kept_and_booked_once() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
@@ -432,38 +322,4 @@ fn generation(org: &OrganizationId, id: &str) -> NewGeneration {
         gateway_key_id: None,
         started_at: now(),
     }
-}
-
-#[test]
-fn a_sync_looks_up_what_waits() {
-    on_each_database(|database| {
-        let settings = MockSettings { generation_failures: 3, ..MockSettings::default() };
-        let mock = Mock::start(settings).unwrap();
-        let installation = installation(database, &mock);
-        let organization = installation.organization("Sync");
-        let gateway = installation.serve();
-        run(async {
-            let reseller = [("authorization", &*format!("Bearer {RESELLER}"))];
-            let admin = [("authorization", &*format!("Bearer {}", organization.token))];
-            for (headers, body, status, code) in [
-                (&reseller, "{\"days_back\":0}", 400, "invalid_request"),
-                (&reseller, "{\"days_back\":31}", 400, "invalid_request"),
-                (&reseller, "{\"days_back\":1.5}", 400, "invalid_request"),
-                (&reseller, "nothing", 400, "invalid_request"),
-                (&admin, "{}", 403, "forbidden"),
-            ] {
-                let answer = post(&gateway, SYNC, headers, body).await;
-                assert_eq!(verdict(&answer), (status, code.to_owned()), "{body}");
-            }
-            let client = Client::new(&gateway.base, &organization.key);
-            assert!(client.chat("mock/cost-null", true, 1).await.unwrap().complete);
-            wait_until("the call waits", || pending(&database.storage, &organization.id).len() == 1);
-            let answer = post(&gateway, SYNC, &reseller, "").await.json();
-            assert_eq!((&answer["status"], &answer["total_organizations"]), (&json!("success"), &json!(1)));
-            let result = &answer["results"][0];
-            assert_eq!((&result["organization"], &result["client_org_id"]), (&json!("Sync"), &json!("sync")));
-            assert_eq!((&result["synced_generations"], &result["status"]), (&json!(1), &json!("success")));
-        });
-        assert_equal_to_mock(&database.storage, &organization.id, &mock);
-    });
 }
