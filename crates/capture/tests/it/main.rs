@@ -6,6 +6,7 @@ mod away;
 mod books;
 mod carrying;
 mod drifting;
+mod in_turn;
 mod leaving;
 mod looking_up;
 mod passing;
