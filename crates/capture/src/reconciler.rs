@@ -83,7 +83,7 @@ impl Reconciler {
     }
 
     /// Claims what is due at `now` for the places that are free, so that a slow answer takes up one
-    /// place and holds up nobody. A shared reference to the look-ups could not be sent to a task.
+    /// place and holds up nobody.
     async fn begin<'a>(
         &'a self,
         look_ups: &mut LookUps<'a>,
