@@ -120,12 +120,36 @@ impl Installation {
 
     /// As [`Installation::serve`], with options of the command.
     pub fn serve_with(&self, options: &[&str]) -> Gateway {
-        let mut child = self
-            .command(&[&["serve"], options].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the binary starts");
+        Self::start(self.command(&[&["serve"], options].concat()))
+    }
+
+    /// The same with the journal on a disk of 8 MiB, which nobody else sees and which is gone with the process.
+    pub fn serve_on_a_small_disk(&self) -> Gateway {
+        let journal = self.data.path().join("journal");
+        std::fs::create_dir_all(&journal).expect("a folder");
+        let mount = format!("mount -t tmpfs -o size=8m small-disk '{}'", journal.display());
+        // With the rights of root, or in a user namespace of its own.
+        let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+        let way = ways.into_iter().find(|way| {
+            let attempt = Command::new("unshare").args(*way).args(["sh", "-c", &mount]).output();
+            attempt.expect("unshare of util-linux runs").status.success()
+        });
+        let way = way.expect("the right to mount: run as root, or where user namespaces are allowed");
+        let serve = self.command(&["serve"]);
+        let mut command = Command::new("unshare");
+        command
+            .args(way)
+            .args(["sh", "-c", &format!("{mount} && exec \"$0\" serve")])
+            .arg(serve.get_program());
+        command.env_clear().envs(self.variables.iter().cloned()).current_dir(self.data.path());
+        // Where the programs are that make the disk.
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Gateway {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let base = lines
             .map_while(Result::ok)
@@ -204,6 +228,16 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A port that nobody listens on, for a gateway that is started again in the same place. Below the range
+/// from which clients get theirs.
+pub fn free_port() -> u16 {
+    let start = std::process::id() % 15_000;
+    (0..15_000)
+        .map(|step| 15_000 + u16::try_from((start + step) % 15_000).expect("less than 15,000"))
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// The binary under test: named by the environment, else beside this test's own executable.

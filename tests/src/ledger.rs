@@ -38,10 +38,15 @@ fn all_time() -> (UsageDate, UsageDate) {
 /// Every generation of an organization whose cost is not known yet, or never will be. Requests that
 /// upstream cut before it answered have no id to compare and are left out.
 pub fn pending(storage: &Storage, organization: &str) -> Vec<PendingGenerationModel> {
+    let rows = all_pending(storage, organization);
+    rows.into_iter().filter(|row| row.reason != PendingReason::NoAnswer).collect()
+}
+
+/// The same with those requests.
+pub fn all_pending(storage: &Storage, organization: &str) -> Vec<PendingGenerationModel> {
     let id = OrganizationId::new(organization).expect("an organization id");
     let rows = storage.read_blocking(|conn| pending::list_pending(conn, Some(&id), None, 100_000));
-    let rows = rows.expect("pending rows can be read");
-    rows.into_iter().filter(|row| row.reason != PendingReason::NoAnswer).collect()
+    rows.expect("pending rows can be read")
 }
 
 /// Waits until something is true, and fails with its name if it does not become so.

@@ -1,49 +1,116 @@
-//! SIGKILL under load: what reached a client is booked once, whatever the moment.
+//! SIGKILL at random moments under load: our ledger and upstream's are the same afterwards.
+//!
+//! `cargo xtask crash` sets `MAI_TEST_KILLS` and `MAI_TEST_SEED` for a long run.
 
-use std::time::Duration;
-
-use mai_mock_openrouter::{Mock, MockSettings};
-use mai_tests::{
-    gateway::Installation,
-    ledger::{assert_consistent, pending, rows, wait_until},
-    load, on_each_database, run,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::Duration,
 };
 
-#[test]
-fn no_call_that_a_client_received_is_missing_or_doubled_after_a_kill() {
-    on_each_database(|database| {
-        let mock = Mock::start(MockSettings { keep_requests: 0, ..MockSettings::default() }).unwrap();
-        let installation = Installation::new(database, &mock);
-        let organization = installation.organization("Crash");
-        let gateway = installation.serve();
-        let base = gateway.base.clone();
-        let received = run(async {
-            let killing = async {
-                // In the midst of it, and not before it has begun.
-                while mock.charge_count() < 200 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                gateway.kill();
-            };
-            let (received, ()) = tokio::join!(load::mixed(&base, &organization.key, 3_000, 16, 2), killing);
-            received.ids()
-        });
-        assert!(received.len() > 50, "only {} answers came before the kill", received.len());
+use mai_mock_openrouter::{BroadcastTarget, Charge, Mock, MockSettings, nano_usd};
+use mai_organization::generation_processing::{PendingGenerationModel, PendingState, UsageSource};
+use mai_storage::testing::TestDb;
+use mai_tests::{
+    client::Client,
+    gateway::{Gateway, Installation, free_port},
+    ledger::{all_pending, assert_consistent, rows, wait_until},
+    load::{Endless, size},
+    run,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-        let gateway = installation.serve();
-        // Whatever had been opened is found by its id; nothing stays behind.
-        wait_until("every received call is booked and nothing is pending", || {
-            let booked = rows(&database.storage, &organization.id);
-            received.iter().all(|id| booked.contains_key(id))
-                && pending(&database.storage, &organization.id).is_empty()
-        });
-        let charges: std::collections::BTreeMap<_, _> =
-            mock.ledger().into_iter().map(|charge| (charge.id.clone(), charge)).collect();
-        for (id, row) in rows(&database.storage, &organization.id) {
-            let charge = charges.get(&id).unwrap_or_else(|| panic!("{id} was never charged"));
-            assert_eq!(row.total_cost.nanos(), mai_mock_openrouter::nano_usd(&charge.total), "{id}");
-        }
-        assert_consistent(&database.storage, &organization.id);
-        assert!(gateway.stop().success());
+/// Clients that call without a pause.
+const CLIENTS: u64 = 16;
+const BROADCAST_TOKEN: &str = "broadcast-token-of-tests";
+
+#[test]
+fn kills_on_sqlite_lose_and_double_nothing() {
+    kill_and_compare(&TestDb::sqlite());
+}
+
+#[test]
+fn kills_on_postgres_lose_and_double_nothing() {
+    kill_and_compare(&TestDb::postgres());
+}
+
+fn kill_and_compare(database: &TestDb) {
+    let (kills, seed) = (size("MAI_TEST_KILLS", 3), size("MAI_TEST_SEED", 1));
+    println!("{kills} kills with seed {seed}");
+    let port = free_port();
+    // A call that is killed before upstream has told its id is known by OpenRouter's Broadcast alone.
+    let broadcast = BroadcastTarget {
+        headers: vec![("authorization".to_owned(), format!("Bearer {BROADCAST_TOKEN}"))],
+        until_accepted: true,
+        ..BroadcastTarget::new(format!(
+            "http://127.0.0.1:{port}/api/v1/usage-tracking/webhook/openrouter-broadcast"
+        ))
+    };
+    let settings = MockSettings { keep_requests: 0, broadcast: Some(broadcast), ..MockSettings::default() };
+    let mock = Mock::start(settings).unwrap();
+    let installation = Installation::new(database, &mock)
+        .with("MAI_LISTEN", &format!("127.0.0.1:{port}"))
+        .with("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN);
+    let organization = installation.organization("Crash");
+
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut gateway = installation.serve();
+    let load = Endless::start(Client::new(&gateway.base, &organization.key), CLIENTS, seed);
+    for _ in 0..kills {
+        let calls = load.answered() + random.random_range(20..400);
+        wait_until("the load goes on", || load.answered() >= calls);
+        thread::sleep(Duration::from_micros(random.random_range(0..20_000)));
+        gateway.kill();
+        gateway = installation.serve();
+    }
+    let received = load.stop();
+    wait_until_settled(&gateway, &mock, database, &organization.id);
+
+    let booked = rows(&database.storage, &organization.id);
+    let charges: BTreeMap<String, Charge> =
+        mock.ledger().into_iter().map(|charge| (charge.id.clone(), charge)).collect();
+    let lost: Vec<_> = charges.keys().filter(|id| !booked.contains_key(*id)).collect();
+    let invented: Vec<_> = booked.keys().filter(|id| !charges.contains_key(*id)).collect();
+    let only_broadcast: BTreeSet<&String> =
+        booked.iter().filter(|(_, row)| row.source == UsageSource::Broadcast).map(|(id, _)| id).collect();
+    let unresolved = all_pending(&database.storage, &organization.id);
+    println!(
+        "{} answers received, {} generations charged, {} booked, {} of them known by Broadcast alone, \
+         {} calls without an answer unresolved; {} lost, {} invented; sums {} and {} nano-USD",
+        received.len(),
+        charges.len(),
+        booked.len(),
+        only_broadcast.len(),
+        unresolved.len(),
+        lost.len(),
+        invented.len(),
+        booked.values().map(|row| row.total_cost.nanos()).sum::<i64>(),
+        mock.total_nano_usd(),
+    );
+    assert!(lost.is_empty() && invented.is_empty(), "lost {lost:?}, invented {invented:?}");
+    for (id, charge) in &charges {
+        assert_eq!(booked[id].total_cost.nanos(), nano_usd(&charge.total), "{id}");
+    }
+    for id in &received {
+        assert!(booked.contains_key(id), "{id} reached a client and is not booked");
+        assert!(!only_broadcast.contains(id), "{id} reached a client and our own records do not know it");
+    }
+    // Without Broadcast we would still have seen that something is missing.
+    assert!(only_broadcast.len() <= unresolved.len(), "{only_broadcast:?} left no trace of ours");
+    assert!(unresolved.iter().all(is_unanswered), "{unresolved:?}");
+    assert_consistent(&database.storage, &organization.id);
+    assert!(gateway.stop().success());
+}
+
+/// Upstream never told an id, so there is nothing to look up.
+fn is_unanswered(row: &PendingGenerationModel) -> bool {
+    row.state == PendingState::Unresolved && row.id.as_str().starts_with("mai-")
+}
+
+fn wait_until_settled(gateway: &Gateway, mock: &Mock, database: &TestDb, organization: &str) {
+    wait_until("upstream has told everything", || mock.pending_broadcasts() == 0);
+    wait_until("the journal is applied", || run(gateway.ready()).1["journal_lag_bytes"] == 0);
+    wait_until("every look-up is done", || {
+        all_pending(&database.storage, organization).iter().all(|row| row.state == PendingState::Unresolved)
     });
 }

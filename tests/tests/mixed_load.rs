@@ -9,10 +9,6 @@ use mai_tests::{
     load, on_each_database, run,
 };
 
-fn size(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
-}
-
 #[test]
 fn ledgers_are_equal_and_a_second_delivery_changes_nothing() {
     on_each_database(|database| {
@@ -20,7 +16,7 @@ fn ledgers_are_equal_and_a_second_delivery_changes_nothing() {
         let installation = Installation::new(database, &mock);
         let organization = installation.organization("Load");
         let gateway = installation.serve();
-        let (calls, clients) = (size("MAI_TEST_CALLS", 600), size("MAI_TEST_CLIENTS", 20));
+        let (calls, clients) = (load::size("MAI_TEST_CALLS", 600), load::size("MAI_TEST_CLIENTS", 20));
         let received = run(load::mixed(&gateway.base, &organization.key, calls, clients, 1)).ids();
         assert_equal_to_mock(&database.storage, &organization.id, &mock);
         let booked = rows(&database.storage, &organization.id);
@@ -37,11 +33,7 @@ fn ledgers_are_equal_and_a_second_delivery_changes_nothing() {
         std::fs::remove_file(journal.join("checkpoint")).unwrap();
         let gateway = installation.serve();
         mai_tests::ledger::wait_until("the journal is applied again", || {
-            run(async {
-                let ready = reqwest::get(format!("{}/readyz", gateway.base)).await.unwrap();
-                let ready: serde_json::Value = serde_json::from_str(&ready.text().await.unwrap()).unwrap();
-                ready["journal_lag_bytes"] == 0
-            })
+            run(gateway.ready()).1["journal_lag_bytes"] == 0
         });
         assert!(gateway.stop().success());
         assert_eq!(rows(&database.storage, &organization.id), booked);

@@ -7,6 +7,8 @@
 
 mod acceptance;
 mod bench;
+mod crash;
+mod debian;
 mod interrupts;
 mod migrate;
 mod postgres;
@@ -28,6 +30,7 @@ use clap::Parser;
 enum Task {
     Acceptance(acceptance::Args),
     Bench(bench::Args),
+    Crash(crash::Args),
     Migrate(migrate::Args),
     Seed(seed::Args),
     Test(test::Args),
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Acceptance(args) => acceptance::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Crash(args) => crash::run(&args),
         Task::Migrate(args) => migrate::run(args),
         Task::Seed(args) => seed::run(&args),
         Task::Test(args) => test::run(&args),

@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::interrupts::{Interrupts, signal};
+use crate::{
+    debian,
+    interrupts::{Interrupts, signal},
+};
 
 /// Where Debian and Ubuntu keep the programs of each major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -31,7 +34,7 @@ impl Cluster {
     /// Makes and starts a server, and waits until it answers. Installs PostgreSQL where it is missing
     /// and we may.
     pub(crate) fn start(interrupts: &Interrupts) -> Result<Self> {
-        let root = command_output(Command::new("id").arg("-u"))?.trim() == "0";
+        let root = debian::is_root()?;
         let programs = find_or_install(root, interrupts)?;
         let folder = tempfile::Builder::new().prefix("mai-postgres-").tempdir()?;
         if root {
@@ -125,20 +128,13 @@ fn find_or_install(root: bool, interrupts: &Interrupts) -> Result<PathBuf> {
     if let Some(found) = find(Path::new(DEBIAN), std::env::var_os("PATH").as_deref()) {
         return Ok(found);
     }
-    let has_apt = Path::new("/etc/debian_version").exists();
-    ensure!(root && has_apt, "{}", install_hint(has_apt));
-    eprintln!("PostgreSQL is missing and is being installed.");
-    for arguments in [&["update"][..], &["install", "-y", "--no-install-recommends", "postgresql"]] {
-        let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-        let status = interrupts.run(apt, |mut child| Ok(child.wait()?))?;
-        ensure!(status.success(), "`apt-get {}` failed", arguments.join(" "));
-    }
+    ensure!(debian::may_install(root), "{}", install_hint());
+    debian::install("postgresql", interrupts)?;
     find(Path::new(DEBIAN), None).with_context(|| format!("no PostgreSQL in {DEBIAN} after its installation"))
 }
 
-fn install_hint(has_apt: bool) -> &'static str {
-    if has_apt {
+fn install_hint() -> &'static str {
+    if debian::is_here() {
         "The tests need PostgreSQL. Install it: sudo apt-get update && sudo apt-get install -y postgresql"
     } else {
         "The tests need PostgreSQL (initdb, postgres and pg_isready). Install it and put its programs on PATH, \

@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use mai_primitives::OrganizationId;
-use mai_storage::DatabaseUrl;
+use anyhow::{Context as _, Result, bail, ensure};
+use mai_organization::usage_tracking::{query, verify};
+use mai_primitives::{OrganizationId, UsageDate};
+use mai_storage::{DatabaseUrl, PoolSettings, Storage};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,6 +24,9 @@ pub(crate) const PROVIDER_KEY: &str = "sk-or-v1-bench";
 
 /// The id of the only organization.
 const ORGANIZATION: &str = "bench";
+
+/// How long the last records may take from the journal to the database.
+const APPLY_AT_MOST: Duration = Duration::from_secs(120);
 
 /// How long a program may take to end in an orderly way.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -126,10 +130,8 @@ pub(crate) struct Stack {
     pub(crate) mock_url: String,
     /// The gateway key.
     pub(crate) key: String,
-    /// The gateway's database.
-    pub(crate) database: DatabaseUrl,
-    /// The organization of the key.
-    pub(crate) organization: OrganizationId,
+    database: DatabaseUrl,
+    organization: OrganizationId,
     /// How long the gateway took from its start until it listened, on a database that exists already.
     pub(crate) start: Duration,
     _folder: TempDir,
@@ -170,6 +172,28 @@ impl Stack {
             start: begun.elapsed(),
             _folder: folder,
         })
+    }
+
+    /// Waits until as many calls are recorded as were sent, checks that the daily tables and the ledger
+    /// agree, and returns how many calls the ledger has.
+    pub(crate) fn wait_for_records(&self, sent: u64, interrupts: &Interrupts) -> Result<u64> {
+        let storage = Storage::open(&self.database, PoolSettings::default());
+        let (from, to) = (UsageDate::parse("2000-01-01")?, UsageDate::parse("2100-01-01")?);
+        let deadline = Instant::now() + APPLY_AT_MOST;
+        loop {
+            let days = storage.read_blocking(|conn| query::daily_rows(conn, &self.organization, from, to))?;
+            let recorded = u64::try_from(days.iter().map(|day| day.total_requests).sum::<i64>())?;
+            if recorded >= sent || Instant::now() > deadline {
+                let check = |conn: &mut _| verify::check_days(conn, &self.organization, from, to, Some(from));
+                let mismatches = storage.read_blocking(check)?;
+                if !mismatches.is_empty() {
+                    bail!("the daily tables and the ledger disagree: {mismatches:?}");
+                }
+                return Ok(recorded);
+            }
+            ensure!(!interrupts.came(), "interrupted");
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 

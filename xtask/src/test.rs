@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, interrupts::Interrupts, postgres::Cluster};
+use crate::{cargo, debian, interrupts::Interrupts, postgres::Cluster};
 
 /// Runs all tests on a PostgreSQL of its own, which is gone afterwards. The last line says how many
 /// passed and failed.
@@ -55,6 +55,8 @@ pub(crate) fn run_all(
     interrupts: &Interrupts,
 ) -> Result<(Tally, u8)> {
     let cluster = Cluster::start(interrupts)?;
+    // Tests of failing disks make system calls fail by it.
+    debian::need("strace", interrupts)?;
     let binary = build_binary(interrupts)?;
     let mut sum = Tally::default();
     let mut first_failure = 0;

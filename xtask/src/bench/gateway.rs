@@ -8,13 +8,9 @@ use std::{
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
-use mai_organization::usage_tracking::{query, verify};
-use mai_primitives::UsageDate;
-use mai_storage::{PoolSettings, Storage};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::{
@@ -25,9 +21,6 @@ use crate::{
     interrupts::Interrupts,
     stack::{self, PROVIDER_KEY, Stack},
 };
-
-/// How long the last records may take from the journal to the database.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Streams that are open at once while memory is measured.
 const OPEN_STREAMS: u64 = 1_000;
@@ -76,7 +69,7 @@ fn measure(args: &Args, interrupts: &Interrupts) -> Result<ExitCode> {
     let ours = || runs.iter().filter(|run| run.target == Target::MaiUsage);
     sent += ours().map(|run| run.measured.requests).sum::<u64>();
     let errors = streams.errors + runs.iter().map(|run| run.measured.errors).sum::<u64>();
-    let recorded = wait_for_records(&stack, sent, interrupts)?;
+    let recorded = stack.wait_for_records(sent, interrupts)?;
 
     println!("{}", tables(&runs));
     println!(
@@ -182,27 +175,5 @@ impl Load<'_> {
         let output = self.interrupts.run(command, |child| Ok(child.wait_with_output()?))?;
         ensure!(output.status.success(), "the load generator failed");
         serde_json::from_slice(&output.stdout).context("cannot read what the load generator measured")
-    }
-}
-
-/// Waits until as many calls are recorded as were sent, checks that the daily tables and the ledger
-/// agree, and returns how many calls the ledger has.
-fn wait_for_records(stack: &Stack, sent: u64, interrupts: &Interrupts) -> Result<u64> {
-    let storage = Storage::open(&stack.database, PoolSettings::default());
-    let (from, to) = (UsageDate::parse("2000-01-01")?, UsageDate::parse("2100-01-01")?);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let days = storage.read_blocking(|conn| query::daily_rows(conn, &stack.organization, from, to))?;
-        let recorded = u64::try_from(days.iter().map(|day| day.total_requests).sum::<i64>())?;
-        if recorded >= sent || Instant::now() > deadline {
-            let mismatches = storage
-                .read_blocking(|conn| verify::check_days(conn, &stack.organization, from, to, Some(from)))?;
-            if !mismatches.is_empty() {
-                bail!("the daily tables and the ledger disagree: {mismatches:?}");
-            }
-            return Ok(recorded);
-        }
-        ensure!(!interrupts.came(), "interrupted");
-        thread::sleep(Duration::from_millis(100));
     }
 }

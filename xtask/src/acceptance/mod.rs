@@ -1,27 +1,26 @@
 //! `cargo xtask acceptance`: what takes too long for every change, or needs the network.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
-};
+use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
     cargo,
+    crash::{self, Database},
     interrupts::Interrupts,
-    stack::{self, PROVIDER_KEY, Stack},
     test,
 };
+
+mod clients;
 
 /// The database of known vulnerabilities that cargo-deny fetches.
 const ADVISORIES: &str = "https://github.com/RustSec/advisory-db";
 
-/// Compares the gateway with direct calls by openai-python and byte by byte, puts a long mixed load on
-/// both databases, and checks the dependencies. The last line says how many parts passed and failed.
+/// Uses the gateway by other people's clients and compares it with direct calls, puts long loads and
+/// faults on both databases, and checks the dependencies. The last line says how many parts passed and
+/// failed.
 ///
-/// The Python packages go into an environment of their own below target/acceptance.
+/// The packages of Python and Node go into environments of their own below target/acceptance.
 #[derive(clap::Args)]
 #[command(after_help = "Example: cargo xtask acceptance")]
 pub(crate) struct Args {
@@ -31,6 +30,15 @@ pub(crate) struct Args {
     /// How many clients make them at once.
     #[arg(long, default_value_t = 50)]
     clients: u64,
+    /// How many streams are left by their clients, on each database.
+    #[arg(long, default_value_t = 1_000)]
+    left: u64,
+    /// How often the gateway is killed, on each database.
+    #[arg(long, default_value_t = 20)]
+    kills: u32,
+    /// How long PostgreSQL is away.
+    #[arg(long, default_value_t = 60)]
+    away_seconds: u64,
 }
 
 /// What came of one part.
@@ -42,12 +50,17 @@ enum Outcome {
 /// A name and what to do. The part has failed where that returns an error.
 type Part = (&'static str, fn(&Args, &Interrupts) -> Result<Outcome>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 10] = [
     ("openai-python sees the same objects and errors", |_, interrupts| {
-        compare("openai_equal.py", interrupts)
+        clients::compare("openai_equal.py", interrupts)
     }),
-    ("raw answers are equal byte for byte", |_, interrupts| compare("bytes_equal.py", interrupts)),
+    ("raw answers are equal byte for byte", |_, interrupts| clients::compare("bytes_equal.py", interrupts)),
+    ("openai-python and anthropic on every route", |_, interrupts| clients::python(interrupts)),
+    ("openai-node and Anthropic's client for Node on every route", |_, interrupts| clients::node(interrupts)),
     ("ledgers are equal after a long mixed load", mixed_load),
+    ("streams that their clients left cost what upstream charged", left_streams),
+    ("nothing is lost or doubled by kills", kills),
+    ("nothing is lost while the database is away", database_away),
     ("licences, bans and sources of dependencies", |_, interrupts| dependencies(interrupts)),
     ("advisories about dependencies", |_, interrupts| advisories(interrupts)),
 ];
@@ -78,61 +91,33 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs a script against a mock and a gateway of its own.
-fn compare(script: &str, interrupts: &Interrupts) -> Result<Outcome> {
-    let target = crate::tidy::metadata::load()?.target_directory;
-    let folder = target.join("acceptance");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let scripts = crate::workspace_root().join("xtask/acceptance");
-    let python = python_environment(&folder.join("venv"), &scripts.join("requirements.txt"), interrupts)?;
-    stack::build(&[], interrupts)?;
-    let programs = target.join("debug");
-    let stack = Stack::start(&programs, &folder.join("services.log"))?;
-
-    let list = Command::new(programs.join("examples/serve")).arg("--list").output()?;
-    let list = String::from_utf8(list.stdout)?;
-    let behaviours = list.lines().filter_map(|line| line.split_whitespace().next());
-    let mut command = Command::new(python);
-    // Nothing is left in the folder of the scripts.
-    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(scripts.join(script));
-    command.args(["--direct", &stack.mock_url, PROVIDER_KEY]);
-    command.args(["--gateway", &stack.gateway_url, &stack.key]);
-    command.arg("--").args(behaviours);
-    succeed(command, interrupts)?;
+/// Runs end-to-end tests with a size that is too much for every change.
+fn long_tests(file: &str, variables: &[(&str, &str)], interrupts: &Interrupts) -> Result<Outcome> {
+    let runner = ["--package", "mai-tests", "--test", file].map(str::to_owned);
+    let (tally, code) = test::run_all(&runner, variables, interrupts)?;
+    ensure!(code == 0 && tally.failed == 0 && tally.passed > 0, "see above");
     Ok(Outcome::Passed)
-}
-
-/// The Python of an environment with the packages of `requirements`, made where it is missing.
-fn python_environment(folder: &Path, requirements: &Path, interrupts: &Interrupts) -> Result<PathBuf> {
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv"]).arg(folder);
-        if succeed(make, interrupts).is_err() {
-            // Half an environment would be taken for a whole one the next time.
-            if folder.exists() {
-                fs::remove_dir_all(folder)?;
-            }
-            bail!(
-                "Python 3 with venv is needed. Install it: \
-                 sudo apt-get update && sudo apt-get install -y python3 python3-venv"
-            );
-        }
-    }
-    let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    install.arg(requirements);
-    succeed(install, interrupts).context("the Python packages cannot be installed")?;
-    Ok(python)
 }
 
 fn mixed_load(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
-    let runner = ["--package", "mai-tests", "--test", "mixed_load"].map(str::to_owned);
     let (calls, clients) = (args.calls.to_string(), args.clients.to_string());
-    let variables = [("MAI_TEST_CALLS", calls.as_str()), ("MAI_TEST_CLIENTS", clients.as_str())];
-    let (tally, code) = test::run_all(&runner, &variables, interrupts)?;
-    ensure!(code == 0 && tally.failed == 0 && tally.passed > 0, "see above");
+    long_tests("mixed_load", &[("MAI_TEST_CALLS", &calls), ("MAI_TEST_CLIENTS", &clients)], interrupts)
+}
+
+fn left_streams(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
+    long_tests("left_streams", &[("MAI_TEST_LEFT", &args.left.to_string())], interrupts)
+}
+
+fn kills(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
+    for database in [Database::Sqlite, Database::Postgres] {
+        let crash = crash::Args { kills: args.kills, database, seed: None };
+        ensure!(crash::run_with(&crash, interrupts)? == 0, "see above");
+    }
     Ok(Outcome::Passed)
+}
+
+fn database_away(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
+    long_tests("database_away", &[("MAI_TEST_AWAY_SECONDS", &args.away_seconds.to_string())], interrupts)
 }
 
 fn dependencies(interrupts: &Interrupts) -> Result<Outcome> {
