@@ -1,18 +1,22 @@
 //! All laws on all days of all organizations.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use mai_generation_processing::{
-    NewGeneration, PendingReason, UsageSource,
+    NewGeneration, PendingReason, ProcessedGenerationTable, UsageSource,
     pending::{self, NewPendingGeneration},
     schema::{pending_generations, processed_generations as ledger},
 };
 use mai_primitives::{MarkupRate, Usd};
 use mai_storage::{Storage, testing::TestDb};
 
-use super::{NOON, clock, create_organization, day, generation, id, on, org, record, spoil, totals};
+use super::{NOON, clock, create_organization, day, generation, id, on, org, record, spoil, totals, wait};
 use crate::{
     Error, record_generations,
-    schema::client_user_daily_usage as users,
+    schema::{
+        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
+    },
     verify::{
         Checked, Days, LedgerLaw, Mismatch, MismatchKind, SummedTable, check_organization, organizations,
     },
@@ -185,8 +189,37 @@ fn organizations_are_those_that_exist_and_those_that_have_usage() {
                 .write_blocking(|conn| record_generations(conn, &org(name), std::slice::from_ref(&row), NOON))
                 .unwrap();
         }
+        // Each table alone is enough.
+        spoil(storage, |conn| diesel::delete(days::table.filter(days::client_org_id.eq("B"))).execute(conn));
+        spoil(storage, |conn| {
+            diesel::delete(users::table.filter(users::client_org_id.eq("B"))).execute(conn)
+        });
+        spoil(storage, |conn| {
+            diesel::delete(models::table.filter(models::client_org_id.eq("B"))).execute(conn)
+        });
+        spoil(storage, |conn| {
+            diesel::delete(ledger::table.filter(ledger::client_org_id.eq("Ż"))).execute(conn)
+        });
         let found = storage.read_blocking(organizations).unwrap();
         assert_eq!(found, ["B", "a", "idle", "Ż"].map(org));
+    });
+}
+
+#[test]
+fn days_of_a_cleaned_ledger_are_no_disagreement() {
+    TestDb::each(|storage| {
+        record(storage, &["2026-07-14", "2026-07-24"].map(|date| on(date, generation(date))));
+        let clock = Arc::new(clock("2026-07-29T12:00:00Z"));
+        // Of the row of the 14th nothing is left; the clock of the test's records stands at the 15th.
+        spoil(storage, |conn| diesel::delete(ledger::table.find((org("a"), id("2026-07-14")))).execute(conn));
+        assert_eq!(check(storage, "a", Days::default()).0.mismatches, 1);
+        let later = ledger::table.filter(ledger::id.eq("2026-07-24"));
+        let booked = NOON.plus_seconds(9 * 86_400);
+        spoil(storage, |conn| diesel::update(later).set(ledger::processed_at.eq(booked)).execute(conn));
+        let table = ProcessedGenerationTable::new(storage.clone(), clock);
+        assert_eq!(wait(table.cleanup_old_generations(7)).unwrap().records_remaining, 1);
+        let (checked, found) = check(storage, "a", Days::default());
+        assert_eq!((checked.days, checked.ledger_rows, found), (2, 1, vec![]));
     });
 }
 
