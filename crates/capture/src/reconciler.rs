@@ -2,11 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{
-    StreamExt,
-    future::{BoxFuture, FutureExt},
-    stream::FuturesUnordered,
-};
 use mai_generation_processing::{
     NewGeneration, PendingGenerationModel, UsageSource,
     pending::{claim_due, mark_unresolved, next_pause_seconds, postpone, rest},
@@ -15,6 +10,7 @@ use mai_openrouter::{GenerationDetails, GenerationLookup, GenerationSource, Look
 use mai_primitives::{Clock, ModelName, UnixTime};
 use mai_storage::{Storage, TransactionError};
 use mai_usage_tracking::{Recorded, record_generations};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,10 +27,12 @@ const IDLE: Duration = Duration::from_secs(1);
 /// knows for hours.
 const LONGEST_REST: i64 = 3_600;
 
-/// Look-ups that are under way.
-type LookUps<'a> = FuturesUnordered<BoxFuture<'a, ()>>;
+/// Look-ups that are under way. Each is a task of its own: one that nobody polls for a moment may hold
+/// the turn at the database for which the others wait.
+type LookUps = JoinSet<()>;
 
-/// Settles pending generations by looking them up.
+/// Settles pending generations by looking them up. Clones share everything.
+#[derive(Clone)]
 pub struct Reconciler {
     /// Where costs are asked for.
     pub source: Arc<dyn GenerationSource>,
@@ -63,7 +61,7 @@ impl Reconciler {
                 }
             }
             tokio::select! {
-                Some(()) = look_ups.next() => {}
+                Some(ended) = look_ups.join_next() => log_panic(ended),
                 () = tokio::time::sleep(IDLE) => {}
                 () = stop.cancelled() => return,
             }
@@ -76,17 +74,16 @@ impl Reconciler {
         let mut look_ups = LookUps::new();
         loop {
             self.begin(&mut look_ups, now).await?;
-            if look_ups.next().await.is_none() {
-                return Ok(());
-            }
+            let Some(ended) = look_ups.join_next().await else { return Ok(()) };
+            log_panic(ended);
         }
     }
 
     /// Claims what is due at `now` for the places that are free, so that a slow answer takes up one
     /// place and holds up nobody.
-    async fn begin<'a>(
-        &'a self,
-        look_ups: &mut LookUps<'a>,
+    async fn begin(
+        &self,
+        look_ups: &mut LookUps,
         now: UnixTime,
     ) -> Result<(), mai_generation_processing::Error> {
         let free = i64::try_from(AT_ONCE.saturating_sub(look_ups.len())).unwrap_or(0);
@@ -95,7 +92,8 @@ impl Reconciler {
         }
         let claimed = self.storage.write(move |conn| claim_due(conn, now, LEASE_SECONDS, free)).await?;
         for row in claimed {
-            look_ups.push(self.settle_or_log(row).boxed());
+            let reconciler = self.clone();
+            look_ups.spawn(async move { reconciler.settle_or_log(row).await });
         }
         Ok(())
     }
@@ -203,6 +201,13 @@ impl Reconciler {
 
     fn now(&self) -> UnixTime {
         UnixTime::from(self.clock.now())
+    }
+}
+
+/// The claim of a look-up that panicked runs out, and the next one tries again.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(cause) = ended {
+        error!(error = %cause, "a look-up ended unexpectedly");
     }
 }
 
