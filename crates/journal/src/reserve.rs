@@ -63,12 +63,9 @@ impl Reserve {
         true
     }
 
-    /// Tries to make it again, once it is time for that.
-    pub(crate) fn remake_if_due(&mut self, shared: &Shared) {
+    /// Tries to make it again.
+    pub(crate) fn remake(&mut self, shared: &Shared) {
         let Some(missing) = &mut self.missing else { return };
-        if Instant::now() < missing.retry_at {
-            return;
-        }
         match make(&shared.settings.dir, shared.settings.reserve_bytes()) {
             Ok(()) => {
                 self.missing = None;

@@ -112,7 +112,13 @@ impl Writer {
         if self.lazy.as_ref().is_some_and(|lazy| lazy.sync_at <= Instant::now()) {
             self.sync();
         }
-        self.reserve.remake_if_due(&self.shared);
+        if self.reserve.retry_at().is_some_and(|due| due <= Instant::now()) {
+            // A segment can only be removed when it is not written to any more.
+            if self.base < self.shared.forgotten_to() {
+                self.begin_segment();
+            }
+            self.reserve.remake(&self.shared);
+        }
     }
 
     /// Everything that is queued by now, up to the bound; and whether the end of all was among it.
@@ -251,18 +257,22 @@ impl Writer {
     }
 
     /// Begins a new segment if the group does not fit into this one.
-    ///
-    /// The old segment and the new name are synced in either mode: that is what makes a broken frame in any
-    /// segment but the last a corruption and never a torn tail.
     fn begin_segment_if_due(&mut self, group_bytes: u64) {
         let length = self.end - self.base;
         let fits = length + group_bytes <= self.shared.settings.segment_bytes;
-        if fits || length == 0 || self.shared.poison.get().is_some() {
-            return;
+        if !fits && length > 0 && self.shared.poison.get().is_none() {
+            self.begin_segment();
         }
+    }
+
+    /// Closes the segment and begins a new one.
+    ///
+    /// The old segment and the new name are synced in either mode: that is what makes a broken frame in any
+    /// segment but the last a corruption and never a torn tail.
+    fn begin_segment(&mut self) {
         if self.dirty {
             // Bytes behind the last record of a closed segment would pass for a corruption.
-            match self.file.set_len(length) {
+            match self.file.set_len(self.end - self.base) {
                 Ok(()) => self.dirty = false,
                 Err(_) => return,
             }

@@ -127,6 +127,22 @@ fn accepted_work_finishes_and_new_work_comes_back_by_itself() {
     println!("{DONE}");
 }
 
+/// The disk is smaller than a segment, so the only segment has to end before its time. That takes a little of
+/// the reserve.
+#[test]
+fn a_disk_smaller_than_a_segment_has_room_again_once_its_records_are_forgotten() {
+    let test = "full::a_disk_smaller_than_a_segment_has_room_again_once_its_records_are_forgotten";
+    let Some(disk) = once_more() else { return on_a_small_disk(test) };
+    let journal = Journal::open(JournalSettings::new(disk.join("journal"))).unwrap();
+    let all = fill(&journal, Admission::New, 0);
+    assert_eq!(count(&journal), all);
+    journal.forget(journal.durable_end()).unwrap();
+    eventually("the reserve is there again", || !journal.stats().no_space);
+    run(journal.append(Admission::New, record(1))).unwrap();
+    assert_eq!(count(&journal), 1);
+    println!("{DONE}");
+}
+
 #[test]
 fn others_fill_the_disk_and_leave_it() {
     let Some(disk) = once_more() else {

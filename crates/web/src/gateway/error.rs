@@ -108,8 +108,9 @@ impl GatewayError {
 
     fn answer(&self, body: impl FnOnce(&str, &str, &str) -> Vec<u8>) -> HttpResponse {
         let (status, kind, code) = self.parts();
-        if status.is_server_error() {
-            // The one place where a failed call is logged; the cause may name hosts, never keys.
+        // The one place where a failed call is logged; the cause may name hosts, never keys. Why calls are
+        // not admitted is logged once where it begins, because a full disk needs no line for each of them.
+        if status.is_server_error() && !matches!(self, Self::Proxy(ProxyError::NotAdmitted(_))) {
             tracing::error!(code, error = mai_capture::causes(self), "a call failed");
         }
         HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(body(
