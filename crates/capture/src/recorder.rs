@@ -180,6 +180,16 @@ impl Recorder {
         }
     }
 
+    /// Makes reports from outside durable, all of them or none. Unlike the records of our own calls they
+    /// are not kept when they are refused: whoever sent them still has them, and a report that was kept
+    /// and then sent again would count twice where it has no id of its own.
+    pub async fn report(&self, reports: Vec<Settled>) -> Result<(), RecordError> {
+        let payloads: Result<Vec<_>, _> =
+            reports.into_iter().map(|report| Record::Settled(report).to_bytes()).collect();
+        self.journal.append_all(Admission::New, payloads.map_err(Arc::new)?).await?;
+        Ok(())
+    }
+
     /// Queues a settled record where nobody can wait for it, as in a destructor.
     pub fn settle_detached(&self, settled: Settled) {
         self.keep(self.write(Record::Settled(settled)));

@@ -11,16 +11,17 @@ use mai_capture::{
     MeteredBody, NotAdmitted, ProxyError, ProxySettings,
     body::BodyError,
     record::{Outcome, Record, Sent},
+    recorder::RecordError,
 };
 use mai_generation_processing::PendingReason;
-use mai_journal::{Admission, JournalError, JournalSettings};
+use mai_journal::{Admission, JournalError, JournalSettings, Position};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    books::{exact, new_settled},
+    books::{exact, generation_id, new_settled},
     eventually,
     raw::{head, serve},
-    road::{Road, Wish, call},
+    road::{Road, Wish, call, records},
     run,
 };
 
@@ -176,5 +177,39 @@ fn a_stop_does_not_wait_for_a_full_journal() {
         stop.cancel();
         eventually("the recorder has ended", || road.tracker.is_empty()).await;
         assert!(matches!(road.records(&exchange).as_slice(), [Record::Opened(_)]));
+    });
+}
+
+/// Their senders have them still.
+#[test]
+fn reports_from_outside_are_durable_or_refused_and_never_kept() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        let reports = |ids: [&str; 2]| {
+            ids.map(|id| {
+                let Record::Settled(report) = new_settled("org_a", id, exact(1)) else { unreachable!() };
+                report
+            })
+        };
+        let taken = reports(["gen-1", "gen-2"]);
+        road.recorder.report(taken.to_vec()).await.unwrap();
+        let written = records(&road.journal, Position::default());
+        assert_eq!(written, taken.map(Record::Settled));
+        fill(&road).await;
+        let refused = road.recorder.report(reports(["gen-3", "gen-4"]).to_vec()).await;
+        assert!(matches!(refused, Err(RecordError::Journal(JournalError::Full { .. }))), "{refused:?}");
+        make_room(&road);
+        road.recorder.report(reports(["gen-5", "gen-6"]).to_vec()).await.unwrap();
+        let ids: Vec<_> = records(&road.journal, road.journal.first())
+            .into_iter()
+            .filter_map(|record| match record {
+                Record::Settled(settled) => settled.generation_id,
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ids, ["gen-5", "gen-6"].map(generation_id));
+        assert_eq!(road.recorder.refused_records(), 0);
+        stop.cancel();
     });
 }

@@ -1,10 +1,14 @@
 //! Bodies in and out.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use actix_web::{
     HttpResponse,
-    body::SizedStream,
+    body::{BodySize, BoxBody, MessageBody, SizedStream},
     http::{StatusCode, header},
     web,
 };
@@ -19,14 +23,14 @@ const PIECE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a request body up to `limit` bytes.
 pub(super) async fn read(
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     announced: Option<u64>,
     limit: usize,
 ) -> Result<Bytes, GatewayError> {
     // A liar's announcement must not reserve memory that is never filled.
     let announced = usize::try_from(announced.unwrap_or(0)).unwrap_or(usize::MAX);
     let mut body = BytesMut::with_capacity(announced.min(64 * 1024));
-    while let Some(piece) = piece(&mut payload).await? {
+    while let Some(piece) = piece(payload).await? {
         if body.len().saturating_add(piece.len()) > limit {
             return Err(GatewayError::BodyTooLarge(limit));
         }
@@ -55,6 +59,34 @@ pub(super) fn answer(answer: ProxyResponse) -> HttpResponse {
         (ProxyBody::Whole(body), _) => response.body(body),
         (ProxyBody::Metered(body), Some(length)) => response.body(SizedStream::new(length, body)),
         (ProxyBody::Metered(body), None) => response.streaming(body),
+    }
+}
+
+/// An answer to a request whose body may not have been read to its end.
+///
+/// It keeps the rest of the body until it is sent, because then the server closes the connection. Of a
+/// chunked body that is let go before, the server would read on for as long as the client likes to send.
+pub(super) fn unread(answer: HttpResponse, payload: web::Payload) -> HttpResponse {
+    answer.map_body(|_, body| BoxBody::new(Unread { body, _payload: payload }))
+}
+
+struct Unread {
+    body: BoxBody,
+    _payload: web::Payload,
+}
+
+impl MessageBody for Unread {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
     }
 }
 

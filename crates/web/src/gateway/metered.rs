@@ -20,19 +20,21 @@ use super::{
 pub(super) async fn call(
     route: Route,
     request: HttpRequest,
-    payload: web::Payload,
+    mut payload: web::Payload,
     gateway: web::Data<Gateway>,
 ) -> HttpResponse {
-    match pass_on(route, &request, payload, &gateway).await {
+    match pass_on(route, &request, &mut payload, &gateway).await {
+        // Upstream may answer before it has got the whole form.
+        Ok(answer) if route == Route::Transcriptions => body::unread(body::answer(answer), payload),
         Ok(answer) => body::answer(answer),
-        Err(error) => error.response_on(route),
+        Err(error) => body::unread(error.response_on(route), payload),
     }
 }
 
 async fn pass_on(
     route: Route,
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     gateway: &Gateway,
 ) -> Result<ProxyResponse, GatewayError> {
     if gateway.stopping.has_begun() {

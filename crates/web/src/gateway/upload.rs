@@ -27,7 +27,7 @@ pub(super) fn scan(request: &HttpRequest) -> Result<MultipartScan, GatewayError>
 /// Passes the client's bytes on, at the pace of upstream, while the call waits for its `answer`. Where
 /// they end early upstream sees its request break off, and the client learns what was wrong with it.
 pub(super) async fn pass(
-    payload: web::Payload,
+    payload: &mut web::Payload,
     sender: UploadSender,
     scan: MultipartScan,
     limit: usize,
@@ -39,13 +39,13 @@ pub(super) async fn pass(
 }
 
 async fn pass_pieces(
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     sender: UploadSender,
     mut scan: MultipartScan,
     limit: usize,
 ) -> Result<(), GatewayError> {
     let mut length = 0_usize;
-    while let Some(piece) = body::piece(&mut payload).await? {
+    while let Some(piece) = body::piece(payload).await? {
         length = length.saturating_add(piece.len());
         if length > limit {
             return Err(GatewayError::BodyTooLarge(limit));
