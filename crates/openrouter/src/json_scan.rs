@@ -8,7 +8,11 @@
 //! brackets without pairing their kinds and does not look at numbers, so it accepts some texts that are no JSON.
 //! Wanted values are parsed again by their reader.
 
+mod slot;
+
 use memchr::memchr2;
+use slot::Slot;
+pub(crate) use slot::Value;
 
 /// Deeper nesting than this is taken for an attack; the scan gives up.
 const MAX_DEPTH: u32 = 1_000_000;
@@ -24,19 +28,8 @@ pub(crate) type Key = (&'static str, usize);
 pub(crate) struct Wanted {
     /// Keys of the top level.
     pub(crate) top: &'static [Key],
-    /// The key of an object at the top level, and keys of that object; an empty name stands for none.
+    /// The key of an object at the top level, and keys of that object. Without keys the name makes no difference.
     pub(crate) inner: (&'static str, &'static [Key]),
-}
-
-/// What the scan knows about a wanted value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
-    /// The key did not occur, or its value has not ended yet.
-    Absent,
-    /// The value was longer than its cap and was dropped.
-    TooLong,
-    /// The raw JSON text of the whole value, without surrounding whitespace.
-    Raw(&'a [u8]),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,65 +53,6 @@ enum State {
     AfterValue,
     Complete,
     Broken,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Absent,
-    Open,
-    TooLong,
-    Complete,
-}
-
-#[derive(Debug)]
-struct Slot {
-    name: &'static str,
-    cap: usize,
-    progress: Progress,
-    bytes: Vec<u8>,
-}
-
-impl Slot {
-    fn new(&(name, cap): &Key) -> Self {
-        Self { name, cap, progress: Progress::Absent, bytes: Vec::new() }
-    }
-
-    fn open(&mut self) {
-        self.progress = Progress::Open;
-        self.bytes.clear();
-    }
-
-    fn push(&mut self, piece: &[u8]) {
-        if self.progress != Progress::Open {
-            return;
-        }
-        let length = self.bytes.len().saturating_add(piece.len());
-        if length > self.cap {
-            self.progress = Progress::TooLong;
-            self.bytes.clear();
-            return;
-        }
-        if length > self.bytes.capacity() {
-            // Growing by doubling alone would reserve up to twice the cap.
-            let room = length.max(self.bytes.capacity().saturating_mul(2)).min(self.cap);
-            self.bytes.reserve_exact(room.saturating_sub(self.bytes.len()));
-        }
-        self.bytes.extend_from_slice(piece);
-    }
-
-    fn close(&mut self) {
-        if self.progress == Progress::Open {
-            self.progress = Progress::Complete;
-        }
-    }
-
-    fn value(&self) -> Value<'_> {
-        match self.progress {
-            Progress::Absent | Progress::Open => Value::Absent,
-            Progress::TooLong => Value::TooLong,
-            Progress::Complete => Value::Raw(&self.bytes),
-        }
-    }
 }
 
 /// What the value that follows is wanted for.
@@ -172,7 +106,7 @@ impl JsonScan {
         self.inside = false;
         self.target = Target::Nothing;
         for slot in self.top.iter_mut().chain(&mut self.inner) {
-            slot.progress = Progress::Absent;
+            slot.forget();
         }
     }
 
@@ -203,7 +137,7 @@ impl JsonScan {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn capacity(&self) -> usize {
         let slots = self.top.iter().chain(&self.inner);
-        slots.fold(self.key.capacity(), |sum, slot| sum.saturating_add(slot.bytes.capacity()))
+        slots.fold(self.key.capacity(), |sum, slot| sum.saturating_add(slot.capacity()))
     }
 
     /// Reads one token or as much of it as there is, and returns what follows.
@@ -278,7 +212,7 @@ impl JsonScan {
             if self.target == Target::Inner {
                 // Of a repeated object only the last one counts.
                 for slot in &mut self.inner {
-                    slot.progress = Progress::Absent;
+                    slot.forget();
                 }
             }
             self.state = State::Colon;
@@ -305,7 +239,7 @@ impl JsonScan {
         if let Some(index) = slots.iter().position(|slot| slot.name.as_bytes() == name) {
             return Target::Slot(index);
         }
-        let is_inner = !self.inside && !name.is_empty() && name == self.inner_name.as_bytes();
+        let is_inner = !self.inside && name == self.inner_name.as_bytes();
         if is_inner { Target::Inner } else { Target::Nothing }
     }
 

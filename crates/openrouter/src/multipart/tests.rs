@@ -122,6 +122,9 @@ fn other_parts_are_no_fields() {
     }
     let padded = format!("Content-Disposition: form-data; x=\"{}\"; name=\"model\"", "x".repeat(2000));
     assert_eq!(part(&padded), none);
+    let late =
+        format!("Content-Disposition: form-data; name=\"model\"; x=\"{}\"; filename=f", "x".repeat(2000));
+    assert_eq!(part(&late), none);
     assert_eq!(part(&format!("Content-Disposition: form-data; name=\"model\"\r\n{padded}")), none);
     assert_eq!(
         part(&format!("X: {padded}\r\nContent-Disposition: form-data; name=\"model\"")).model,
@@ -155,8 +158,10 @@ fn a_part_counts_when_it_has_ended() {
     }
     let preamble = format!("This is no part.\r\n{}", field("model", "m") + END);
     assert_eq!(scan(&preamble), fields(Some("m"), false, None));
-    let padded = whole.replacen("--XYZ\r\n", "--XYZ \t \r\n", 1);
-    assert_eq!(scan(&padded), fields(Some("m"), false, None));
+    for padding in [" ", "\t", " \t x"] {
+        let padded = whole.replacen("--XYZ\r\n", &format!("--XYZ{padding}\r\n"), 1);
+        assert_eq!(scan(&padded), fields(Some("m"), false, None), "{padding:?}");
+    }
     assert_eq!(scan(&whole.replace("\r\n", "\n")), MultipartFields::default());
 }
 
