@@ -2,6 +2,7 @@
 
 use crate::route::Route;
 use http::{HeaderMap, header};
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -176,7 +177,7 @@ fn part_name(head: &str) -> Option<&str> {
 
 /// What stands before and after the first occurrence of `mark`.
 fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let position = bytes.windows(mark.len()).position(|window| window == mark)?;
+    let position = memmem::find(bytes, mark)?;
     Some((bytes.get(..position)?, bytes.get(position + mark.len()..)?))
 }
 

@@ -105,6 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn types_are_those_of_the_look_up() {
+        let types = Route::ALL.map(Route::api_type);
+        let text = "completions";
+        assert_eq!(types, [text, text, "embeddings", text, text, "rerank", "image", "tts", "stt"]);
+    }
+
+    #[test]
     fn paths_lead_back_to_their_routes() {
         for route in Route::ALL {
             assert_eq!(Route::of(&route.path()[1..]), Some(route));

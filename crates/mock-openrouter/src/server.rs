@@ -57,8 +57,10 @@ pub(crate) struct State {
     /// Differs between mocks, also between runs, so that ids never repeat.
     pub(crate) instance: u64,
     requests: Mutex<VecDeque<RecordedRequest>>,
-    /// How many requests arrived.
+    /// How many requests arrived whole.
     arrived: AtomicU64,
+    /// How many broke off within their body.
+    broken: AtomicU64,
 }
 
 /// A running mock. Dropping it stops it.
@@ -89,6 +91,7 @@ impl Mock {
             instance: mix(process, STARTED.fetch_add(1, Ordering::Relaxed)),
             requests: Mutex::default(),
             arrived: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
             settings,
         });
         let stop = CancellationToken::new();
@@ -145,9 +148,14 @@ impl Mock {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// How many requests arrived since the start.
+    /// How many requests arrived whole since the start.
     pub fn request_count(&self) -> u64 {
         self.state.arrived.load(Ordering::Relaxed)
+    }
+
+    /// How many requests broke off before their body was complete. They order nothing and are not recorded.
+    pub fn broken_request_count(&self) -> u64 {
+        self.state.broken.load(Ordering::Relaxed)
     }
 
     /// Broadcasts the charges from now on to another target, or with `None` to nobody. What waits to be sent, or to be sent
@@ -216,7 +224,11 @@ async fn accept(listener: &tokio::net::TcpListener, state: &Arc<State>) {
 
 async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockResponse, Abort> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Abort)?.to_bytes();
+    let Ok(body) = body.collect().await else {
+        state.broken.fetch_add(1, Ordering::Relaxed);
+        return Err(Abort);
+    };
+    let body = body.to_bytes();
     state.arrived.fetch_add(1, Ordering::Relaxed);
     remember(state, &head, &body);
     let secret = bearer(&head.headers);

@@ -2,7 +2,7 @@
 
 use crate::client::{KEY, body, charge, chat, look_up, open, order, path, start, ways};
 use mai_mock_openrouter::{Charge, Mock, Route};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,23 @@ fn leaving_a_plain_call_pays_in_full() {
     drop(stream);
     let charge = eventually(&mock);
     assert_eq!((charge.completion_tokens, charge.cancelled), (50, false));
+}
+
+#[test]
+fn an_upload_that_breaks_off_orders_nothing() {
+    let mock = start();
+    let bearer = format!("Bearer {KEY}");
+    let mut stream = TcpStream::connect(mock.address()).unwrap();
+    let (route, request) = (Route::Transcriptions, body(Route::Transcriptions, "mock/ok", false));
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: mock\r\nauthorization: {bearer}\r\ntransfer-encoding: chunked\r\n\r\n",
+        path(route)
+    );
+    // A whole order in one chunk, without the chunk that ends the body.
+    stream.write_all(format!("{head}{:x}\r\n{request}\r\n", request.len()).as_bytes()).unwrap();
+    drop(stream);
+    wait_for("the mock never noticed", || mock.broken_request_count() > 0);
+    assert_eq!((mock.request_count(), mock.charge_count()), (0, 0));
 }
 
 #[test]

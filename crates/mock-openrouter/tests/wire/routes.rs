@@ -185,6 +185,12 @@ fn usage_twice_is_told_twice() {
     let events = parsed(&order(&mock, Route::Messages, "mock/usage-middle", true));
     let position = events.iter().position(|(name, _)| name == "message_delta").unwrap();
     assert_eq!(events[position + 1].0, "content_block_delta");
+    // Of a response the completed one is the last and the only one with a usage.
+    let answer = order(&mock, Route::Responses, "mock/usage-middle", true);
+    let (events, names) = (parsed(&answer), names(&answer));
+    assert_eq!(names[names.len() - 2..], ["response.completed", ""]);
+    assert_eq!(answer.text().matches("\"cost\":").count(), 1);
+    assert!(events[events.len() - 2].1["response"]["usage"]["cost"].is_number());
 }
 
 #[test]
