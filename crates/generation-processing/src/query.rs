@@ -30,7 +30,8 @@ pub fn insert_or_lock<'a>(
     let mut found = BTreeMap::new();
     // Once, unless a cleanup removes a row between the two steps.
     while !open.is_empty() {
-        for id in insert_new(conn, open.values().copied().collect())? {
+        let rows: Vec<&ProcessedGenerationModel> = open.values().copied().collect();
+        for id in insert_new(conn, &rows)? {
             open.remove(&id);
             found.insert(id, None);
         }
@@ -50,7 +51,7 @@ pub fn insert_or_lock<'a>(
     Ok(found)
 }
 
-fn insert_new(conn: &mut DbConnection, rows: Vec<&ProcessedGenerationModel>) -> Result<Vec<GenerationId>> {
+fn insert_new(conn: &mut DbConnection, rows: &[&ProcessedGenerationModel]) -> Result<Vec<GenerationId>> {
     let mut inserted = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(BATCH_ROWS) {
         let ids: Vec<GenerationId> = on_backend!(conn, c => diesel::insert_into(ledger::table)

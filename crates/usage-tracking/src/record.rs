@@ -74,6 +74,7 @@ pub(crate) enum OldReports {
 }
 
 /// A ledger row in the course of the booking.
+#[derive(Default)]
 struct Entry {
     /// What the ledger had before; none for a new id.
     before: Option<Row>,
@@ -101,7 +102,7 @@ pub(crate) fn book(
     let mut audit = Vec::new();
     let mut recorded = Vec::with_capacity(reports.len());
     for report in reports {
-        let Some(entry) = entries.get_mut(&report.id) else { continue };
+        let entry = entries.entry(report.id.clone()).or_default();
         recorded.push(entry.take(conn, report, complete_from, &mut audit)?);
     }
 

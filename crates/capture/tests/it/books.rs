@@ -7,8 +7,8 @@ use mai_capture::{
     record::{ExactUsage, Opened, Outcome, Record, Settled},
 };
 use mai_generation_processing::{
-    PendingGenerationModel, PendingReason, ProcessedGenerationModel, count_failed, pending::list_pending,
-    query as ledger,
+    PendingGenerationModel, PendingReason, ProcessedGenerationModel, ProcessedGenerationTable, count_failed,
+    pending::list_pending, query as ledger,
 };
 use mai_journal::{Admission, Journal, JournalSettings, Position};
 use mai_primitives::{GenerationId, ManualClock, ModelName, OrganizationId, UsageDate};
@@ -172,4 +172,11 @@ impl Running {
         self.tracker.close();
         self.tracker.wait().await;
     }
+}
+
+/// A cleanup after which the ledger says nothing about any day of the tests.
+pub(crate) async fn clean_up_everything(storage: &Storage) {
+    let clock = ManualClock::at("2027-03-01T00:00:00Z".parse().unwrap());
+    let ledger = ProcessedGenerationTable::new(storage.clone(), Arc::new(clock));
+    ledger.cleanup_old_generations(60).await.unwrap();
 }

@@ -20,34 +20,47 @@ use mai_storage::{Error, Storage, on_backend, testing::TestDb};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    books::{Books, append, apply_all, clock, exact, generation_id, new_settled, open},
+    books::{Books, append, apply_all, clean_up_everything, clock, exact, generation_id, new_settled, open},
     road::call,
     run,
 };
 
-const KEY: &str = "sk-or-v1-of-org-a";
+pub(crate) const KEY: &str = "sk-or-v1-of-org-a";
 const HOURS_72: i64 = 72 * 3_600;
 
 /// Stores an organization, with or without a provider key, and returns what a gateway knows of all.
-async fn directory(storage: &Storage, organization: &str, key: Option<&str>) -> SharedDirectory {
+pub(crate) async fn directory(storage: &Storage, organization: &str, key: Option<&str>) -> SharedDirectory {
+    directory_of(storage, &[(organization, key)]).await
+}
+
+pub(crate) async fn directory_of(
+    storage: &Storage,
+    organizations: &[(&str, Option<&str>)],
+) -> SharedDirectory {
     let master_key = MasterKey::generate().unwrap();
-    let form = ClientOrganizationForm {
-        id: Some(OrganizationId::new(organization).unwrap()),
-        name: organization.to_owned(),
-        openrouter_api_key: key.map(SecretString::from),
-        ..ClientOrganizationForm::default()
-    };
     let table = ClientOrganizationTable::new(storage.clone(), master_key.clone(), Arc::new(clock()));
-    table.create(form).await.unwrap();
+    for (organization, key) in organizations {
+        let form = ClientOrganizationForm {
+            id: Some(OrganizationId::new(organization).unwrap()),
+            name: (*organization).to_owned(),
+            openrouter_api_key: key.map(SecretString::from),
+            ..ClientOrganizationForm::default()
+        };
+        table.create(form).await.unwrap();
+    }
     let loaded = storage.read_blocking(|conn| Directory::load(conn, &master_key)).unwrap();
     SharedDirectory::new(loaded)
 }
 
-/// Stores pending generations of calls that started at the clock's time.
-fn wait_for(storage: &Storage, clock: &ManualClock, ids: &[&str]) {
-    let now = UnixTime::from(clock.now());
+/// Stores pending generations of calls of `org_a` that started at the clock's time.
+pub(crate) fn wait_for(storage: &Storage, clock: &ManualClock, ids: &[&str]) {
+    store_pending(storage, UnixTime::from(clock.now()), "org_a", ids);
+    clock.advance_millis(1_000);
+}
+
+pub(crate) fn store_pending(storage: &Storage, now: UnixTime, organization: &str, ids: &[&str]) {
     let row = |id: &&str| {
-        let call = call("org_a", true);
+        let call = call(organization, true);
         NewPendingGeneration {
             client_org_id: call.organization,
             id: generation_id(id),
@@ -64,10 +77,9 @@ fn wait_for(storage: &Storage, clock: &ManualClock, ids: &[&str]) {
     };
     let rows: Vec<_> = ids.iter().map(row).collect();
     storage.write_blocking(|conn| insert_pending(conn, &rows, now)).unwrap();
-    clock.advance_millis(1_000);
 }
 
-fn reconciler(
+pub(crate) fn reconciler(
     storage: &Storage,
     directory: &SharedDirectory,
     clock: &ManualClock,
@@ -81,7 +93,7 @@ fn reconciler(
     }
 }
 
-fn found(id: &str, nanos: i64) -> GenerationLookup {
+pub(crate) fn found(id: &str, nanos: i64) -> GenerationLookup {
     GenerationLookup::Found(GenerationDetails {
         id: id.to_owned(),
         model: Some("openai/o3".into()),
@@ -270,7 +282,7 @@ fn two_reconcilers_on_one_database_book_each_once() {
 /// While a look-up is under way, another source may book the generation, and its waiting row may be
 /// written just after that.
 #[test]
-fn a_look_up_of_what_is_booked_already_changes_nothing() {
+fn a_look_up_of_what_is_booked_already_has_the_last_word() {
     TestDb::each(|storage| {
         run(async {
             let (clock, directory) = (clock(), directory(storage, "org_a", Some(KEY)).await);
@@ -282,16 +294,41 @@ fn a_look_up_of_what_is_booked_already_changes_nothing() {
             append(&journal, &booked).await;
             apply_all(&journal, storage).await;
             assert_eq!(Books::of(storage, "org_a").waiting(), [], "booking ends the waiting");
-            write_again(storage, &waiting);
 
+            write_again(storage, &waiting);
             let source = answers(|_, id| Ok(found(id, if id == "gen-equal" { 100 } else { 999 })));
             reconciler(storage, &directory, &clock, source).round().await.unwrap();
             let books = Books::of(storage, "org_a");
-            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-equal", "gen-other"], 200));
-            // Which of the two costs is right is for a person to decide.
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-equal", "gen-other"], 1_099));
+            assert!(books.ledger.iter().all(|row| row.source == UsageSource::GenerationLookup));
+            assert_eq!(books.waiting(), []);
+
+            // Which of two look-ups is right is for a person to decide.
+            write_again(storage, &waiting);
+            let source = answers(|_, id| Ok(found(id, if id == "gen-equal" { 100 } else { 998 })));
+            reconciler(storage, &directory, &clock, source).round().await.unwrap();
+            assert_eq!(Books::of(storage, "org_a").raw_nanos(), 1_099);
             let row = only_row(storage);
             assert_eq!((row.id.as_str(), row.state), ("gen-other", PendingState::Unresolved));
-            assert_eq!(row.last_error.as_deref(), Some("the ledger has it with another cost"));
+            let why = row.last_error.unwrap();
+            assert!(why.contains("from a look-up"), "{why}");
+        });
+    });
+}
+
+#[test]
+fn a_look_up_for_a_cleaned_day_is_left_to_a_person() {
+    TestDb::each(|storage| {
+        run(async {
+            let (clock, directory) = (clock(), directory(storage, "org_a", Some(KEY)).await);
+            wait_for(storage, &clock, &["gen-1"]);
+            clean_up_everything(storage).await;
+            let reconciler = reconciler(storage, &directory, &clock, answers(|_, id| Ok(found(id, 5))));
+            reconciler.round().await.unwrap();
+            let row = only_row(storage);
+            assert_eq!(row.state, PendingState::Unresolved);
+            assert!(row.last_error.unwrap().contains("cleaned up"));
+            assert_eq!(Books::of(storage, "org_a").ledger, []);
         });
     });
 }

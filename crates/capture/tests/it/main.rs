@@ -6,6 +6,7 @@ mod away;
 mod books;
 mod carrying;
 mod hostile;
+mod in_turn;
 mod keeping;
 mod leaving;
 mod looking_up;

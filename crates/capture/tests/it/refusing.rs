@@ -1,13 +1,17 @@
 //! Records that cannot be applied as they are.
 
 use diesel::connection::SimpleConnection;
-use mai_generation_processing::{PendingReason, PendingState};
+use mai_capture::record::{Record, Settled};
+use mai_generation_processing::{PendingReason, PendingState, UsageSource, audit::list_audit};
 use mai_journal::Admission;
 use mai_primitives::MarkupRate;
 use mai_storage::{DbConnection, Error, Storage, testing::TestDb};
 
 use crate::{
-    books::{Books, Running, append, applier, apply, apply_all, exact, new_settled, open, settled},
+    books::{
+        Books, NO_USAGE, Running, append, applier, apply, apply_all, clean_up_everything, exact, new_settled,
+        open, settled,
+    },
     eventually,
     road::call,
     run,
@@ -95,6 +99,76 @@ fn other_usage_under_a_booked_id_is_kept_for_a_person() {
             assert_eq!(books.pending[0].state, PendingState::Unresolved);
         });
     });
+}
+
+/// A look-up knows best; what the gateway saw of the same call is in the audit and nowhere else.
+#[test]
+fn what_a_better_source_has_booked_is_kept() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(
+                &journal,
+                &[
+                    reported(new_settled("org_a", "gen-1", exact(3)), UsageSource::GenerationLookup),
+                    new_settled("org_a", "gen-1", exact(2)),
+                    reported(new_settled("org_a", "gen-2", exact(1)), UsageSource::Webhook),
+                    new_settled("org_a", "gen-2", exact(5)),
+                    reported(new_settled("org_a", "gen-2", exact(4)), UsageSource::Broadcast),
+                    reported(new_settled("org_a", "gen-3", exact(1)), UsageSource::Webhook),
+                    reported(new_settled("org_a", "gen-3", exact(2)), UsageSource::Webhook),
+                ],
+            )
+            .await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1", "gen-2", "gen-3"], 9));
+            assert_eq!(books.waiting(), []);
+            let audit = storage.read_blocking(|conn| list_audit(conn, None, 10)).unwrap();
+            assert_eq!(audit.len(), 4);
+        });
+    });
+}
+
+/// The journal may hold a call for longer than the ledger shows what was booked.
+#[test]
+fn a_call_of_a_cleaned_day_waits_for_a_person() {
+    TestDb::each(|storage| {
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(&journal, &[new_settled("org_a", "gen-old", NO_USAGE)]).await;
+            apply_all(&journal, storage).await;
+            clean_up_everything(storage).await;
+            append(
+                &journal,
+                &[
+                    new_settled("org_a", "gen-1", exact(1)),
+                    new_settled("org_a", "gen-old", exact(2)),
+                    reported(new_settled("org_a", "gen-2", exact(2)), UsageSource::Webhook),
+                    reported(new_settled("org_a", "gen-3", exact(2)), UsageSource::Broadcast),
+                ],
+            )
+            .await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!(books.booked(), [""; 0]);
+            let reasons = [("gen-1", PendingReason::Unbookable), ("gen-old", PendingReason::NoUsage)];
+            assert_eq!(books.waiting(), reasons);
+            for row in &books.pending {
+                assert_eq!(row.state, PendingState::Unresolved);
+                let why = row.last_error.as_deref().unwrap();
+                assert!(why.contains("cleaned up") && why.contains("10 in + 5 out tokens"), "{why}");
+            }
+        });
+    });
+}
+
+/// The record with another source.
+fn reported(record: Record, source: UsageSource) -> Record {
+    let Record::Settled(settled) = record else { unreachable!() };
+    Record::Settled(Settled { source, ..settled })
 }
 
 /// In one batch with what stands before and behind it.

@@ -34,10 +34,12 @@ fn what_the_ledger_no_longer_shows_is_not_booked_again() {
     TestDb::each(|storage| {
         let booked_then = on("2026-05-10", generation("gen-1"));
         let then = UnixTime::from_seconds(NOON.seconds() - 66 * 86_400);
-        let book = |conn: &mut _| crate::record_generations(conn, &org("a"), &[booked_then.clone()], then);
+        let book = |conn: &mut _| {
+            crate::record_generations(conn, &org("a"), std::slice::from_ref(&booked_then), then)
+        };
         storage.write_blocking(book).unwrap();
         let late = on("2026-05-11", generation("gen-late"));
-        record(storage, &[late.clone()]);
+        record(storage, std::slice::from_ref(&late));
         clean_up(storage);
         let before = books(storage);
 

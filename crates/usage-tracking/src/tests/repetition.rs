@@ -70,7 +70,7 @@ fn an_equal_report_with_more_authority_takes_over_the_facts() {
         let mut gateway = from(Gateway);
         gateway.markup_rate = MarkupRate::parse("2").unwrap();
         gateway.gateway_key_id = Some("key".into());
-        assert_eq!(record(storage, &[webhook.clone()]), [New]);
+        assert_eq!(record(storage, std::slice::from_ref(&webhook)), [New]);
         assert_eq!(record(storage, &[gateway.clone()]), [Duplicate]);
         assert_eq!(row(storage), gateway.row(NOON).unwrap());
         let after = books(storage);
