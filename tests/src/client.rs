@@ -47,6 +47,7 @@ impl Answer {
 impl Client {
     /// A client of the gateway at `base`.
     pub fn new(base: &str, key: &str) -> Self {
+        crate::install_tls();
         Self { http: reqwest::Client::new(), base: base.to_owned(), key: key.to_owned() }
     }
 

@@ -31,10 +31,15 @@ pub struct Installation {
 impl Installation {
     /// An installation on a database, with a mock as its upstream.
     pub fn new(database: &TestDb, mock: &Mock) -> Self {
+        Self::on(&database_url(database), mock)
+    }
+
+    /// An installation on the database of a URL.
+    pub fn on(database_url: &str, mock: &Mock) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let variables = [
             ("MAI_LISTEN", "127.0.0.1:0".to_owned()),
-            ("MAI_DATABASE_URL", database_url(database)),
+            ("MAI_DATABASE_URL", database_url.to_owned()),
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
@@ -93,10 +98,30 @@ impl Installation {
         self.json(&arguments)["key"].as_str().expect("a key").to_owned()
     }
 
+    /// Tries to serve and waits until the binary has given up; what it said then.
+    pub fn refuses_to_serve(&self) -> String {
+        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().expect("it can be waited for").is_none() {
+            if Instant::now() > deadline {
+                child.kill().expect("it can be killed");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let output = child.wait_with_output().expect("it can be waited for");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Starts serving and waits until it answers.
     pub fn serve(&self) -> Gateway {
+        self.serve_with(&[])
+    }
+
+    /// As [`Installation::serve`], with options of the command.
+    pub fn serve_with(&self, options: &[&str]) -> Gateway {
         let mut child = self
-            .command(&["serve"])
+            .command(&[&["serve"], options].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -131,6 +156,20 @@ impl Gateway {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its resident memory in KiB.
+    pub fn resident_kib(&self) -> i64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+    }
+
+    /// The answer of `/readyz`, and whether its status is 200.
+    pub async fn ready(&self) -> (bool, Value) {
+        let answer = reqwest::get(format!("{}/readyz", self.base)).await.expect("an answer");
+        let ok = answer.status() == reqwest::StatusCode::OK;
+        (ok, serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON"))
     }
 
     /// SIGKILL: no destructor runs.

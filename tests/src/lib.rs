@@ -7,6 +7,7 @@ pub mod client;
 pub mod gateway;
 pub mod ledger;
 pub mod load;
+pub mod postgres;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 
@@ -26,10 +27,14 @@ pub fn database_url(database: &TestDb) -> String {
     }
 }
 
+/// What our HTTP clients take their TLS from, also where a test of the same process has done it before.
+pub fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Runs asynchronous test code to its end, on two threads.
 pub fn run<T>(test: impl Future<Output = T>) -> T {
-    // Another test of the same process may have installed it before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_tls();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

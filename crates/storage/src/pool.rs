@@ -1,7 +1,7 @@
 //! [`Storage`]: the pools, and the two ways to work with a database.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,10 @@ use crate::{
 
 /// How often a transaction that collided with another is tried in all.
 const ATTEMPTS: u32 = 8;
+
+/// How long a caller waits when the last attempt to connect has failed. The pool goes on trying by itself,
+/// so that nobody has to wait for it.
+const WAIT_IN_TROUBLE: Duration = Duration::from_millis(200);
 
 /// Sizes and patience of the pools.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +43,8 @@ pub struct Storage(Arc<Pools>);
 struct Pools {
     url: DatabaseUrl,
     wait: Duration,
-    /// Whether work is let in; see [`Storage::shut`].
-    admitted: watch::Sender<bool>,
+    /// Why no work is let in, if none is; see [`Storage::shut`].
+    shut: watch::Sender<Option<String>>,
     readers: Pool,
     /// SQLite allows one writer at a time, so a single connection queues them fairly. PostgreSQL
     /// uses the common pool.
@@ -49,12 +53,25 @@ struct Pools {
 
 struct Pool {
     connections: r2d2::Pool<Manager>,
+    trouble: Trouble,
     /// One per connection. Asynchronous callers queue here and not on threads, so that a database
     /// that does not answer holds no more threads than it has connections.
     turns: Arc<Semaphore>,
 }
 
 impl Pool {
+    /// A connection that nobody else uses.
+    fn connection(&self, deadline: Instant) -> Result<r2d2::PooledConnection<Manager>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = if self.trouble.get().is_some() { left.min(WAIT_IN_TROUBLE) } else { left };
+        self.connections.get_timeout(left).map_err(|_| self.unavailable())
+    }
+
+    fn unavailable(&self) -> Error {
+        let in_use = || "no connection became free in time".to_owned();
+        Error::Unavailable(self.trouble.get().unwrap_or_else(in_use))
+    }
+
     /// A turn at a connection, to be kept until the work is done.
     async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
         let turns = Arc::clone(&self.turns);
@@ -65,7 +82,7 @@ impl Pool {
         match tokio::time::timeout_at(deadline.into(), turns.acquire_owned()).await {
             // One that comes too late would only occupy a thread to say the same.
             Ok(Ok(turn)) if Instant::now() < deadline => Ok(turn),
-            Ok(_) | Err(_) => Err(Error::Unavailable("all connections are in use".into())),
+            Ok(_) | Err(_) => Err(self.unavailable()),
         }
     }
 }
@@ -80,6 +97,21 @@ struct Slot {
 struct Manager {
     url: DatabaseUrl,
     purpose: Purpose,
+    trouble: Trouble,
+}
+
+/// Why the last attempt to connect failed, if it did. Clones share it.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    fn set(&self, why: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl r2d2::ManageConnection for Manager {
@@ -87,7 +119,12 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Slot> {
-        Ok(Slot { connection: DbConnection::open(&self.url, self.purpose)?, broken: false })
+        let opened = DbConnection::open(&self.url, self.purpose);
+        self.trouble.set(match &opened {
+            Err(Error::Unavailable(why) | Error::Refused(why)) => Some(why.clone()),
+            Ok(_) | Err(_) => None,
+        });
+        Ok(Slot { connection: opened?, broken: false })
     }
 
     fn is_valid(&self, _slot: &mut Slot) -> Result<()> {
@@ -113,29 +150,43 @@ impl Storage {
     /// Makes the pools. Connections are opened when they are first needed, so this succeeds while
     /// the database is away.
     pub fn open(url: &DatabaseUrl, settings: PoolSettings) -> Self {
-        Self::new(url, settings, true)
+        Self::new(url, settings, None)
     }
 
     /// As [`Storage::open`], but nothing reaches the database before [`Storage::admit`]: until then all
-    /// work fails with [`Error::Unavailable`]. For a database whose schema nobody has seen yet.
-    pub fn shut(url: &DatabaseUrl, settings: PoolSettings) -> Self {
-        Self::new(url, settings, false)
+    /// work fails with [`Error::Unavailable`] and this text. For a database whose schema nobody has
+    /// seen yet.
+    pub fn shut(url: &DatabaseUrl, settings: PoolSettings, why: String) -> Self {
+        Self::new(url, settings, Some(why))
+    }
+
+    /// The storage stays shut, for another reason than before. Nothing happens if it is open.
+    pub fn stay_shut(&self, why: String) {
+        self.0.shut.send_if_modified(|shut| {
+            let is_shut = shut.is_some();
+            if is_shut {
+                *shut = Some(why);
+            }
+            is_shut
+        });
     }
 
     /// From now on work reaches the database, through this handle and its clones.
     pub fn admit(&self) {
-        self.0.admitted.send_replace(true);
+        self.0.shut.send_replace(None);
     }
 
     /// Waits until work reaches the database; returns at once unless the storage is shut.
     pub async fn admitted(&self) {
-        let mut admitted = self.0.admitted.subscribe();
+        let mut shut = self.0.shut.subscribe();
         // It fails only when the sender is gone, and that lives as long as this handle.
-        admitted.wait_for(|admitted| *admitted).await.ok();
+        shut.wait_for(Option::is_none).await.ok();
     }
 
-    fn new(url: &DatabaseUrl, settings: PoolSettings, admitted: bool) -> Self {
+    fn new(url: &DatabaseUrl, settings: PoolSettings, shut: Option<String>) -> Self {
         let pool = |purpose, connections: u32| {
+            let trouble = Trouble::default();
+            let manager = Manager { url: url.clone(), purpose, trouble: trouble.clone() };
             let builder = r2d2::Pool::builder()
                 .max_size(connections)
                 .min_idle(Some(0))
@@ -143,7 +194,8 @@ impl Storage {
                 .test_on_check_out(false)
                 .error_handler(Box::new(LogQuietly));
             Pool {
-                connections: builder.build_unchecked(Manager { url: url.clone(), purpose }),
+                connections: builder.build_unchecked(manager),
+                trouble,
                 turns: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX >> 4))),
             }
         };
@@ -153,8 +205,8 @@ impl Storage {
             }
             DatabaseUrl::Postgres(_) => (pool(Purpose::Write, settings.connections.max(1)), None),
         };
-        let (url, wait, admitted) = (url.clone(), settings.wait, watch::Sender::new(admitted));
-        Self(Arc::new(Pools { url, wait, admitted, readers, writer }))
+        let (url, wait, shut) = (url.clone(), settings.wait, watch::Sender::new(shut));
+        Self(Arc::new(Pools { url, wait, shut, readers, writer }))
     }
 
     /// Where the database is.
@@ -272,14 +324,12 @@ impl Storage {
         purpose: Purpose,
         deadline: Instant,
     ) -> Result<r2d2::PooledConnection<Manager>> {
-        if !*self.0.admitted.borrow() {
-            return Err(Error::Unavailable("it was not reached since the start".into()));
+        if let Some(why) = &*self.0.shut.borrow() {
+            return Err(Error::Unavailable(why.clone()));
         }
         let mut stale_at_most = pool.connections.max_size();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let slot = pool.connections.get_timeout(left);
-            let mut slot = slot.map_err(|error| Error::Unavailable(error.to_string()))?;
+            let mut slot = pool.connection(deadline)?;
             slot.broken = true;
             match slot.connection.begin(purpose) {
                 Ok(()) => return Ok(slot),

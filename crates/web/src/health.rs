@@ -1,19 +1,26 @@
-//! `/healthz` for the process and `/readyz` for what it needs.
+//! `/healthz` for the process and `/readyz` for whether it takes and records calls.
+//!
+//! A check that fails makes the service unready only where a new call would be refused or could not be
+//! recorded. Everything else is a warning: while the database is away the gateway goes on serving, and
+//! whoever took it out of rotation for that would make an outage of it.
 
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use mai_capture::ApplierState;
-use mai_journal::Journal;
+use mai_journal::{Journal, JournalStats};
 use mai_storage::Storage;
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 
-use crate::gateway::Stopping;
+use crate::{gateway::Stopping, monitor::Figures};
 
 /// The journal is called nearly full from this share of its bound on, in percent.
 const JOURNAL_ALARM_PERCENT: u64 = 80;
-/// How long the database may take to say that it is there.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the database may take to say that it is there. Who asks for readiness is impatient.
+const DATABASE_PATIENCE: Duration = Duration::from_millis(500);
+/// From this age of a record on the applier is called stuck, also where it does not say that it fails.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// What `/readyz` looks at.
 #[derive(Clone)]
@@ -24,8 +31,20 @@ pub struct Health {
     pub journal: Journal,
     /// How far records have reached the database.
     pub applier: ApplierState,
+    /// What the monitor saw last.
+    pub figures: watch::Receiver<Figures>,
     /// Whether a stop has begun.
     pub stopping: Stopping,
+}
+
+/// What came of a check.
+#[derive(Debug, PartialEq, Eq)]
+enum Check {
+    Ok,
+    /// Somebody should look, and calls are taken and recorded all the same.
+    Warning(String),
+    /// New calls are refused, or would not be recorded.
+    Unready(String),
 }
 
 /// The process answers.
@@ -33,45 +52,145 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// 200 while new calls are taken and recorded without trouble, else 503; either way each check by name.
+/// 200 while new calls are taken and recorded, else 503; either way each check by name, with `ok` or
+/// what is wrong, and the names of those that only warn.
 pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
     let stats = health.journal.stats();
-    let used_percent = stats.retained_bytes.saturating_mul(100) / stats.max_bytes.max(1);
-    let database = match tokio::time::timeout(DATABASE_PATIENCE, ping(&health.storage)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(cause)) => Err(cause.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
-    };
-    let journal = match (stats.poisoned, used_percent) {
-        (true, _) => Err("a write could not be made durable; restart the service".to_owned()),
-        (false, percent) if percent >= JOURNAL_ALARM_PERCENT => {
-            Err(format!("{percent} % of its bound is used"))
-        }
-        _ => Ok(()),
-    };
-    let applier = match health.applier.trouble() {
-        Some(why) => Err(format!("records wait in the journal: {why}")),
-        None => Ok(()),
-    };
-    let accepting =
-        if health.stopping.has_begun() { Err("the service is stopping".to_owned()) } else { Ok(()) };
-    let checks =
-        [("database", database), ("journal", journal), ("applier", applier), ("accepting", accepting)];
-    let ready = checks.iter().all(|(_, check)| check.is_ok());
-    let shown: serde_json::Map<String, serde_json::Value> = checks
-        .into_iter()
-        .map(|(name, check)| (name.to_owned(), json!(check.err().unwrap_or_else(|| "ok".to_owned()))))
-        .collect();
+    let figures = health.figures.borrow().clone();
+    let lag = stats.durable_end.get().saturating_sub(health.applier.applied_to().get());
+    let checks = [
+        ("database", database(&health.storage).await),
+        ("journal", journal(&stats)),
+        ("applier", applier(&health.applier, figures.waiting)),
+        ("unresolved", unresolved(figures.unresolved())),
+        ("accepting", accepting(&health.stopping)),
+    ];
+    let ready = !checks.iter().any(|(_, check)| matches!(check, Check::Unready(_)));
+    let warns = |check: &Check| matches!(check, Check::Warning(_));
+    let warnings: Vec<&str> =
+        checks.iter().filter(|(_, check)| warns(check)).map(|(name, _)| *name).collect();
+    let shown: Map<String, Value> =
+        checks.iter().map(|(name, check)| ((*name).to_owned(), json!(check.text()))).collect();
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(json!({
         "ready": ready,
         "checks": shown,
+        "warnings": warnings,
         "journal_bytes": stats.retained_bytes,
-        "journal_lag_bytes": stats.durable_end.get().saturating_sub(health.applier.applied_to().get()),
+        "journal_used_percent": used_percent(&stats),
+        "journal_lag_bytes": lag,
+        "oldest_unapplied_seconds": figures.waiting.as_secs(),
+        "unresolved_generations": figures.unresolved(),
     }))
 }
 
+impl Check {
+    fn text(&self) -> &str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning(text) | Self::Unready(text) => text,
+        }
+    }
+}
+
 /// A snapshot begins with a round trip to the database.
-async fn ping(storage: &Storage) -> mai_storage::Result<()> {
-    storage.read(|_| Ok::<_, mai_storage::Error>(())).await
+async fn database(storage: &Storage) -> Check {
+    let ping = storage.read(|_| Ok::<_, mai_storage::Error>(()));
+    match tokio::time::timeout(DATABASE_PATIENCE, ping).await {
+        Ok(Ok(())) => Check::Ok,
+        Ok(Err(cause)) => Check::Warning(cause.to_string()),
+        Err(_) => Check::Warning("no answer in time".to_owned()),
+    }
+}
+
+fn used_percent(stats: &JournalStats) -> u64 {
+    stats.retained_bytes.saturating_mul(100) / stats.max_bytes.max(1)
+}
+
+fn journal(stats: &JournalStats) -> Check {
+    let percent = used_percent(stats);
+    if stats.poisoned {
+        Check::Unready("a write could not be made durable; restart the service".to_owned())
+    } else if stats.no_space {
+        Check::Unready("its disk is full; new calls are refused until there is room".to_owned())
+    } else if stats.retained_bytes >= stats.max_bytes {
+        Check::Unready("it is full; new calls are refused until records reach the database".to_owned())
+    } else if percent >= JOURNAL_ALARM_PERCENT {
+        Check::Warning(format!("{percent} % of its bound is used; when it is full, new calls are refused"))
+    } else if stats.detached_failures > 0 {
+        Check::Warning(format!("{} records could not be kept; see the log", stats.detached_failures))
+    } else {
+        Check::Ok
+    }
+}
+
+fn applier(state: &ApplierState, waiting: Duration) -> Check {
+    match state.trouble() {
+        Some(why) => Check::Warning(format!("records wait in the journal: {why}")),
+        None if waiting >= STUCK_AFTER => {
+            Check::Warning(format!("records have waited in the journal for {} s", waiting.as_secs()))
+        }
+        None => Check::Ok,
+    }
+}
+
+fn unresolved(count: Option<i64>) -> Check {
+    match count {
+        Some(count) if count > 0 => Check::Warning(format!("{count} generations wait for a person")),
+        Some(_) | None => Check::Ok,
+    }
+}
+
+fn accepting(stopping: &Stopping) -> Check {
+    if stopping.has_begun() { Check::Unready("the service is stopping".to_owned()) } else { Check::Ok }
+}
+
+#[cfg(test)]
+mod tests {
+    use mai_journal::Position;
+
+    use super::*;
+
+    fn stats(retained_bytes: u64) -> JournalStats {
+        JournalStats {
+            retained_bytes,
+            max_bytes: 1_000,
+            durable_end: Position::new(0),
+            forgotten_to: Position::new(0),
+            commits: 0,
+            records: 0,
+            detached_failures: 0,
+            lazy_dropped: 0,
+            no_space: false,
+            poisoned: false,
+        }
+    }
+
+    #[test]
+    fn a_journal_warns_before_it_refuses() {
+        assert_eq!(journal(&stats(799)), Check::Ok);
+        assert!(matches!(journal(&stats(800)), Check::Warning(text) if text.starts_with("80 %")));
+        assert!(matches!(journal(&stats(999)), Check::Warning(_)));
+        assert!(matches!(journal(&stats(1_000)), Check::Unready(_)));
+        let no_space = JournalStats { no_space: true, ..stats(0) };
+        assert!(matches!(journal(&no_space), Check::Unready(_)));
+        let lost = JournalStats { detached_failures: 2, ..stats(0) };
+        assert!(matches!(journal(&lost), Check::Warning(text) if text.starts_with("2 records")));
+        let poisoned = JournalStats { poisoned: true, ..lost };
+        assert!(matches!(journal(&poisoned), Check::Unready(_)));
+    }
+
+    #[test]
+    fn an_applier_that_does_not_move_is_noticed_though_it_does_not_complain() {
+        let state = ApplierState::default();
+        assert_eq!(applier(&state, Duration::from_secs(59)), Check::Ok);
+        assert!(matches!(applier(&state, Duration::from_secs(60)), Check::Warning(_)));
+    }
+
+    #[test]
+    fn generations_that_wait_for_a_person_only_warn() {
+        assert_eq!(unresolved(None), Check::Ok);
+        assert_eq!(unresolved(Some(0)), Check::Ok);
+        assert!(matches!(unresolved(Some(3)), Check::Warning(text) if text.starts_with('3')));
+    }
 }

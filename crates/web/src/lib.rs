@@ -8,6 +8,8 @@ pub mod application;
 pub mod commands;
 pub mod gateway;
 pub mod health;
+pub mod metrics;
+pub mod monitor;
 pub mod settings;
 pub mod telemetry;
 

@@ -45,12 +45,21 @@ pub const VARIABLES: &[Variable] = &[
     plain("MAI_LISTEN", "127.0.0.1:8080", "Address and port to listen on. Port 0 takes a free one."),
     plain("MAI_DATABASE_URL", "sqlite:data/mai-usage.db", "`sqlite:PATH` or `postgres://…`."),
     plain("MAI_DATABASE_CONNECTIONS", "8", "Connections in the database pool."),
-    plain("MAI_DATA_DIR", "data", "Folder of the journal and the generated master key."),
+    plain(
+        "MAI_DATA_DIR",
+        "data",
+        "Folder of the journal, the directory snapshot and the generated master key.",
+    ),
     secret(
         "MAI_MASTER_KEY",
         "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
     ),
     secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
+    plain(
+        "MAI_METRICS_OPEN",
+        "false",
+        "Whether `/metrics` needs no token; else it needs one of the reseller.",
+    ),
     plain("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1", "Base URL of OpenRouter's API."),
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
@@ -100,6 +109,8 @@ pub struct Settings {
     pub master_key: Option<SecretString>,
     /// The reseller's API token, where it was given.
     pub admin_token: Option<SecretString>,
+    /// Whether everybody may read `/metrics`.
+    pub metrics_open: bool,
     /// Base URL of OpenRouter's API.
     pub openrouter_base_url: String,
     /// Single-organization mode, where it is on.
@@ -158,6 +169,11 @@ impl Settings {
             data_dir: values.parse("MAI_DATA_DIR")?,
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
+            metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err("it must be `true` or `false`"),
+            })?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
             single_organization: values.single_organization()?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
@@ -367,6 +383,7 @@ mod tests {
             ("MAI_BODY_LIMIT_MIB", "0"),
             ("MAI_WORKERS", "-1"),
             ("MAI_LOG_FORMAT", "xml"),
+            ("MAI_METRICS_OPEN", "yes"),
         ] {
             let error = from(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");

@@ -102,8 +102,11 @@ fn many_callers_of_a_server_that_never_answers_do_not_pile_up_on_threads() {
 fn a_shut_storage_reaches_nothing_before_it_is_admitted() {
     TestDb::each(|opened| {
         create_counters(opened);
-        let storage = Storage::shut(opened.url(), QUICKLY);
+        let storage = Storage::shut(opened.url(), QUICKLY, "nobody has looked yet".into());
         assert_unavailable(&storage);
+        storage.stay_shut("it is too old".into());
+        let refused = storage.read_blocking(|conn| value(conn, 1)).unwrap_err();
+        assert_eq!(refused.to_string(), "the database cannot be reached: it is too old");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let waiting = storage.admitted();
@@ -113,6 +116,7 @@ fn a_shut_storage_reaches_nothing_before_it_is_admitted() {
             waiting.await;
             assert_eq!(storage.read(|conn| value(conn, 1)).await.unwrap(), 0);
         });
+        storage.stay_shut("too late".into());
         assert_eq!(try_both(&storage).map(Result::unwrap), [0, 1]);
     });
 }
@@ -165,6 +169,25 @@ fn a_folder_that_is_missing_is_unavailable_until_it_is_there() {
     assert_unavailable(&storage);
     std::fs::rename(&away, &here).unwrap();
     assert_eq!(try_both(&storage).map(Result::unwrap), [0, 1]);
+}
+
+diesel::define_sql_function! {
+    /// A setting of this connection.
+    fn current_setting(name: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+#[test]
+fn a_commit_is_durable_whatever_the_server_is_set_to() {
+    let server = std::env::var(mai_storage::testing::POSTGRES_VARIABLE).unwrap();
+    for (set, expected) in [("off", "on"), ("remote_apply", "remote_apply")] {
+        let url = format!("{server}?options=-csynchronous_commit%3D{set}").parse().unwrap();
+        let storage = Storage::open(&url, QUICKLY);
+        let setting = storage.read_blocking(|conn| {
+            let DbConnection::Postgres(inner) = conn else { panic!("not PostgreSQL") };
+            Ok::<String, Error>(diesel::select(current_setting("synchronous_commit")).get_result(inner)?)
+        });
+        assert_eq!(setting.unwrap(), expected);
+    }
 }
 
 /// Waits for all connections to be busy at once, so that the pool really opens that many.

@@ -14,7 +14,7 @@ use crate::{
 
 /// A caller whose token was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Caller {
+pub(crate) enum Caller {
     /// The reseller: every organization, raw cost and profit.
     Reseller,
     /// An administrator of one organization.
@@ -25,7 +25,7 @@ pub(super) enum Caller {
 
 impl Caller {
     /// Reads and checks the request's token.
-    pub(super) async fn of(request: &HttpRequest, api: &Api) -> Result<Self, ApiError> {
+    pub(crate) async fn of(request: &HttpRequest, api: &Api) -> Result<Self, ApiError> {
         let token = bearer(request).ok_or_else(|| {
             ApiError::unauthorized("an API token is needed; use the header `Authorization: Bearer …`")
         })?;

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use mai_organization::OrganizationServices;
 use secrecy::SecretString;
 
-mod auth;
+pub(crate) mod auth;
 mod error;
 mod json_money;
 pub mod request_id;

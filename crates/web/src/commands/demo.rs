@@ -73,11 +73,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
 
 fn settings(folder: &Path, mock: &Mock, listen: SocketAddr) -> Result<Settings> {
     let key = MasterKey::generate()?.to_base64();
+    // Nobody needs it here, and without one the start would make one and print it.
+    let admin_token = MasterKey::generate()?.to_base64();
     Settings::from_source(|name| match name {
         "MAI_LISTEN" => Some(listen.to_string()),
         "MAI_DATA_DIR" => Some(folder.display().to_string()),
         "MAI_DATABASE_URL" => Some(format!("sqlite:{}", folder.join("demo.db").display())),
         "MAI_MASTER_KEY" => Some(key.expose_secret().to_owned()),
+        "MAI_ADMIN_TOKEN" => Some(admin_token.expose_secret().to_owned()),
         "OPENROUTER_BASE_URL" => Some(mock.base_url()),
         "MAI_WORKERS" => Some("1".to_owned()),
         "MAI_LOG" => Some(std::env::var("MAI_LOG").unwrap_or_else(|_| "warn".to_owned())),

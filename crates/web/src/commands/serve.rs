@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use mai_primitives::SystemClock;
-use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -22,9 +21,6 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: Settings, arguments: Arguments) -> Result<()> {
     let stop = stop_signal()?;
     let application = Application::build(settings, Arc::new(SystemClock), !arguments.no_migrate).await?;
-    if let Some(token) = application.new_admin_token() {
-        say!("Reseller API token, shown only this once: {}", token.expose_secret())?;
-    }
     info!(address = %application.address(), "serving");
     say!("mai-usage listens on http://{}", application.address())?;
     application.run_until(stop).await

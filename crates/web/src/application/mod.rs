@@ -1,0 +1,188 @@
+//! [`Application`]: everything that runs while the service runs, built in order and stopped in order.
+
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::dev::Server;
+use anyhow::{Context, Result};
+use mai_capture::{Drains, ProxySettings, Recorder, SharedDirectory};
+use mai_journal::{Journal, JournalSettings};
+use mai_openrouter::OpenRouterClient;
+use mai_organization::{MasterKey, OrganizationServices};
+use mai_primitives::Clock;
+use mai_storage::Storage;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use self::{
+    first_contact::{FirstContact, begin},
+    jobs::{Background, Jobs},
+    server::{SharedParts, WorkerParts},
+};
+use crate::{
+    api::Api,
+    gateway::Stopping,
+    health::Health,
+    metrics::{CountedSource, Metrics, Traffic},
+    settings::Settings,
+};
+
+mod first_contact;
+mod jobs;
+mod master_key;
+mod server;
+
+pub use master_key::master_key;
+
+/// How long the last records may take to reach the database at a stop. What does not is applied at
+/// the next start.
+const APPLY_AT_MOST: Duration = Duration::from_secs(10);
+
+/// A service that is bound to its port and ready to run.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    storage: Storage,
+    services: OrganizationServices,
+    directory: SharedDirectory,
+    master_key: MasterKey,
+    stopping: Stopping,
+    calls: TaskTracker,
+    jobs: Jobs,
+    journal: Journal,
+    stop_patience: Duration,
+}
+
+impl Application {
+    /// Meets the database, opens the journal, starts the jobs and binds the port. Must be called on an
+    /// actix runtime.
+    ///
+    /// While the database is away it begins with the organizations and keys of the last start and meets
+    /// the database later. A reseller token that is made meanwhile goes to standard output.
+    pub async fn build(settings: Settings, clock: Arc<dyn Clock>, may_migrate: bool) -> Result<Self> {
+        fs::create_dir_all(&settings.data_dir)
+            .with_context(|| format!("cannot create MAI_DATA_DIR {}", settings.data_dir.display()))?;
+        let master_key = master_key(&settings)?;
+        let contact = FirstContact {
+            settings: settings.clone(),
+            master_key: master_key.clone(),
+            clock: Arc::clone(&clock),
+            may_migrate,
+        };
+        let beginning = begin(contact).await?;
+        let (storage, directory) = (beginning.storage.clone(), beginning.directory.clone());
+        let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock));
+        let journal = open_journal(&settings)?;
+        let source = CountedSource::new(OpenRouterClient::new(&settings.openrouter_base_url)?);
+        let look_ups = source.counters();
+        let recorder = Recorder::new(journal.clone());
+        let background = jobs::start(beginning, &journal, recorder.clone(), source, &clock);
+        let Background { jobs, applier, figures } = background;
+
+        let stopping = Stopping::default();
+        let calls = TaskTracker::new();
+        let metrics = Metrics {
+            started_at: clock.now().into(),
+            is_open: settings.metrics_open,
+            traffic: Traffic::default(),
+            look_ups,
+            journal: journal.clone(),
+            applier: applier.clone(),
+            directory: directory.clone(),
+            figures: figures.clone(),
+        };
+        let health = Health {
+            storage: storage.clone(),
+            journal: journal.clone(),
+            applier,
+            figures,
+            stopping: stopping.clone(),
+        };
+        let api = Api { services: services.clone(), admin_token: settings.admin_token.clone() };
+        let worker = WorkerParts {
+            base_url: settings.openrouter_base_url.clone(),
+            recorder,
+            calls: calls.clone(),
+            proxy_settings: ProxySettings {
+                head_patience: settings.upstream_patience,
+                drains: Drains::new(settings.drains_at_once, settings.drain_patience),
+            },
+            directory: directory.clone(),
+            clock,
+            body_limit: settings.body_limit,
+            stopping: stopping.clone(),
+        };
+        let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;
+        Ok(Self {
+            server,
+            address,
+            storage,
+            services,
+            directory,
+            master_key,
+            stopping,
+            calls,
+            jobs,
+            journal,
+            stop_patience: settings.stop_patience,
+        })
+    }
+
+    /// Where the service listens, with the port that was really taken.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The database.
+    pub const fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The services on the database, for whoever runs in the same process.
+    pub const fn services(&self) -> &OrganizationServices {
+        &self.services
+    }
+
+    /// Reads organizations and keys now, instead of at the next comparison.
+    pub async fn refresh_directory(&self) -> Result<()> {
+        Ok(self.directory.refresh(&self.storage, &self.master_key).await?)
+    }
+
+    /// Serves until `stop` ends, then stops in order: no new calls, open calls finish within a bound,
+    /// records reach the journal and, if it takes them, the database. A background job that ends by
+    /// itself stops the service with an error, because then usage would no longer be booked.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<()> {
+        let handle = self.server.handle();
+        let stopping = async {
+            let broken = tokio::select! {
+                () = stop => false,
+                () = self.jobs.one_ended() => true,
+            };
+            info!("stopping: no new calls are taken");
+            self.stopping.begin();
+            self.calls.close();
+            if tokio::time::timeout(self.stop_patience, self.calls.wait()).await.is_err() {
+                warn!("some calls did not end in time; they are recorded as they are");
+            }
+            handle.stop(true).await;
+            broken
+        };
+        let (served, broken) = tokio::join!(self.server, stopping);
+        served.context("the server failed")?;
+        if tokio::time::timeout(APPLY_AT_MOST, self.jobs.stop()).await.is_err() {
+            warn!("some records stay in the journal; the next start applies them");
+        }
+        self.journal.close().context("the journal could not be closed")?;
+        anyhow::ensure!(!broken, "a background job ended unexpectedly; see the log");
+        info!("stopped");
+        Ok(())
+    }
+}
+
+fn open_journal(settings: &Settings) -> Result<Journal> {
+    let journal = JournalSettings {
+        sync: settings.journal_sync,
+        max_bytes: settings.journal_max_bytes,
+        ..JournalSettings::new(settings.data_dir.join("journal"))
+    };
+    Ok(Journal::open(journal)?)
+}
