@@ -97,7 +97,7 @@ fn lock(connection: &mut DbConnection, patience: &str) -> Result<()> {
             inner.batch_execute(&format!("SET lock_timeout = '{patience}'"))?;
             let locked = inner.batch_execute("SELECT pg_advisory_lock(6247001)").map_err(Error::from);
             locked.map_err(|cause| match cause {
-                Error::Query(cause) => Error::Migration(format!(
+                Error::Query(cause) | Error::Impaired(cause) => Error::Migration(format!(
                     "another process kept the lock for longer than {patience}: {cause}"
                 )),
                 other => other,
