@@ -35,13 +35,18 @@ fn all_time() -> (UsageDate, UsageDate) {
     (UsageDate::parse("2000-01-01").expect("a date"), UsageDate::parse("2100-01-01").expect("a date"))
 }
 
-/// Every generation of an organization whose cost is not known yet, or never will be. Requests that
-/// upstream cut before it answered have no id to compare and are left out.
+/// Every generation of an organization whose cost is not known yet, or never will be. Requests that were
+/// cut before upstream answered, by itself or by a crash of ours, have no id to compare and are left out.
 pub fn pending(storage: &Storage, organization: &str) -> Vec<PendingGenerationModel> {
     let id = OrganizationId::new(organization).expect("an organization id");
     let rows = storage.read_blocking(|conn| pending::list_pending(conn, Some(&id), None, 100_000));
     let rows = rows.expect("pending rows can be read");
-    rows.into_iter().filter(|row| row.reason != PendingReason::NoAnswer).collect()
+    let is_cut = |row: &PendingGenerationModel| match row.reason {
+        PendingReason::NoAnswer => true,
+        PendingReason::Crash => row.id.as_str().starts_with("mai-"),
+        _ => false,
+    };
+    rows.into_iter().filter(|row| !is_cut(row)).collect()
 }
 
 /// Waits until something is true, and fails with its name if it does not become so.
