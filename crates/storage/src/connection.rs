@@ -76,11 +76,16 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// Errors are told apart by PostgreSQL's texts where Diesel does not pass the code on, so they must
-/// come untranslated. Only a superuser, or a role that was granted it, may ask for that; for others
-/// the server's own language stays.
-const UNTRANSLATED: &str = "DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
-                            EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
+/// What each PostgreSQL session begins with.
+///
+/// The journal forgets a record after our commit, so the commit must survive a crash of the server,
+/// whatever it is set to; stronger settings are kept. And errors are told apart by their texts where
+/// Diesel does not pass the code on, so they must come untranslated; only a superuser, or a role that
+/// was granted it, may ask for that, and for others the server's own language stays.
+const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+    WHERE current_setting('synchronous_commit') = 'off'; \
+    DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
+    EXCEPTION WHEN insufficient_privilege THEN NULL; END $$";
 
 /// How long a PostgreSQL server that is gone may go unnoticed, in libpq's parameters: seconds, and
 /// milliseconds for the last one. Without them a silent host holds a thread for minutes or for ever.

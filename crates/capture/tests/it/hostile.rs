@@ -7,6 +7,7 @@ use mai_capture::{
     record::{Outcome, Settled},
 };
 use mai_generation_processing::PendingReason;
+use mai_primitives::GenerationId;
 
 use crate::{
     raw::answering,
@@ -67,7 +68,7 @@ fn an_id_that_cannot_be_one_is_ignored_and_the_header_goes_before_the_body() {
             headers.extend_from_slice(b"Content-Type: application/json\r\n");
             let (settled, seen) = settle(&headers, &usage(id)).await;
             assert_eq!(seen, usage(id).as_bytes(), "{shown}");
-            assert_eq!(settled.generation_id.as_ref().map(|id| id.as_str()), expected, "{shown}");
+            assert_eq!(settled.generation_id.as_ref().map(GenerationId::as_str), expected, "{shown}");
             let Outcome::Exact(exact) = settled.outcome else { panic!("{shown}: {:?}", settled.outcome) };
             assert_eq!(exact.cost_nanos, 1_000, "{shown}");
         }

@@ -5,7 +5,6 @@ use std::{
     sync::{Arc, Mutex, mpsc},
 };
 
-use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use mai_capture::{
     MeteredBody, NotAdmitted, ProxyError, ProxySettings,
@@ -59,7 +58,7 @@ async fn read_to_the_last_piece(body: &mut MeteredBody) -> Vec<u8> {
     loop {
         // Everything that can come without the journal comes.
         match tokio::time::timeout(std::time::Duration::from_millis(300), body.next()).await {
-            Ok(Some(chunk)) => seen.extend_from_slice(&Bytes::from(chunk.unwrap())),
+            Ok(Some(chunk)) => seen.extend_from_slice(&chunk.unwrap()),
             Ok(None) => panic!("the answer has ended"),
             Err(_) => return seen,
         }

@@ -44,7 +44,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
         |(cut, line_end, shapes, usage, id, tokens, streamed, seed)| {
             let tokens = format!("tokens-{tokens}");
             let behaviours = [vec![cut, line_end, usage, id, &tokens], shapes].concat().join(",");
-            Wish { seed, streamed, ..Wish::stream(&behaviours) }
+            Wish { streamed, seed, ..Wish::stream(&behaviours) }
         },
     )
 }

@@ -216,20 +216,22 @@ fn refuse(storage: &Storage, text: &str, code: &str) {
          FOR EACH ROW EXECUTE FUNCTION trouble()"
     );
     let made = storage.write_blocking(|conn| {
-        Ok::<_, Error>(match conn {
+        match conn {
             DbConnection::Sqlite(conn) => conn.batch_execute(&on_sqlite)?,
             DbConnection::Postgres(conn) => conn.batch_execute(&on_postgres)?,
-        })
+        }
+        Ok::<_, Error>(())
     });
     made.unwrap();
 }
 
 fn refuse_no_more(storage: &Storage) {
     let done = storage.write_blocking(|conn| {
-        Ok::<_, Error>(match conn {
+        match conn {
             DbConnection::Sqlite(conn) => conn.batch_execute("DROP TRIGGER trouble")?,
             DbConnection::Postgres(conn) => conn.batch_execute("DROP FUNCTION trouble CASCADE")?,
-        })
+        }
+        Ok::<_, Error>(())
     });
     done.unwrap();
 }

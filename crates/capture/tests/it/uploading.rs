@@ -106,13 +106,13 @@ fn a_large_upload_waits_for_upstream_and_arrives_whole() {
                 let piece = Bytes::from(vec![u8::try_from(number).unwrap(); MIB]);
                 hash.update(&piece);
                 let mut sending = Box::pin(sender.send(piece));
-                let passed = match tokio::time::timeout(Duration::from_millis(500), &mut sending).await {
-                    Ok(passed) => passed,
-                    Err(_) => {
-                        stuck_at.get_or_insert(sent);
-                        go.send(()).unwrap_or_default();
-                        sending.await
-                    }
+                let soon = tokio::time::timeout(Duration::from_millis(500), &mut sending).await;
+                let passed = if let Ok(passed) = soon {
+                    passed
+                } else {
+                    stuck_at.get_or_insert(sent);
+                    go.send(()).unwrap_or_default();
+                    sending.await
                 };
                 assert!(passed);
                 sent += u64::try_from(MIB).unwrap();
@@ -137,8 +137,11 @@ fn a_large_upload_waits_for_upstream_and_arrives_whole() {
     });
 }
 
+/// The lines of a request's head, and its body as far as it came.
+type Received = (Vec<String>, Vec<u8>);
+
 /// Everything that upstream got of each request until its connection ended.
-fn until_the_end() -> (String, mpsc::Receiver<(Vec<String>, Vec<u8>)>) {
+fn until_the_end() -> (String, mpsc::Receiver<Received>) {
     let (sender, requests) = mpsc::channel();
     let base = serve(move |mut connection| {
         let head = head(&mut connection);
