@@ -35,8 +35,8 @@ fn all_time() -> (UsageDate, UsageDate) {
     (UsageDate::parse("2000-01-01").expect("a date"), UsageDate::parse("2100-01-01").expect("a date"))
 }
 
-/// Every generation of an organization whose cost is not known yet, or never will be. Requests that were
-/// cut before upstream answered, by itself or by a crash of ours, have no id to compare and are left out.
+/// Every generation of an organization whose cost is not known yet, or never will be. Requests that
+/// upstream cut before it answered have no id to compare and are left out.
 pub fn pending(storage: &Storage, organization: &str) -> Vec<PendingGenerationModel> {
     let rows = all_pending(storage, organization);
     rows.into_iter().filter(|row| row.reason != PendingReason::NoAnswer).collect()

@@ -112,7 +112,7 @@ struct EndlessState {
 
 impl Endless {
     /// Starts them on threads of their own. The seed makes their choices repeatable.
-    pub fn start(client: Client, clients: u64, seed: u64) -> Self {
+    pub fn start(client: &Client, clients: u64, seed: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -45,7 +45,7 @@ fn kill_and_compare(database: &TestDb) {
 
     let mut random = StdRng::seed_from_u64(seed);
     let mut gateway = installation.serve();
-    let load = Endless::start(Client::new(&gateway.base, &organization.key), CLIENTS, seed);
+    let load = Endless::start(&Client::new(&gateway.base, &organization.key), CLIENTS, seed);
     for _ in 0..kills {
         let calls = load.answered() + random.random_range(20..400);
         wait_until("the load goes on", || load.answered() >= calls);

@@ -1,6 +1,6 @@
 //! [`Reconciler`]: asks OpenRouter for the exact cost of every generation that is still pending.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mai_generation_processing::{
     NewGeneration, PendingGenerationModel, UsageSource,
@@ -90,14 +90,7 @@ impl Reconciler {
         if free == 0 {
             return Ok(());
         }
-        let mut claim = pin!(self.storage.write(move |conn| claim_due(conn, now, LEASE_SECONDS, free)));
-        let claimed = loop {
-            tokio::select! {
-                claimed = &mut claim => break claimed?,
-                // One of these may be next in the queue for the connection, so they must go on meanwhile.
-                Some(()) = look_ups.next() => {}
-            }
-        };
+        let claimed = self.storage.write(move |conn| claim_due(conn, now, LEASE_SECONDS, free)).await?;
         for row in claimed {
             let reconciler = self.clone();
             look_ups.spawn(async move { reconciler.settle_or_log(row).await });

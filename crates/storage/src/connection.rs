@@ -150,13 +150,7 @@ impl DbConnection {
                     let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                     if is_away(&text) { Error::Unavailable(text) } else { Error::Refused(text) }
                 })?;
-                // The journal forgets a record after our commit, so the commit must survive a crash of
-                // the server, whatever it is set to. Stronger settings are kept.
-                connection.batch_execute(
-                    "SELECT set_config('synchronous_commit', 'on', false) \
-                     WHERE current_setting('synchronous_commit') = 'off'",
-                )?;
-                connection.batch_execute(UNTRANSLATED)?;
+                connection.batch_execute(SESSION)?;
                 Ok(Self::Postgres(connection))
             }
             DatabaseUrl::Sqlite(path) => {
