@@ -61,7 +61,10 @@ fn every_left_stream_ends_with_the_exact_cost() {
             booked.len()
         );
         assert!(cancelled > 0 && looked_up >= cancelled, "too few were left in the middle");
-        assert!(booked.values().all(|row| row.total_cost.nanos() > 0), "a left stream costs nothing");
+        // OpenRouter bills nothing where not one token was delivered, and we do not either.
+        let free = mock.ledger().iter().filter(|charge| charge.total.is_zero()).count();
+        assert_eq!(booked.values().filter(|row| row.total_cost.nanos() == 0).count(), free);
+        assert!(booked.len() > 4 * free, "{free} of them are free");
         assert!(booked.values().all(|row| !row.tokens_estimated), "a count is estimated");
         let unresolved = all_pending(&database.storage, &organization.id);
         assert!(unresolved.iter().all(|row| row.state != PendingState::Unresolved), "{unresolved:?}");

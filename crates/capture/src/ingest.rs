@@ -7,7 +7,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::try_join_all;
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::{Storage, TransactionError};
 use mai_usage_tracking::Recorded;
@@ -102,8 +101,7 @@ impl Ingest {
     pub async fn queue(&self, reports: &[Settled]) -> Result<(), IngestError> {
         // What is left of a full journal belongs to calls that have begun.
         self.recorder.admit()?;
-        try_join_all(reports.iter().map(|report| self.recorder.settle(report.clone()))).await?;
-        Ok(())
+        Ok(self.recorder.report(reports.to_vec()).await?)
     }
 
     /// Books reports of one organization, if the database does so in time. When it takes longer it may

@@ -225,6 +225,10 @@ impl Journal {
     /// call. Blocks for a small file write, and for a sync of the directory where it frees a segment; appends
     /// and figures do not wait for either.
     pub fn forget(&self, below: Position) -> Result<(), JournalError> {
+        if below >= self.durable_end() {
+            // There is nothing to read on, and an open file would keep its space after its removal.
+            *unpoisoned(&self.inner.cursor) = None;
+        }
         self.inner.shared.forget(below)
     }
 

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use mai_capture::{
     MeteredBody, NotAdmitted, ProxyError, ProxySettings,
     body::BodyError,
-    record::{Outcome, Record, Sent},
+    record::{Outcome, Record, Sent, Settled},
     recorder::RecordError,
 };
 use mai_generation_processing::PendingReason;
@@ -163,6 +163,24 @@ fn records_without_a_client_are_kept_as_well() {
 }
 
 /// What a stop interrupts stays open in the journal, for the next start to see.
+/// Whoever waits for a record may be dropped before it was ever polled.
+#[test]
+fn a_record_is_kept_though_nobody_ever_asked_what_became_of_it() {
+    run(async {
+        let stop = CancellationToken::new();
+        let road = narrow_road(&stop);
+        fill(&road).await;
+        let call = call("org_road", true);
+        let exchange = call.exchange.clone();
+        let outcome = Outcome::Unknown { reason: PendingReason::ClientGone };
+        drop(road.recorder.settle(Settled::by_gateway(call, None, outcome)));
+        eventually("the record is refused and kept", || road.recorder.refused_records() == 1).await;
+        make_room(&road);
+        is_settled(&road, &exchange).await;
+        stop.cancel();
+    });
+}
+
 #[test]
 fn a_stop_does_not_wait_for_a_full_journal() {
     run(async {

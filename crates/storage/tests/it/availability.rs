@@ -180,7 +180,8 @@ diesel::define_sql_function! {
 fn a_commit_is_durable_whatever_the_server_is_set_to() {
     let server = std::env::var(mai_storage::testing::POSTGRES_VARIABLE).unwrap();
     for (set, expected) in [("off", "on"), ("remote_apply", "remote_apply")] {
-        let url = format!("{server}?options=-csynchronous_commit%3D{set}").parse().unwrap();
+        let separator = if server.contains('?') { '&' } else { '?' };
+        let url = format!("{server}{separator}options=-csynchronous_commit%3D{set}").parse().unwrap();
         let storage = Storage::open(&url, QUICKLY);
         let setting = storage.read_blocking(|conn| {
             let DbConnection::Postgres(inner) = conn else { panic!("not PostgreSQL") };
