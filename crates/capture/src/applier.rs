@@ -251,11 +251,13 @@ impl Applier {
         self.open.change(changes);
         self.next = next;
         self.state.0.records.fetch_add(records, Ordering::Relaxed);
-        if self.crash_is_settled {
+        let is_all = bytes < BATCH_BYTES;
+        // A copy must not come behind records that say more of its call and were not read yet.
+        if self.crash_is_settled && is_all {
             self.carry_old_calls().await?;
         }
         self.forget().await?;
-        Ok(if bytes < BATCH_BYTES { Step::Partial } else { Step::Full })
+        Ok(if is_all { Step::Partial } else { Step::Full })
     }
 
     /// Reads the records of a batch up to one that cannot be read. What stands before that one is
@@ -319,7 +321,7 @@ impl Applier {
                 }
                 let why = causes(&cause);
                 error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
-                self.write(&org, Work::of_unbookable(&settled, &why, now), now).await
+                self.write(&org, Work::of_unbookable(&settled, &why), now).await
             }
             Ok(()) => Ok(()),
         }

@@ -192,11 +192,16 @@ impl Proxy {
     }
 
     /// Upstream's status is an error as long as no model has started, and then nothing is charged. A
-    /// failure of upstream's own that has a generation id may have come later, so it is looked up.
+    /// failure of upstream's own that has a generation id may have come later, so it is looked up. One
+    /// that is not written as upstream writes errors comes from something in between, such as its network's
+    /// edge that has lost patience, and says nothing about what was charged.
     async fn failed(&self, route: Route, call: Call, head: Parts, body: Incoming) -> ProxyResponse {
         let generation_id = generation_id(&head.headers).filter(|_| head.status.is_server_error());
         let outcome = match generation_id {
             Some(_) => Outcome::Unknown { reason: PendingReason::ErrorEvent },
+            None if head.status.is_server_error() && !is_json(&head.headers) => {
+                Outcome::Unknown { reason: PendingReason::NoAnswer }
+            }
             None => Outcome::Failed { status: head.status.as_u16(), reason: "upstream_status".to_owned() },
         };
         self.recorder.settle_detached(Settled::by_gateway(call, generation_id, outcome));
@@ -262,6 +267,13 @@ impl Drop for Unanswered {
 /// An outcome without any status of upstream's.
 fn failed(reason: &str) -> Outcome {
     Outcome::Failed { status: 0, reason: reason.to_owned() }
+}
+
+/// Whether an error is written as upstream writes its own.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn generation_id(headers: &HeaderMap) -> Option<GenerationId> {

@@ -28,6 +28,12 @@ text_enum! {
 }
 
 impl UsageSource {
+    /// Whether a booking by this source ends the look-up of a generation: those that OpenRouter itself
+    /// stands behind. Whoever pays can send a webhook or a manual record, so these do not.
+    pub const fn ends_look_up(self) -> bool {
+        self.authority() >= Self::Broadcast.authority()
+    }
+
     /// How far the source is believed when two differ, greater is more: the product contract,
     /// section 3 (`/generation` > gateway > Broadcast > webhook > manual).
     pub const fn authority(self) -> u8 {

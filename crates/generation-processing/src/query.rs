@@ -7,7 +7,7 @@ use mai_primitives::{GenerationId, OrganizationId, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, load_for_update, on_backend, sum_i64};
 
 use crate::{
-    model::{ProcessedGenerationModel, ProcessedGenerationStats},
+    model::{ProcessedGenerationModel, ProcessedGenerationStats, UsageSource},
     schema::{processed_generation_cleanup_log as log, processed_generations as ledger},
 };
 
@@ -65,7 +65,7 @@ fn insert_new(conn: &mut DbConnection, rows: &[&ProcessedGenerationModel]) -> Re
     Ok(inserted)
 }
 
-/// Those of the ids that the ledger has.
+/// Those of the ids that the ledger has from a source that [ends their look-up](UsageSource::ends_look_up).
 pub fn booked_ids(
     conn: &mut DbConnection,
     org: &OrganizationId,
@@ -76,6 +76,7 @@ pub fn booked_ids(
         let rows = ledger::table
             .filter(ledger::client_org_id.eq(org))
             .filter(ledger::id.eq_any(chunk.to_vec()))
+            .filter(ledger::source.eq_any(UsageSource::ALL.iter().filter(|source| source.ends_look_up())))
             .select(ledger::id);
         found.extend(rows.load::<GenerationId>(conn)?);
     }

@@ -110,8 +110,14 @@ pub(crate) fn book(
     insert_audit(conn, &audit)?;
     daily::add(conn, org, &sums(entries.values().map(|entry| (&entry.before, &entry.after)))?, now)?;
 
-    let settled = reports.iter().zip(&recorded).filter(|(_, recorded)| match recorded {
-        Recorded::New | Recorded::Duplicate | Recorded::Corrected => true,
+    // A person's word by the way for pending generations ends a look-up; a report that only claims to be
+    // of the generation does not, or whoever pays could end it with a cost of nothing.
+    let is_final = |id: &GenerationId| {
+        let after = entries.get(id).and_then(|entry| entry.after.as_ref());
+        old == OldReports::Book || after.is_some_and(|row| row.source.ends_look_up())
+    };
+    let settled = reports.iter().zip(&recorded).filter(|(report, recorded)| match recorded {
+        Recorded::New | Recorded::Duplicate | Recorded::Corrected => is_final(&report.id),
         Recorded::Conflict | Recorded::TooOld => false,
     });
     let settled: Vec<GenerationId> = settled.map(|(report, _)| report.id.clone()).collect();

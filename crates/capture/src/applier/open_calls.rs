@@ -28,10 +28,13 @@ pub(super) struct OpenCalls {
 }
 
 impl OpenCalls {
-    fn insert(&mut self, position: Position, call: OpenCall) {
+    fn insert(&mut self, position: Position, mut call: OpenCall) {
         let exchange = call.call.exchange.clone();
-        if let Some(earlier) = self.positions.insert(exchange, position) {
-            self.by_position.remove(&earlier);
+        if let Some(earlier) = self.positions.insert(exchange, position)
+            && let Some(earlier) = self.by_position.remove(&earlier)
+        {
+            // A copy may have been written before its writer had read that the call was opened.
+            call.generation_id = call.generation_id.or(earlier.generation_id);
         }
         self.by_position.insert(position, call);
     }
@@ -113,6 +116,15 @@ mod tests {
         open.insert(Position::new(30), known.clone());
         assert_eq!(open.first(), Some(Position::new(30)));
         assert_eq!(open.before(Position::new(31)).collect::<Vec<_>>(), [known]);
+    }
+
+    #[test]
+    fn a_copy_that_knows_less_takes_nothing_away() {
+        let mut open = OpenCalls::default();
+        let known = opened();
+        open.insert(Position::new(30), known.clone());
+        open.insert(Position::new(90), OpenCall { generation_id: None, ..known.clone() });
+        assert_eq!(open.before(Position::new(91)).collect::<Vec<_>>(), [known]);
     }
 
     #[test]

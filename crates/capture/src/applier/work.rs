@@ -46,17 +46,23 @@ impl Work {
     }
 
     /// The rows of calls whose usage cannot be booked, with why.
-    pub(super) fn of_unbookable(settled: &[Settled], why: &str, now: UnixTime) -> Self {
+    pub(super) fn of_unbookable(settled: &[Settled], why: &str) -> Self {
         let mut work = Self::default();
         for one in settled {
-            work.add(one, &Outcome::Unknown { reason: PendingReason::Unbookable }, now);
+            // A report from outside only claims to be of the generation, which may be waiting itself.
+            let id = if one.source.is_of_our_gateway() {
+                ledger_id(one)
+            } else {
+                one.call.exchange.as_generation_id().clone()
+            };
+            work.pending.push(pending(&one.call, id.clone(), PendingReason::Unbookable));
             let known = match &one.outcome {
                 Outcome::Exact(usage) => {
                     usage_text(usage.input_tokens, usage.output_tokens, &usage.cost_text)
                 }
                 Outcome::Unknown { .. } | Outcome::Failed { .. } => String::new(),
             };
-            work.explained.push((ledger_id(one), format!("{why}{known}")));
+            work.explained.push((id, format!("{why}{known}")));
         }
         work
     }

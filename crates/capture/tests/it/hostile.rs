@@ -33,6 +33,28 @@ async fn settle(headers: &[u8], body: &str) -> (Settled, Vec<u8>) {
     (road.settled(&exchange), seen)
 }
 
+/// An edge that has lost patience answers in upstream's place and does not know what was charged.
+#[test]
+fn an_error_that_upstream_did_not_write_does_not_say_that_nothing_was_charged() {
+    let outcome = |status: &str, kind: &str| {
+        let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {kind}\r\n\r\n{{}}");
+        run(async {
+            let road = Road::new().to(&answering(answer.into_bytes()), ProxySettings::default());
+            let call = call("org_road", false);
+            let exchange = call.exchange.clone();
+            assert!(matches!(road.answer(call, &Wish::plain("ok")).await.unwrap().body, ProxyBody::Whole(_)));
+            road.finish().await;
+            road.settled(&exchange).outcome
+        })
+    };
+    let failed = |status| Outcome::Failed { status, reason: "upstream_status".to_owned() };
+    assert_eq!(outcome("504 Gateway Timeout", "application/json; charset=utf-8"), failed(504));
+    assert_eq!(outcome("429 Too Many Requests", "text/html"), failed(429));
+    let unknown = Outcome::Unknown { reason: PendingReason::NoAnswer };
+    assert_eq!(outcome("504 Gateway Timeout", "text/html"), unknown);
+    assert_eq!(outcome("524 A Timeout Occurred", "text/plain"), unknown);
+}
+
 fn usage(id: &str) -> String {
     format!(
         r#"{{"id":{id},"model":"openai/o3","usage":{{"prompt_tokens":3,"completion_tokens":2,"cost":1e-6}}}}"#

@@ -90,6 +90,34 @@ fn pending(name: &str, reason: PendingReason) -> NewPendingGeneration {
     }
 }
 
+/// Whoever pays can send a webhook, and would end the look-up of an expensive call by a cost of nothing.
+#[test]
+fn a_report_from_outside_does_not_end_a_look_up() {
+    TestDb::each(|storage| {
+        create_organization(storage, "a", &clock("2026-07-15T12:00:00Z"));
+        let told =
+            |name, source| NewGeneration { source, total_cost: Usd::from_nanos(1), ..generation(name) };
+        let waiting = |names: &[&str]| {
+            let rows: Vec<_> = names.iter().map(|name| pending(name, PendingReason::ClientGone)).collect();
+            storage.write_blocking(|conn| insert_pending(conn, &rows, NOON)).unwrap();
+            let rows = storage.read_blocking(|conn| list_pending(conn, None, None, 10)).unwrap();
+            rows.into_iter().map(|row| row.id.to_string()).collect::<Vec<_>>()
+        };
+        waiting(&["gen-1"]);
+        for source in [UsageSource::Webhook, UsageSource::Manual] {
+            record(storage, &[told("gen-1", source), told("gen-2", source)]);
+        }
+        // Neither the one that waited before nor the one that comes later.
+        assert_eq!(waiting(&["gen-2"]), ["gen-1", "gen-2"]);
+        assert_eq!(mismatches(storage, &org("a")), []);
+        record(
+            storage,
+            &[told("gen-1", UsageSource::Broadcast), told("gen-2", UsageSource::GenerationLookup)],
+        );
+        assert_eq!(waiting(&["gen-1", "gen-2"]), [""; 0]);
+    });
+}
+
 #[test]
 fn a_person_settles_what_is_pending_or_unresolved() {
     TestDb::each(|storage| {

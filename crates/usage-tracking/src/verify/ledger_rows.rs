@@ -54,7 +54,7 @@ pub(super) fn check(row: &ProcessedGenerationModel) -> Vec<Mismatch> {
     broken.into_iter().flatten().map(mismatch).collect()
 }
 
-/// Generations of the ledger that are pending as well.
+/// Generations of the ledger that are pending as well, though their booking should have ended that.
 pub(super) fn booked_and_pending(
     conn: &mut DbConnection,
     org: &OrganizationId,
@@ -64,6 +64,7 @@ pub(super) fn booked_and_pending(
     let rows: Vec<(GenerationId, UsageDate)> = ledger::table
         .filter(ledger::client_org_id.eq(org))
         .filter(ledger::id.eq_any(waiting))
+        .filter(ledger::source.eq_any(UsageSource::ALL.iter().filter(|source| source.ends_look_up())))
         .select((ledger::id, ledger::generation_date))
         .load(conn)?;
     let among = |(_, date): &(GenerationId, UsageDate)| days.contain(*date);
