@@ -228,7 +228,7 @@ struct House {
 
 fn house(database: &TestDb) -> House {
     let mock = Mock::start(MockSettings { keep_requests: 0, ..MockSettings::default() }).unwrap();
-    let installation = Installation::new(database, &mock);
+    let installation = Installation::new(database, &mock).with("MAI_LOG", "error");
     let organization = installation.organization("Hostile");
     let gateway = installation.serve();
     House { mock, organization, gateway, _installation: installation }
