@@ -3,7 +3,8 @@
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -149,12 +150,14 @@ impl Installation {
 
     fn start(mut command: Command) -> Gateway {
         let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let complaints = listen(child.stderr.take().expect("its errors"));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let base = lines
             .map_while(Result::ok)
             .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
-        Gateway { child, base: base.expect("the binary says where it listens") }
+        let base = base.expect("the binary says where it listens");
+        Gateway { child, base, complaints: Some(complaints) }
     }
 }
 
@@ -174,6 +177,8 @@ pub struct Gateway {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub base: String,
+    /// Ends with the process, with whether it has panicked.
+    complaints: Option<JoinHandle<bool>>,
 }
 
 impl Gateway {
@@ -202,12 +207,15 @@ impl Gateway {
         self.child.wait().expect("it ends");
     }
 
-    /// SIGTERM, and wait for the orderly end.
+    /// SIGTERM, and wait for the orderly end. No thread may have panicked until then: a server may
+    /// survive it, and the call of that thread would be lost.
     pub fn stop(mut self) -> ExitStatus {
         self.terminate();
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                let complaints = self.complaints.take().expect("it was not stopped before");
+                assert!(!complaints.join().expect("its errors are text"), "the gateway has panicked");
                 return status;
             }
             assert!(Instant::now() < deadline, "the gateway did not stop");
@@ -228,6 +236,20 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Shows what a gateway complains of, and tells at its end whether a thread has panicked.
+fn listen(stderr: ChildStderr) -> JoinHandle<bool> {
+    std::thread::spawn(move || {
+        let mut panicked = false;
+        for line in BufReader::new(stderr).split(b'\n') {
+            let line = line.expect("it can be read");
+            let line = String::from_utf8_lossy(&line);
+            eprintln!("{line}");
+            panicked |= line.contains("panicked at");
+        }
+        panicked
+    })
 }
 
 /// A port that nobody listens on, for a gateway that is started again in the same place. Below the range
