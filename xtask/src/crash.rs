@@ -54,7 +54,7 @@ pub(crate) fn run_with(args: &Args, interrupts: &Interrupts) -> Result<u8> {
         ("MAI_TEST_KILLS", kills.as_str()),
         ("MAI_TEST_SEED", &seed_text),
         // What the test counts is to be seen, whichever runner there is.
-        ("NEXTEST_NO_CAPTURE", "1"),
+        ("NEXTEST_SUCCESS_OUTPUT", "immediate"),
         ("RUST_TEST_NOCAPTURE", "1"),
     ];
     let runner = ["--package", "mai-tests", "--test", "crash", name].map(str::to_owned);
