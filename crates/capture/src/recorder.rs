@@ -107,7 +107,7 @@ struct Write {
 }
 
 impl Write {
-    fn is_durable(self) {
+    fn tell_durable(self) {
         if let Some(waiting) = self.waiting {
             // Whoever waited may have given up.
             waiting.send(()).unwrap_or_default();
@@ -240,7 +240,9 @@ impl Recorder {
                 continue;
             };
             if is_last {
-                refused.iter().for_each(|(write, cause)| give_up(&write.record, cause));
+                for (write, cause) in &refused {
+                    give_up(&write.record, cause);
+                }
                 continue;
             }
             if !failing {
@@ -271,7 +273,9 @@ impl Recorder {
             match books.apply_organization(organization, settled.collect()).await {
                 Ok(()) => {
                     self.kept.refused.fetch_sub(refused.len(), Ordering::AcqRel);
-                    refused.into_iter().for_each(|(write, _)| write.is_durable());
+                    for (write, _) in refused {
+                        write.tell_durable();
+                    }
                 }
                 Err(cause) => {
                     if !failing {
@@ -320,7 +324,7 @@ async fn finish(writes: Vec<Write>) -> Vec<Refused> {
     let mut refused = Vec::new();
     for mut write in writes {
         match write.outcome.as_mut().await {
-            Ok(()) => write.is_durable(),
+            Ok(()) => write.tell_durable(),
             Err(cause) if cause.may_pass() => refused.push((write, cause)),
             Err(cause) => give_up(&write.record, &cause),
         }
