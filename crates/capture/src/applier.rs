@@ -6,7 +6,6 @@
 //! journal grows.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use mai_journal::{Admission, Batch, Journal, JournalError, Position};
-use mai_primitives::{Clock, OrganizationId, UnixTime};
+use mai_primitives::Clock;
 use mai_storage::{Storage, TransactionError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -27,10 +26,11 @@ use crate::{
     record::{OpenCall, Record, RecordFormatError, Settled},
 };
 
+pub(crate) mod books;
 mod open_calls;
 pub(crate) mod work;
 
-use work::Work;
+use books::Books;
 
 /// How many bytes of records one batch reads.
 const BATCH_BYTES: usize = 1 << 20;
@@ -39,9 +39,6 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Pauses between attempts while the database refuses.
 const RETRY: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
-
-/// Pauses before a refusal of unclear origin counts as one of the record.
-const UNCLEAR: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Why a batch could not be applied yet.
 #[derive(Debug, Error)]
@@ -124,8 +121,7 @@ impl ApplierState {
 /// Moves records from the journal to the database.
 pub struct Applier {
     journal: Journal,
-    storage: Storage,
-    clock: Arc<dyn Clock>,
+    books: Books,
     state: ApplierState,
     /// Open calls below this position belong to an earlier process, so nobody settles them.
     recovered_to: Position,
@@ -169,8 +165,7 @@ impl Applier {
         state.0.applied_to.store(next.get(), Ordering::Release);
         Self {
             journal,
-            storage,
-            clock,
+            books: Books { storage, clock },
             state,
             recovered_to,
             crash_is_settled: false,
@@ -230,7 +225,7 @@ impl Applier {
     async fn step(&mut self) -> Result<Step, ApplyError> {
         if self.next >= self.recovered_to && !self.crash_is_settled {
             let crashed = self.open.before(self.recovered_to).map(OpenCalls::crashed).collect();
-            self.apply(crashed).await?;
+            self.books.apply(crashed).await?;
             self.open.remove_before(self.recovered_to);
             self.crash_is_settled = true;
             self.forget().await?;
@@ -247,7 +242,7 @@ impl Applier {
             return Ok(Step::Idle);
         }
         let Read { settled, changes, records, bytes, next } = self.decode(batch)?;
-        self.apply(settled).await?;
+        self.books.apply(settled).await?;
         self.open.change(changes);
         self.next = next;
         self.state.0.records.fetch_add(records, Ordering::Relaxed);
@@ -290,68 +285,6 @@ impl Applier {
             }
         }
         Ok(read)
-    }
-
-    async fn apply(&mut self, settled: Vec<Settled>) -> Result<(), ApplyError> {
-        let mut organizations: BTreeMap<OrganizationId, Vec<Settled>> = BTreeMap::new();
-        for one in settled {
-            organizations.entry(one.call.organization.clone()).or_default().push(one);
-        }
-        for (organization, settled) in organizations {
-            self.apply_organization(organization, settled).await?;
-        }
-        Ok(())
-    }
-
-    async fn apply_organization(&self, org: OrganizationId, settled: Vec<Settled>) -> Result<(), ApplyError> {
-        let now = UnixTime::from(self.clock.now());
-        match self.write(&org, Work::of(&settled, now), now).await {
-            Err(cause) if cause.is_transient() => Err(cause),
-            Err(_) if settled.len() > 1 => {
-                // One record that cannot be booked must not hold up the others.
-                for one in settled {
-                    Box::pin(self.apply_organization(org.clone(), vec![one])).await?;
-                }
-                Ok(())
-            }
-            Err(cause) => {
-                let Err(cause) = self.write_again(&org, &settled, cause).await else { return Ok(()) };
-                if cause.is_transient() {
-                    return Err(cause);
-                }
-                let why = causes(&cause);
-                error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
-                self.write(&org, Work::of_unbookable(&settled, &why), now).await
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// Tries a record again of which it is not clear why the database refused it, so that an exact one
-    /// does not end up with a person for a moment's trouble.
-    async fn write_again(
-        &self,
-        org: &OrganizationId,
-        settled: &[Settled],
-        mut cause: ApplyError,
-    ) -> Result<(), ApplyError> {
-        for pause in UNCLEAR {
-            if !cause.is_unclear() {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            let now = UnixTime::from(self.clock.now());
-            match self.write(org, Work::of(settled, now), now).await {
-                Ok(()) => return Ok(()),
-                Err(again) => cause = again,
-            }
-        }
-        Err(cause)
-    }
-
-    async fn write(&self, org: &OrganizationId, work: Work, now: UnixTime) -> Result<(), ApplyError> {
-        let org = org.clone();
-        self.storage.write(move |conn| work.write(conn, &org, now)).await.map(drop)
     }
 
     /// Writes the records of long calls again, so that the segments behind them can go.

@@ -2,9 +2,11 @@
 //!
 //! A settled record may be refused when the disk or the journal is full. It is then kept in memory
 //! and tried again. While one waits no new calls are admitted, so there are never more of them than
-//! calls were open.
+//! calls were open. Where the journal will take nothing more before a restart, which would lose what is
+//! in memory, and at the stop, the kept records go into the database without it.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,13 +17,15 @@ use std::{
 
 use futures_util::{FutureExt, future::ready};
 use mai_journal::{Admission, Journal, JournalError};
+use mai_primitives::{Clock, OrganizationId};
+use mai_storage::Storage;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::{
-    applier::causes,
+    applier::{books::Books, causes},
     call::Call,
     record::{Opened, Record, RecordFormatError, Sent, Settled},
 };
@@ -102,6 +106,18 @@ struct Write {
     waiting: Option<oneshot::Sender<()>>,
 }
 
+impl Write {
+    fn tell_durable(self) {
+        if let Some(waiting) = self.waiting {
+            // Whoever waited may have given up.
+            waiting.send(()).unwrap_or_default();
+        }
+    }
+}
+
+/// A write that the journal refused and why.
+type Refused = (Write, RecordError);
+
 /// A write that somebody waits for. If the waiting is given up, the recorder goes on with it.
 struct Awaited {
     recorder: Recorder,
@@ -170,9 +186,6 @@ impl Recorder {
             let (durable, heard) = oneshot::channel();
             write.waiting = Some(durable);
             awaited.recorder.keep_refused(write, &cause);
-            if !cause.may_pass_soon() {
-                return Err(cause);
-            }
             match tokio::time::timeout(RELEASE_PATIENCE, heard).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) | Err(_) => Err(cause),
@@ -196,13 +209,16 @@ impl Recorder {
     }
 
     /// Sees to the records for which nobody waits, and writes those that were refused again until the
-    /// journal takes them. After `stop` it ends once all are durable, or with what it could not write.
-    pub async fn keep_trying(self, stop: CancellationToken) {
+    /// journal takes them, or books them in `storage` where a restart must come first. After `stop` each
+    /// is tried once more, in both places; what neither takes is logged.
+    pub async fn keep_trying(self, storage: Storage, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        let books = Books { storage, clock };
         let mut failing = false;
         loop {
+            let is_last = stop.is_cancelled();
             let writes = std::mem::take(&mut *self.kept.writes());
             if writes.is_empty() {
-                if stop.is_cancelled() {
+                if is_last {
                     return;
                 }
                 tokio::select! {
@@ -211,17 +227,23 @@ impl Recorder {
                 }
                 continue;
             }
-            let refused = finish(writes).await;
+            let mut refused = finish(writes).await;
             self.kept.refused.store(refused.len(), Ordering::Release);
+            if is_last || refused.iter().any(|(_, cause)| !cause.may_pass_soon()) {
+                refused = self.book(&books, refused, failing).await;
+            }
             let Some((_, cause)) = refused.first() else {
                 if failing {
-                    info!("the journal takes records again, and all that it refused are written");
+                    info!("all records that the journal refused are durable now");
                 }
                 failing = false;
                 continue;
             };
-            if stop.is_cancelled() {
-                return refused.iter().for_each(|(write, cause)| give_up(&write.record, cause));
+            if is_last {
+                for (write, cause) in &refused {
+                    give_up(&write.record, cause);
+                }
+                continue;
             }
             if !failing {
                 error!(error = causes(cause), records = refused.len(), "records wait for the journal");
@@ -233,6 +255,37 @@ impl Recorder {
                 .map(|(write, _)| Write { waiting: write.waiting, ..self.write(write.record) });
             self.kept.writes().extend(again);
         }
+    }
+
+    /// Books what the journal refused, and returns what the database did not take either.
+    async fn book(&self, books: &Books, refused: Vec<Refused>, failing: bool) -> Vec<Refused> {
+        let mut organizations: BTreeMap<OrganizationId, Vec<Refused>> = BTreeMap::new();
+        for one in refused {
+            organizations.entry(one.0.record.call().organization.clone()).or_default().push(one);
+        }
+        let mut left = Vec::new();
+        for (organization, refused) in organizations {
+            let settled = refused.iter().filter_map(|(write, _)| match &write.record {
+                Record::Settled(settled) => Some(settled.clone()),
+                // Only records of calls that are over are kept.
+                Record::Sent(_) | Record::Opened(_) | Record::Carried(_) => None,
+            });
+            match books.apply_organization(organization, settled.collect()).await {
+                Ok(()) => {
+                    self.kept.refused.fetch_sub(refused.len(), Ordering::AcqRel);
+                    for (write, _) in refused {
+                        write.tell_durable();
+                    }
+                }
+                Err(cause) => {
+                    if !failing {
+                        error!(error = causes(&cause), "records that the journal refuses cannot be booked");
+                    }
+                    left.extend(refused);
+                }
+            }
+        }
+        left
     }
 
     /// Queues a record; it stands in the journal's queue when this returns.
@@ -267,16 +320,11 @@ impl Recorder {
 }
 
 /// Waits for what is queued and returns what the journal refused and may take later.
-async fn finish(writes: Vec<Write>) -> Vec<(Write, RecordError)> {
+async fn finish(writes: Vec<Write>) -> Vec<Refused> {
     let mut refused = Vec::new();
     for mut write in writes {
         match write.outcome.as_mut().await {
-            Ok(()) => {
-                if let Some(waiting) = write.waiting {
-                    // Whoever waited may have given up.
-                    waiting.send(()).unwrap_or_default();
-                }
-            }
+            Ok(()) => write.tell_durable(),
             Err(cause) if cause.may_pass() => refused.push((write, cause)),
             Err(cause) => give_up(&write.record, &cause),
         }
@@ -284,18 +332,15 @@ async fn finish(writes: Vec<Write>) -> Vec<(Write, RecordError)> {
     refused
 }
 
-/// The call stays open in the journal, so the next start makes a pending generation of it.
+/// The log is the only place left, so it gets the whole record. That has no prompt, no answer and no key.
 fn give_up(record: &Record, cause: &RecordError) {
     let call = record.call();
-    let generation = match record {
-        Record::Settled(settled) => settled.generation_id.as_ref().map(ToString::to_string),
-        Record::Sent(_) | Record::Opened(_) | Record::Carried(_) => None,
-    };
+    let text = record.to_bytes().map(|json| String::from_utf8_lossy(&json).into_owned());
     error!(
         organization = %call.organization,
         exchange = %call.exchange,
-        generation,
+        record = text.unwrap_or_else(|cause| causes(&cause)),
         error = causes(cause),
-        "a settled record could not be written; after the next start its call is pending"
+        "a call was not recorded: neither the journal nor the database took what became of it"
     );
 }

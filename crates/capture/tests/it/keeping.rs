@@ -14,22 +14,34 @@ use mai_capture::{
 };
 use mai_generation_processing::PendingReason;
 use mai_journal::{Admission, JournalError, JournalSettings, Position};
+use mai_storage::{Storage, testing::TestDb};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    books::{exact, generation_id, new_settled},
+    books::{Books, apply_all, clock, exact, generation_id, new_settled},
     eventually,
     raw::{head, serve},
+    reporting::dead,
     road::{Road, Wish, call, records},
     run,
 };
 
 /// A road whose journal is soon full. Its recorder sees to what is refused while `stop` is not cancelled.
+/// There is no database.
 fn narrow_road(stop: &CancellationToken) -> Road {
+    narrow_road_to(&dead(), stop)
+}
+
+fn narrow_road_to(storage: &Storage, stop: &CancellationToken) -> Road {
     let road =
         Road::with(|settings| JournalSettings { segment_bytes: 1 << 16, max_bytes: 1 << 16, ..settings });
-    road.tracker.spawn(road.recorder.clone().keep_trying(stop.clone()));
+    keep_trying(&road, storage, stop);
     road
+}
+
+fn keep_trying(road: &Road, storage: &Storage, stop: &CancellationToken) {
+    let recorder = road.recorder.clone();
+    road.tracker.spawn(recorder.keep_trying(storage.clone(), Arc::new(clock()), stop.clone()));
 }
 
 /// Fills the journal until it takes nothing more, not even the smallest record of an open call.
@@ -194,6 +206,89 @@ fn a_stop_does_not_wait_for_a_full_journal() {
         stop.cancel();
         eventually("the recorder has ended", || road.tracker.is_empty()).await;
         assert!(matches!(road.records(&exchange).as_slice(), [Record::Opened(_)]));
+    });
+}
+
+/// What a plain call has left in memory only, no opened record could tell of.
+#[test]
+fn a_stop_books_what_a_full_journal_refuses() {
+    TestDb::each(|storage| {
+        run(async {
+            let stop = CancellationToken::new();
+            let road = narrow_road_to(storage, &stop);
+            fill(&road).await;
+            let Record::Settled(settled) = new_settled("org_road", "gen-1", exact(7)) else { unreachable!() };
+            road.recorder.settle_detached(settled);
+            eventually("a record waits", || road.recorder.refused_records() == 1).await;
+            assert!(Books::of(storage, "org_road").booked().is_empty(), "the journal may yet take it");
+            stop.cancel();
+            eventually("the recorder has ended", || road.tracker.is_empty()).await;
+            let books = Books::of(storage, "org_road");
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1"], 7));
+        });
+    });
+}
+
+/// A journal that is closed refuses as one does that could not be synced.
+#[test]
+fn what_a_broken_journal_refuses_is_booked_without_a_restart() {
+    TestDb::each(|storage| {
+        run(async {
+            let stop = CancellationToken::new();
+            let road = Road::new();
+            keep_trying(&road, storage, &stop);
+            let (_, mut stream) = road.send(&Wish::stream("ok")).await;
+            stream.next().await.unwrap().unwrap();
+            let (_, mut plain) = road.send(&Wish { seed: 2, ..Wish::plain("ok") }).await;
+            road.journal.clone().close().unwrap();
+            let mut seen = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                seen.extend_from_slice(&chunk.unwrap());
+            }
+            assert!(String::from_utf8_lossy(&seen).ends_with("[DONE]\n\n"), "its record is durable");
+            // This one may need an opened record, of which the ledger knows nothing; then the client learns
+            // that, and the answer is read on without it.
+            while plain.next().await.is_some_and(|chunk| chunk.is_ok()) {}
+            drop(plain);
+            let failed = call("org_road", false);
+            let outcome = Outcome::Failed { status: 503, reason: "upstream_status".to_owned() };
+            road.recorder.settle(Settled::by_gateway(failed, None, outcome)).await.unwrap();
+            let mut charged: Vec<_> = road.mock.ledger().into_iter().map(|charge| charge.id).collect();
+            charged.sort();
+            let booked = || {
+                let books = Books::of(storage, "org_road");
+                let mut booked: Vec<_> = books.booked().into_iter().map(str::to_owned).collect();
+                booked.sort();
+                booked
+            };
+            eventually("all are booked", || booked() == charged).await;
+            eventually("nothing waits any more", || road.recorder.refused_records() == 0).await;
+            assert_eq!(Books::of(storage, "org_road").failed, 1);
+            stop.cancel();
+            eventually("the recorder has ended", || road.tracker.is_empty()).await;
+        });
+    });
+}
+
+#[test]
+fn what_was_booked_without_the_journal_is_not_booked_again_by_it() {
+    TestDb::each(|storage| {
+        run(async {
+            let stop = CancellationToken::new();
+            let road = Road::new();
+            let (_, mut body) = road.send(&Wish::stream("ok")).await;
+            body.next().await.unwrap().unwrap();
+            road.journal.clone().close().unwrap();
+            let reading = async { while body.next().await.is_some_and(|chunk| chunk.is_ok()) {} };
+            keep_trying(&road, storage, &stop);
+            reading.await;
+            let books = Books::of(storage, "org_road");
+            assert_eq!(books.booked().len(), 1);
+            // The next start finds the call open.
+            apply_all(&road.journal, storage).await;
+            assert_eq!(Books::of(storage, "org_road"), books);
+            stop.cancel();
+        });
     });
 }
 

@@ -35,7 +35,7 @@ const PATIENTLY: Duration = Duration::from_secs(60);
 const BRIEFLY: Duration = Duration::from_millis(100);
 
 /// A database that nobody answers for.
-fn dead() -> Storage {
+pub(crate) fn dead() -> Storage {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgres://nobody@127.0.0.1:{port}/nowhere").parse().unwrap();
     Storage::open(&url, PoolSettings { connections: 2, wait: Duration::from_millis(500) })

@@ -52,7 +52,8 @@ pub(super) fn start(
 
     let mut jobs = Jobs::default();
     jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
-    jobs.spawn(|stop| recorder.clone().keep_trying(stop));
+    let (books, now) = (storage.clone(), Arc::clone(clock));
+    jobs.spawn(|stop| recorder.clone().keep_trying(books, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
     let is_saved = awaited.is_some();

@@ -18,8 +18,8 @@ use mai_capture::{ProxyResponse, proxy::ProxyBody};
 
 use super::{GatewayError, headers};
 
-/// How long a client may be silent within its request body.
-const PIECE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may be silent within its request body, and upstream may take none of it.
+pub(super) const PIECE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a request body up to `limit` bytes.
 pub(super) async fn read(
