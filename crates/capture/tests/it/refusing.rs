@@ -1,6 +1,6 @@
 //! Records that cannot be applied as they are.
 
-use diesel::{RunQueryDsl, connection::SimpleConnection};
+use diesel::{connection::SimpleConnection, prelude::*};
 use mai_capture::{
     bounds::{COST_AT_MOST, TOKENS_AT_MOST},
     record::{Outcome, Record, Settled},
@@ -383,8 +383,14 @@ fn refuse_and_count(storage: &Storage) {
     storage.write_blocking(|conn| Ok::<_, Error>(conn.batch_execute(always)?)).unwrap();
 }
 
+diesel::table! {
+    /// A sequence can be read as a table.
+    tries (last_value) {
+        last_value -> BigInt,
+    }
+}
+
 fn tries(storage: &Storage) -> i64 {
-    let counter = diesel::dsl::sql::<diesel::sql_types::BigInt>("last_value FROM tries");
-    let tries = storage.read_blocking(|conn| Ok::<_, Error>(diesel::select(counter).get_result(conn)?));
-    tries.unwrap()
+    let last = tries::table.select(tries::last_value);
+    storage.read_blocking(|conn| Ok::<_, Error>(last.first(conn)?)).unwrap()
 }
