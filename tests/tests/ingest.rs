@@ -63,7 +63,7 @@ fn every_answer_of_the_webhook() {
                 (json!({ "timestamp": "yesterday" }), 400, "invalid_timestamp"),
                 (json!({ "timestamp": now().seconds() + 600 }), 400, "timestamp_in_future"),
                 (json!({ "timestamp": now().seconds() * 1_000 }), 400, "timestamp_in_future"),
-                (json!({ "cost": "9000000000", "request_id": "dear" }), 422, "unbookable"),
+                (json!({ "cost": "9000000000", "request_id": "dear" }), 400, "invalid_cost"),
                 (json!({ "filler": "x".repeat(70_000) }), 413, "body_too_large"),
             ] {
                 let answer = send(&gateway, &event(&provider, &changes)).await;

@@ -112,6 +112,9 @@ impl Ingest {
         };
         let now = UnixTime::from(self.clock.now());
         let work = Work::of(reports, now);
+        if let Some(why) = work.absurd() {
+            return Booking::Refused(why.to_owned());
+        }
         let written = tokio::time::timeout(self.patience, self.write(org, work, now)).await;
         match written {
             Ok(Some(Ok(recorded))) => Booking::Done(recorded),

@@ -18,6 +18,7 @@
 
 pub mod applier;
 pub mod body;
+pub mod bounds;
 pub mod call;
 pub mod directory;
 mod drain;

@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{applier::causes, directory::SharedDirectory};
+use crate::{applier::causes, bounds::absurdity, directory::SharedDirectory};
 
 /// How many generations are asked for at the same time.
 const AT_ONCE: usize = 16;
@@ -125,7 +125,10 @@ impl Reconciler {
                 self.try_later(row, "OpenRouter does not know it yet", None).await
             }
             Ok(GenerationLookup::Found(details)) => match exact_generation(&row, &details) {
-                Ok(generation) => self.book(row, generation).await,
+                Ok(generation) => match absurdity(&generation) {
+                    Some(why) => self.give_up(row, format!("what OpenRouter has of it {why}")).await,
+                    None => self.book(row, generation).await,
+                },
                 Err(why) => self.try_later(row, &why, None).await,
             },
             Err(cause @ LookupError::RateLimited { retry_after }) => {
@@ -179,11 +182,7 @@ impl Reconciler {
         let age = now.seconds().saturating_sub(row.started_at.seconds());
         let (organization, id, reason) = (row.client_org_id.clone(), row.id.clone(), why.to_owned());
         let Some(pause) = next_pause_seconds(row.attempts, age) else {
-            let mark = move |conn: &mut _| mark_unresolved(conn, &organization, &id, &reason, now);
-            if self.storage.write(mark).await? {
-                warn!(organization = %row.client_org_id, generation = %row.id, reason = why, "a generation stays unresolved");
-            }
-            return Ok(());
+            return self.give_up(row, reason).await;
         };
         let asked =
             asked.map(|asked| i64::try_from(asked.as_secs()).unwrap_or(LONGEST_REST).clamp(1, LONGEST_REST));
@@ -196,6 +195,21 @@ impl Reconciler {
                 postpone(conn, &organization, &id, next, &reason, now)
             })
             .await?;
+        Ok(())
+    }
+
+    /// Ends the look-ups of a generation; a person has to settle it.
+    async fn give_up(
+        &self,
+        row: PendingGenerationModel,
+        why: String,
+    ) -> Result<(), mai_usage_tracking::Error> {
+        let now = self.now();
+        let (organization, id, reason) = (row.client_org_id.clone(), row.id.clone(), why.clone());
+        let mark = move |conn: &mut _| mark_unresolved(conn, &organization, &id, &reason, now);
+        if self.storage.write(mark).await? {
+            warn!(organization = %row.client_org_id, generation = %row.id, reason = why, "a generation stays unresolved");
+        }
         Ok(())
     }
 

@@ -98,6 +98,7 @@ impl From<DieselError> for Error {
             DatabaseErrorKind::Unknown if is_collision(message) => Self::Busy(error),
             DatabaseErrorKind::Unknown if is_disconnect(message) => Self::Unavailable(message.to_owned()),
             DatabaseErrorKind::Unknown if is_impaired(message) => Self::Impaired(error),
+            DatabaseErrorKind::Unknown if is_overflow(message) => Self::OutOfRange("in the database"),
             _ => Self::Query(error),
         }
     }
@@ -161,6 +162,22 @@ fn is_impaired(message: &str) -> bool {
             "could not write block",
             "could not write to file",
             "Input/output error",
+        ],
+    )
+}
+
+/// 22003 of PostgreSQL. SQLite makes a sum of columns that overflows a float, which a strict table does
+/// not store in a column declared INT or INTEGER; its own `sum` says what happened.
+fn is_overflow(message: &str) -> bool {
+    contains(
+        message,
+        &[
+            "bigint out of range",
+            "integer out of range",
+            "out of range for type",
+            "numeric field overflow",
+            "cannot store REAL value in INT",
+            "integer overflow",
         ],
     )
 }

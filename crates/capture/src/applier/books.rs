@@ -9,7 +9,8 @@ use tracing::error;
 use super::{ApplyError, causes, work::Work};
 use crate::record::Settled;
 
-/// Pauses before a refusal of unclear origin counts as one of the record.
+/// Pauses before a refusal of unclear origin counts as one of the records; once for all records that an
+/// organization has in a batch.
 const UNCLEAR: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Where settled calls are booked. Booking one twice changes nothing, because the ledger knows its id.
@@ -38,49 +39,55 @@ impl Books {
         org: OrganizationId,
         settled: Vec<Settled>,
     ) -> Result<(), ApplyError> {
-        let now = UnixTime::from(self.clock.now());
-        match self.write(&org, Work::of(&settled, now), now).await {
+        match self.write_patiently(&org, &settled).await {
+            Ok(()) => Ok(()),
             Err(cause) if cause.is_transient() => Err(cause),
-            Err(_) if settled.len() > 1 => {
-                // One record that cannot be booked must not hold up the others.
-                for one in settled {
-                    Box::pin(self.apply_organization(org.clone(), vec![one])).await?;
+            Err(cause) if settled.len() == 1 => self.leave_to_a_person(&org, &settled, &cause).await,
+            Err(_) => {
+                // One record that cannot be booked must not hold up the others. The time for a moment's
+                // trouble to pass was given to all of them together: each gets one attempt now, so that
+                // an organization in trouble does not hold up the others either.
+                for one in &settled {
+                    let one = std::slice::from_ref(one);
+                    match self.write_settled(&org, one).await {
+                        Ok(()) => {}
+                        Err(cause) if cause.is_transient() => return Err(cause),
+                        Err(cause) => self.leave_to_a_person(&org, one, &cause).await?,
+                    }
                 }
                 Ok(())
             }
-            Err(cause) => {
-                let Err(cause) = self.write_again(&org, &settled, cause).await else { return Ok(()) };
-                if cause.is_transient() {
-                    return Err(cause);
-                }
-                let why = causes(&cause);
-                error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
-                self.write(&org, Work::of_unbookable(&settled, &why), now).await
-            }
-            Ok(()) => Ok(()),
         }
     }
 
-    /// Tries a record again of which it is not clear why the database refused it, so that an exact one
-    /// does not end up with a person for a moment's trouble.
-    async fn write_again(
-        &self,
-        org: &OrganizationId,
-        settled: &[Settled],
-        mut cause: ApplyError,
-    ) -> Result<(), ApplyError> {
+    /// Tries records again of which it is not clear why the database refused them, so that exact ones
+    /// do not end up with a person for a moment's trouble.
+    async fn write_patiently(&self, org: &OrganizationId, settled: &[Settled]) -> Result<(), ApplyError> {
+        let mut outcome = self.write_settled(org, settled).await;
         for pause in UNCLEAR {
-            if !cause.is_unclear() {
+            if !outcome.as_ref().is_err_and(ApplyError::is_unclear) {
                 break;
             }
             tokio::time::sleep(pause).await;
-            let now = UnixTime::from(self.clock.now());
-            match self.write(org, Work::of(settled, now), now).await {
-                Ok(()) => return Ok(()),
-                Err(again) => cause = again,
-            }
+            outcome = self.write_settled(org, settled).await;
         }
-        Err(cause)
+        outcome
+    }
+
+    async fn leave_to_a_person(
+        &self,
+        org: &OrganizationId,
+        settled: &[Settled],
+        cause: &ApplyError,
+    ) -> Result<(), ApplyError> {
+        let (why, now) = (causes(cause), UnixTime::from(self.clock.now()));
+        error!(organization = %org, error = why, "a generation cannot be booked and waits for a person");
+        self.write(org, Work::of_unbookable(settled, &why), now).await
+    }
+
+    async fn write_settled(&self, org: &OrganizationId, settled: &[Settled]) -> Result<(), ApplyError> {
+        let now = UnixTime::from(self.clock.now());
+        self.write(org, Work::of(settled, now), now).await
     }
 
     async fn write(&self, org: &OrganizationId, work: Work, now: UnixTime) -> Result<(), ApplyError> {

@@ -14,6 +14,7 @@ use tracing::error;
 use super::ApplyError;
 use crate::{
     attribution::{attribute, is_unnamed},
+    bounds::absurdity,
     call::{Call, ExchangeId},
     record::{ExactUsage, Outcome, Settled},
 };
@@ -33,6 +34,8 @@ pub(crate) struct Work {
     explained: Vec<(GenerationId, String)>,
     failed: Vec<NewFailedCall>,
     members: Vec<SeenMember>,
+    /// Why a generation is not among `generations` though its usage is exact.
+    absurd: Option<String>,
 }
 
 impl Work {
@@ -67,8 +70,13 @@ impl Work {
         work
     }
 
+    /// Why one of the calls with exact usage is to wait for a person instead of being booked, if one is.
+    pub(crate) fn absurd(&self) -> Option<&str> {
+        self.absurd.as_deref()
+    }
+
     /// Writes everything in the caller's transaction. Returns what became of the calls with exact
-    /// usage, in their order.
+    /// usage, in their order, without those that are [absurd](Self::absurd).
     pub(crate) fn write(
         &self,
         conn: &mut DbConnection,
@@ -122,7 +130,12 @@ impl Work {
         self.members.extend(seen_member(call));
         match outcome {
             Outcome::Exact(usage) => {
-                self.generations.push(generation(call, ledger_id(settled), usage, settled.source));
+                let generation = generation(call, ledger_id(settled), usage, settled.source);
+                if let Some(why) = absurdity(&generation) {
+                    self.add_absurd(call, &generation, why);
+                    return;
+                }
+                self.generations.push(generation);
                 self.exchanges.push(call.exchange.clone());
             }
             Outcome::Unknown { reason } => {
@@ -149,6 +162,16 @@ impl Work {
                 created_at: now,
             }),
         }
+    }
+
+    /// Leaves a call to a person whose usage cannot be true. It must not spoil the sums of its day.
+    fn add_absurd(&mut self, call: &Call, generation: &NewGeneration, why: &str) {
+        let id = &generation.id;
+        error!(organization = %call.organization, generation = %id, error = why, "a generation waits for a person");
+        self.absurd = Some(format!("generation {id} {why}"));
+        let known = usage_text(generation.input_tokens, generation.output_tokens, &generation.cost_text);
+        self.explained.push((id.clone(), format!("it {why}{known}")));
+        self.pending.push(pending(call, id.clone(), PendingReason::Unbookable));
     }
 }
 

@@ -346,11 +346,16 @@ fn write_again(storage: &Storage, rows: &[PendingGenerationModel]) {
 /// A cost that our books cannot hold must not be asked for again every 20 seconds for ever.
 #[test]
 fn a_found_cost_that_cannot_be_booked_ends_unresolved() {
+    ends_unresolved(-1);
+    ends_unresolved(mai_capture::bounds::COST_AT_MOST.nanos() + 1);
+}
+
+fn ends_unresolved(nanos: i64) {
     TestDb::each(|storage| {
         run(async {
             let (clock, directory) = (clock(), directory(storage, "org_a", Some(KEY)).await);
             wait_for(storage, &clock, &["gen-1"]);
-            let source = answers(|_, id| Ok(found(id, i64::MAX)));
+            let source = answers(move |_, id| Ok(found(id, nanos)));
             let reconciler = reconciler(storage, &directory, &clock, source);
             let pauses = rounds_until_settled(storage, &clock, &reconciler).await;
             assert!(pauses.len() < 150, "{} look-ups", pauses.len());

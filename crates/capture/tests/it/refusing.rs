@@ -1,7 +1,10 @@
 //! Records that cannot be applied as they are.
 
-use diesel::connection::SimpleConnection;
-use mai_capture::record::{Record, Settled};
+use diesel::{connection::SimpleConnection, prelude::*};
+use mai_capture::{
+    bounds::{COST_AT_MOST, TOKENS_AT_MOST},
+    record::{Outcome, Record, Settled},
+};
 use mai_generation_processing::{PendingReason, PendingState, UsageSource, audit::list_audit};
 use mai_journal::Admission;
 use mai_primitives::MarkupRate;
@@ -37,7 +40,7 @@ fn a_generation_that_cannot_be_booked_waits_and_holds_up_nobody() {
                 &journal,
                 &[
                     new_settled("org_a", "gen-1", exact(1)),
-                    // Its price leaves the range; a cost below zero is none.
+                    // No generation costs as much; a cost below zero is none.
                     new_settled("org_a", "gen-dear", exact(i64::MAX)),
                     new_settled("org_a", "gen-negative", exact(-1)),
                     new_settled("org_a", "gen-2", exact(2)),
@@ -55,6 +58,44 @@ fn a_generation_that_cannot_be_booked_waits_and_holds_up_nobody() {
     });
 }
 
+/// What upstream says of one generation must not make its day's sums leave the range for all others.
+#[test]
+fn absurd_figures_are_not_booked_and_the_greatest_that_are_not_absurd_are() {
+    TestDb::each(|storage| {
+        run(async {
+            let with = |id: &str, cost: i64, input: i64, cached: Option<i64>| {
+                let Outcome::Exact(mut usage) = exact(cost) else { unreachable!() };
+                (usage.input_tokens, usage.output_tokens, usage.cached_tokens) = (input, 1, cached);
+                new_settled("org_a", id, Outcome::Exact(usage))
+            };
+            let (cost, input) = (COST_AT_MOST.nanos(), TOKENS_AT_MOST - 1);
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            append(
+                &journal,
+                &[
+                    with("gen-1", cost, input, Some(TOKENS_AT_MOST)),
+                    with("gen-cached", 1, 1, Some(TOKENS_AT_MOST + 1)),
+                    with("gen-dear", cost + 1, 1, None),
+                    with("gen-long", 1, input + 1, None),
+                    with("gen-longest", 1, i64::MAX, None),
+                    with("gen-2", 1, 1, None),
+                ],
+            )
+            .await;
+            apply_all(&journal, storage).await;
+            let books = Books::of(storage, "org_a");
+            assert_eq!((books.booked(), books.raw_nanos()), (vec!["gen-1", "gen-2"], cost + 1));
+            let waiting = ["gen-cached", "gen-dear", "gen-long", "gen-longest"];
+            assert_eq!(books.waiting(), waiting.map(|id| (id, PendingReason::Unbookable)));
+            for row in &books.pending {
+                assert_eq!(row.state, PendingState::Unresolved);
+                assert!(row.last_error.as_deref().unwrap().contains("at most 1,000,000"), "{row:?}");
+            }
+        });
+    });
+}
+
 /// Here each generation can be booked, but the day cannot hold both: it is the database that refuses.
 #[test]
 fn a_day_that_leaves_the_range_holds_up_nobody() {
@@ -62,8 +103,8 @@ fn a_day_that_leaves_the_range_holds_up_nobody() {
         run(async {
             let dear = |id: &str| {
                 let mut call = call("org_a", true);
-                call.markup_rate = MarkupRate::from_ppm(1_000_000).unwrap();
-                settled(&call, id, exact(i64::MAX / 2 + 1))
+                call.markup_rate = MarkupRate::from_ppm(5_000_000_000).unwrap();
+                settled(&call, id, exact(COST_AT_MOST.nanos()))
             };
             let folder = tempfile::tempdir().unwrap();
             let journal = open(&folder);
@@ -296,4 +337,60 @@ fn a_refusal_of_unclear_origin_is_tried_again() {
         let books = Books::of(storage, "org_a");
         assert_eq!((books.booked(), books.waiting()), (vec!["gen-1"], vec![]));
     });
+}
+
+/// However many records an organization in trouble has in a batch, the others of the batch wait for its
+/// pauses once.
+#[test]
+fn the_pauses_of_an_unclear_refusal_are_those_of_a_batch_and_not_of_each_record() {
+    const RECORDS: i64 = 20;
+    TestDb::each(|storage| {
+        let is_postgres = matches!(storage.url(), mai_storage::DatabaseUrl::Postgres(_));
+        if is_postgres {
+            refuse_and_count(storage);
+        } else {
+            refuse(storage, "in whatever language", "");
+        }
+        run(async {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = open(&folder);
+            let mut records: Vec<Record> = (0..RECORDS)
+                .map(|number| new_settled("org_a", &format!("gen-{number:02}"), exact(1)))
+                .collect();
+            records.push(new_settled("org_b", "gen-other", NO_USAGE));
+            append(&journal, &records).await;
+            apply_all(&journal, storage).await;
+        });
+        let books = Books::of(storage, "org_a");
+        assert_eq!((books.booked().len(), books.waiting().len()), (0, 20));
+        assert!(books.waiting().iter().all(|(_, reason)| *reason == PendingReason::Unbookable));
+        assert_eq!(Books::of(storage, "org_b").waiting(), [("gen-other", PendingReason::NoUsage)]);
+        if is_postgres {
+            // Three of the whole batch, between which the pauses are, and one of each record.
+            assert_eq!(tries(storage), 3 + RECORDS);
+        }
+    });
+}
+
+/// Refuses each new row of the ledger for no clear reason, and counts the attempts, which on PostgreSQL
+/// outlives their transactions.
+fn refuse_and_count(storage: &Storage) {
+    let always = "CREATE SEQUENCE tries; \
+        CREATE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        PERFORM nextval('tries'); RAISE EXCEPTION 'in whatever language'; END $$; \
+        CREATE TRIGGER trouble BEFORE INSERT ON processed_generations \
+        FOR EACH ROW EXECUTE FUNCTION trouble()";
+    storage.write_blocking(|conn| Ok::<_, Error>(conn.batch_execute(always)?)).unwrap();
+}
+
+diesel::table! {
+    /// A sequence can be read as a table.
+    tries (last_value) {
+        last_value -> BigInt,
+    }
+}
+
+fn tries(storage: &Storage) -> i64 {
+    let last = tries::table.select(tries::last_value);
+    storage.read_blocking(|conn| Ok::<_, Error>(last.first(conn)?)).unwrap()
 }

@@ -5,6 +5,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use mai_capture::{
     Ingest, IngestError, Recorder, Reported,
+    bounds::COST_AT_MOST,
     record::{Outcome, Settled},
 };
 use mai_generation_processing::{PendingReason, UsageSource};
@@ -67,12 +68,17 @@ fn one_that_cannot_be_booked_holds_up_nobody_and_leaves_nothing() {
         run(async {
             let folder = tempfile::tempdir().unwrap();
             let journal = open(&folder);
-            let batch =
-                [report("gen-1", exact(1)), report("gen-2", exact(i64::MAX)), report("gen-3", exact(3))];
+            let batch = [
+                report("gen-1", exact(1)),
+                report("gen-2", exact(COST_AT_MOST.nanos() + 1)),
+                report("gen-3", exact(3)),
+                report("gen-4", exact(-1)),
+            ];
             let told = door(storage, &journal, PATIENTLY).report_all(&batch).await.unwrap();
             let new = Reported::Recorded(Recorded::New);
             assert_eq!((&told[0], &told[2]), (&new, &new));
             assert!(matches!(&told[1], Reported::Unbookable(why) if why.contains("gen-2")), "{told:?}");
+            assert!(matches!(&told[3], Reported::Unbookable(why) if why.contains("gen-4")), "{told:?}");
             assert_eq!(Books::of(storage, "org_a").waiting(), []);
             assert_eq!(Books::of(storage, "org_a").booked(), ["gen-1", "gen-3"]);
         });

@@ -119,7 +119,25 @@ fn a_sum_is_exact_or_an_error_and_of_nothing_0() {
         assert_eq!(sum(storage, 1).unwrap(), i64::MAX);
         store(i64::MAX, 1);
         let overflow = sum(storage, 1);
-        assert!(matches!(overflow, Err(Error::Query(_))), "{overflow:?}");
+        assert!(matches!(overflow, Err(Error::OutOfRange(_))), "{overflow:?}");
+    });
+}
+
+#[test]
+fn a_stored_sum_that_leaves_the_range_is_named() {
+    TestDb::each(|storage| {
+        create_counters(storage);
+        let add = |amount: i64| {
+            storage.write_blocking(|conn| {
+                let sum = counters::value + amount;
+                Ok::<_, Error>(
+                    diesel::update(counters::table.find(1)).set(counters::value.eq(sum)).execute(conn)?,
+                )
+            })
+        };
+        assert_eq!(add(i64::MAX / 2).unwrap(), 1);
+        let overflow = add(i64::MAX / 2 + 2);
+        assert!(matches!(overflow, Err(Error::OutOfRange(_))), "{overflow:?}");
     });
 }
 

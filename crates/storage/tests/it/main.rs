@@ -7,7 +7,7 @@ mod migrations;
 mod transactions;
 
 use diesel::{connection::SimpleConnection, prelude::*};
-use mai_storage::{DbConnection, Error, Result, Storage, TransactionError, on_backend};
+use mai_storage::{DatabaseUrl, DbConnection, Error, Result, Storage, TransactionError, on_backend};
 use schema::counters;
 
 /// The tables of these tests.
@@ -56,18 +56,20 @@ impl TransactionError for Domain {
     }
 }
 
-/// Makes the tables, which have both kinds of constraint, and two counters of value 0.
+/// Makes the tables, which have both kinds of constraint, and two counters of value 0. As all tables of
+/// ours they are strict on SQLite.
 fn create_counters(storage: &Storage) {
-    let created = storage.write_blocking(|conn| {
-        conn.batch_execute(
-            "CREATE TABLE counters (id BIGINT NOT NULL PRIMARY KEY, value BIGINT NOT NULL); \
-             CREATE TABLE notes (id BIGINT NOT NULL PRIMARY KEY, word TEXT NOT NULL UNIQUE, \
-                                 counter BIGINT NOT NULL REFERENCES counters (id)); \
-             INSERT INTO counters (id, value) VALUES (1, 0), (2, 0);",
-        )?;
-        Ok::<_, Error>(())
-    });
-    created.unwrap();
+    let (integer, strict) = match storage.url() {
+        DatabaseUrl::Sqlite(_) => ("INT", "STRICT"),
+        DatabaseUrl::Postgres(_) => ("BIGINT", ""),
+    };
+    let tables = format!(
+        "CREATE TABLE counters (id {integer} NOT NULL PRIMARY KEY, value {integer} NOT NULL) {strict}; \
+         CREATE TABLE notes (id {integer} NOT NULL PRIMARY KEY, word TEXT NOT NULL UNIQUE, \
+                             counter {integer} NOT NULL REFERENCES counters (id)) {strict}; \
+         INSERT INTO counters (id, value) VALUES (1, 0), (2, 0);"
+    );
+    storage.write_blocking(|conn| Ok::<_, Error>(conn.batch_execute(&tables)?)).unwrap();
 }
 
 /// Adds to a counter, which is made when it is missing, and tells its value.

@@ -3,6 +3,7 @@
 //! Numbers are read from their own text: a cost never passes through a float.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use mai_capture::bounds::{COST_AT_MOST, TOKENS_AT_MOST};
 use mai_primitives::{IdError, UnixTime, Usd};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -98,6 +99,9 @@ impl<'a> Field<'a> {
         if text.starts_with('-') {
             return Err(self.refuse("is negative"));
         }
+        if cost > COST_AT_MOST {
+            return Err(self.refuse("is more than one generation can cost: 1,000,000 USD"));
+        }
         Ok((cost, text))
     }
 
@@ -155,6 +159,14 @@ impl ReportedTokens {
     /// The counts of a report that names the sum, both parts, or the sum and one part. Of a sum alone
     /// the original system takes 70 %, rounded down, for the prompt, and so does this.
     pub(super) fn of(total: Field<'_>, input: Field<'_>, output: Field<'_>) -> Result<Self, ReportError> {
+        let tokens = Self::unbounded(total, input, output)?;
+        if tokens.input.saturating_add(tokens.output) > TOKENS_AT_MOST {
+            return Err(total.refuse("is more than one generation can have: 1,000,000,000,000 tokens"));
+        }
+        Ok(tokens)
+    }
+
+    fn unbounded(total: Field<'_>, input: Field<'_>, output: Field<'_>) -> Result<Self, ReportError> {
         let exact = |input, output| Self { input, output, estimated: false };
         match (total.count()?, input.count()?, output.count()?) {
             (None, None, None) => Err(ReportError::Missing(total.name)),
