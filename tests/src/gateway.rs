@@ -44,7 +44,8 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
-            ("MAI_LOG", "warn,mai_capture=info".to_owned()),
+            // Long runs are silenced: what upstream does on purpose would fill pages.
+            ("MAI_LOG", std::env::var("MAI_TEST_LOG").unwrap_or_else(|_| "warn,mai_capture=info".to_owned())),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();

@@ -40,9 +40,7 @@ fn kill_and_compare(database: &TestDb) {
     let mock = Mock::start(settings).unwrap();
     let installation = Installation::new(database, &mock)
         .with("MAI_LISTEN", &format!("127.0.0.1:{}", free_port()))
-        .with("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN)
-        // What upstream does on purpose would fill pages.
-        .with("MAI_LOG", "off");
+        .with("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN);
     let organization = installation.organization("Crash");
 
     let mut random = StdRng::seed_from_u64(seed);

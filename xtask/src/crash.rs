@@ -50,13 +50,8 @@ pub(crate) fn run_with(args: &Args, interrupts: &Interrupts) -> Result<u8> {
     };
     let seed = args.seed.map_or_else(seed_of_now, Ok)?;
     let (kills, seed_text) = (args.kills.to_string(), seed.to_string());
-    let variables = [
-        ("MAI_TEST_KILLS", kills.as_str()),
-        ("MAI_TEST_SEED", &seed_text),
-        // What the test counts is to be seen, whichever runner there is.
-        ("NEXTEST_SUCCESS_OUTPUT", "immediate"),
-        ("RUST_TEST_NOCAPTURE", "1"),
-    ];
+    let variables = [("MAI_TEST_KILLS", kills.as_str()), ("MAI_TEST_SEED", &seed_text)];
+    let variables = [variables.as_slice(), &test::SHOWN].concat();
     let runner = ["--package", "mai-tests", "--test", "crash", name].map(str::to_owned);
     let (tally, code) = test::run_all(&runner, &variables, interrupts)?;
     println!("seed {seed}: {} passed, {} failed", tally.passed, tally.failed);

@@ -28,6 +28,10 @@ enum Runner {
     Cargo,
 }
 
+/// Shows what long tests count, whichever runner there is, and not what the programs under test log.
+pub(crate) const SHOWN: [(&str, &str); 3] =
+    [("NEXTEST_SUCCESS_OUTPUT", "immediate"), ("RUST_TEST_NOCAPTURE", "1"), ("MAI_TEST_LOG", "off")];
+
 /// How many tests passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tally {
