@@ -191,6 +191,19 @@ impl Record {
         }
     }
 
+    /// The record as JSON without what the client said about its member, for a log, where names and e-mail
+    /// addresses have no place.
+    pub(crate) fn to_log(&self) -> Result<String, RecordFormatError> {
+        let mut record = self.clone();
+        match &mut record {
+            Self::Sent(Sent { call })
+            | Self::Opened(Opened { call, .. })
+            | Self::Carried(OpenCall { call, .. })
+            | Self::Settled(Settled { call, .. }) => call.new_member = None,
+        }
+        Ok(serde_json::to_string(&record)?)
+    }
+
     /// Reads what [`Record::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordFormatError> {
         Ok(serde_json::from_slice(bytes)?)

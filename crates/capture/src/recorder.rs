@@ -332,14 +332,13 @@ async fn finish(writes: Vec<Write>) -> Vec<Refused> {
     refused
 }
 
-/// The log is the only place left, so it gets the whole record. That has no prompt, no answer and no key.
+/// The log is the only place left, so it gets the record, which has no prompt, no answer and no key.
 fn give_up(record: &Record, cause: &RecordError) {
     let call = record.call();
-    let text = record.to_bytes().map(|json| String::from_utf8_lossy(&json).into_owned());
     error!(
         organization = %call.organization,
         exchange = %call.exchange,
-        record = text.unwrap_or_else(|cause| causes(&cause)),
+        record = record.to_log().unwrap_or_else(|cause| causes(&cause)),
         error = causes(cause),
         "a call was not recorded: neither the journal nor the database took what became of it"
     );

@@ -226,3 +226,17 @@ fn names_that_cannot_be_stored_are_left_out() {
     let usage = ExactUsage::new(&usage(), Some("a\0b"), None);
     assert_eq!(usage.model, None);
 }
+
+#[test]
+fn a_log_shows_what_was_used_and_not_the_member_s_name_or_address() {
+    let said = NewMember { name: Some("Zofia".into()), email: Some("z@example.com".into()), role: None };
+    let call = Call { new_member: Some(said), ..call() };
+    let usage = ExactUsage::new(&usage(), None, None);
+    let settled = Settled::by_gateway(call.clone(), None, Outcome::Exact(usage));
+    let opened = Opened { call: call.clone(), generation_id: GenerationId::new("gen-1").unwrap() };
+    for record in [Record::Sent(Sent { call }), Record::Opened(opened), Record::Settled(settled)] {
+        let text = record.to_log().unwrap();
+        assert!(!text.contains("Zofia") && !text.contains("example.com"), "{text}");
+        assert!(text.contains(record.call().exchange.as_generation_id().as_str()), "{text}");
+    }
+}
