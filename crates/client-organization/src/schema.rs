@@ -27,6 +27,8 @@ diesel::table! {
         timezone -> Text,
         /// Whether an answer is read to its end when the client has left.
         drain_on_disconnect -> Bool,
+        /// Sent to OpenRouter as `HTTP-Referer`.
+        site_url -> Nullable<Text>,
         /// Whether its keys work.
         is_active -> Bool,
         /// Unix seconds.
@@ -107,6 +109,12 @@ diesel::table! {
         user_id -> Nullable<Text>,
         /// Whether the identity headers of its caller are believed.
         is_trusted_client -> Bool,
+        /// Whether errors in a stream are made visible as Open WebUI needs it.
+        is_open_webui -> Bool,
+        /// Sealed by the master key; with one, only signed identities are believed.
+        identity_secret -> Nullable<Text>,
+        /// Calls per minute with this key; null is no limit of its own.
+        requests_per_minute -> Nullable<BigInt>,
         /// Unix seconds; null is never.
         expires_at -> Nullable<BigInt>,
         /// Unix seconds; null is not revoked.
@@ -135,10 +143,112 @@ diesel::table! {
         client_org_id -> Nullable<Text>,
         /// The member whose token it is.
         user_id -> Nullable<Text>,
+        /// `full` or `read`.
+        scope -> Text,
+        /// Unix seconds, rounded down to a minute.
+        last_used_at -> Nullable<BigInt>,
         /// Unix seconds; null is never.
         expires_at -> Nullable<BigInt>,
         /// Unix seconds; null is not revoked.
         revoked_at -> Nullable<BigInt>,
+        /// Unix seconds.
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Ids that foreign sources use for a member, beside the one that OpenRouter gets.
+    external_users (client_org_id, external_user_id) {
+        /// The organization.
+        client_org_id -> Text,
+        /// The foreign id.
+        external_user_id -> Text,
+        /// The member whose it is.
+        user_id -> Text,
+        /// Unix seconds.
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// People who sign in with a password of ours.
+    accounts (id) {
+        /// `account_…`
+        id -> Text,
+        /// In lower case.
+        email -> Text,
+        /// What people call the owner.
+        name -> Text,
+        /// Argon2id in the PHC format; null until a password was chosen.
+        password_hash -> Nullable<Text>,
+        /// `reseller`, `admin` or `member`.
+        role -> Text,
+        /// Null for a reseller only.
+        client_org_id -> Nullable<Text>,
+        /// The member whose account it is.
+        user_id -> Nullable<Text>,
+        /// Whether the owner may sign in.
+        is_active -> Bool,
+        /// Wrong passwords since the last right one.
+        failed_attempts -> BigInt,
+        /// Unix seconds; until then no password is looked at.
+        locked_until -> Nullable<BigInt>,
+        /// Unix seconds.
+        last_sign_in_at -> Nullable<BigInt>,
+        /// Unix seconds.
+        created_at -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Signed-in browsers.
+    sessions (token_hash) {
+        /// Hex SHA-256 of the cookie.
+        token_hash -> Text,
+        /// `session_…`, by which a session is named without its secret.
+        id -> Text,
+        /// `password`, `link` or `open_webui`.
+        kind -> Text,
+        /// Null where the person has no account of ours.
+        account_id -> Nullable<Text>,
+        /// `reseller`, `admin` or `member`.
+        role -> Text,
+        /// Null for a reseller only.
+        client_org_id -> Nullable<Text>,
+        /// The member who signed in.
+        user_id -> Nullable<Text>,
+        /// The session token of Open WebUI, sealed by the master key.
+        sealed_token -> Nullable<Text>,
+        /// Unix seconds.
+        expires_at -> BigInt,
+        /// Unix seconds; null is not revoked.
+        revoked_at -> Nullable<BigInt>,
+        /// Unix seconds, rounded down to a minute.
+        last_seen_at -> BigInt,
+        /// Unix seconds.
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Links that sign in once.
+    sign_in_links (token_hash) {
+        /// Hex SHA-256 of the token in the link.
+        token_hash -> Text,
+        /// Null where the person has no account of ours.
+        account_id -> Nullable<Text>,
+        /// `reseller`, `admin` or `member`.
+        role -> Text,
+        /// Null for a reseller only.
+        client_org_id -> Nullable<Text>,
+        /// The member who signs in.
+        user_id -> Nullable<Text>,
+        /// Unix seconds.
+        expires_at -> BigInt,
+        /// Unix seconds; null is not used yet.
+        used_at -> Nullable<BigInt>,
         /// Unix seconds.
         created_at -> BigInt,
     }

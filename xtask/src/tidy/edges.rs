@@ -18,24 +18,35 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 15] = [
+const EDGES: [(&str, May); 16] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
     ("mai-storage", Only(&[])),
     ("mai-mock-openrouter", Only(&[])),
-    ("mai-global-settings", Only(&["mai-primitives", "mai-storage"])),
-    ("mai-client-organization", Only(&["mai-primitives", "mai-storage", "mai-global-settings"])),
-    ("mai-generation-processing", Only(&["mai-primitives", "mai-storage"])),
+    ("mai-audit-log", Only(&["mai-primitives", "mai-storage"])),
+    ("mai-global-settings", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
+    (
+        "mai-client-organization",
+        Only(&["mai-primitives", "mai-storage", "mai-audit-log", "mai-global-settings"]),
+    ),
+    ("mai-generation-processing", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
     (
         "mai-usage-tracking",
-        Only(&["mai-primitives", "mai-storage", "mai-generation-processing", "mai-client-organization"]),
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-generation-processing",
+            "mai-client-organization",
+        ]),
     ),
     (
         "mai-organization",
         Only(&[
             "mai-primitives",
             "mai-storage",
+            "mai-audit-log",
             "mai-global-settings",
             "mai-client-organization",
             "mai-generation-processing",

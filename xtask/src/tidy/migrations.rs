@@ -12,13 +12,18 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 6] = [
+const REFERENCE: [&str; 11] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
     "api_tokens",
     "directory_revision",
     "processed_generation_cleanup_log",
+    "accounts",
+    "sessions",
+    "sign_in_links",
+    "audit_log",
+    "audit_head",
 ];
 
 const TENANT: &str = "client_org_id";

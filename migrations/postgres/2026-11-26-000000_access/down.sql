@@ -1,0 +1,14 @@
+ALTER TABLE client_organizations DROP COLUMN site_url;
+ALTER TABLE pending_generations DROP COLUMN task;
+ALTER TABLE processed_generations DROP COLUMN task;
+ALTER TABLE api_tokens DROP COLUMN scope;
+ALTER TABLE api_tokens DROP COLUMN last_used_at;
+ALTER TABLE gateway_keys DROP COLUMN requests_per_minute;
+ALTER TABLE gateway_keys DROP COLUMN identity_secret;
+ALTER TABLE gateway_keys DROP COLUMN is_open_webui;
+DROP TABLE external_users;
+DROP TABLE audit_head;
+DROP TABLE audit_log;
+DROP TABLE sign_in_links;
+DROP TABLE sessions;
+DROP TABLE accounts;
