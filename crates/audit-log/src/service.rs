@@ -84,8 +84,8 @@ pub fn list(conn: &mut DbConnection, query: &AuditQuery) -> Result<Vec<AuditEntr
         entries = entries.filter(audit_log::client_org_id.eq(organization));
     }
     if let Some(action) = &query.action {
-        // Actions have no character that means something in a pattern; what a caller sends may.
-        let below = format!("{}.%", action.replace(['%', '_', '\\'], ""));
+        // The underscore of our own names stands for any character here, which finds nothing else.
+        let below = format!("{}.%", action.replace(['%', '\\'], ""));
         entries = entries.filter(audit_log::action.eq(action).or(audit_log::action.like(below)));
     }
     if let Some(before) = query.before {
