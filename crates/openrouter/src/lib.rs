@@ -34,9 +34,7 @@ pub use generation::{GenerationDetails, GenerationLookup};
 #[cfg(any(test, feature = "testing"))]
 pub use key::MockKeyUsageSource;
 pub use key::{KeyUsage, KeyUsageFuture, KeyUsageSource};
-pub use management::{
-    CreatedManagedKey, KeyField, LimitReset, ManagedKey, ManagedKeyPatch, NewManagedKey,
-};
+pub use management::{CreatedManagedKey, KeyField, LimitReset, ManagedKey, ManagedKeyPatch, NewManagedKey};
 pub use multipart::{MultipartFields, MultipartScan};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;

@@ -156,17 +156,17 @@ impl ProviderKeys {
         Ok(StoredKey { organization, info, warning })
     }
 
-    /// The key of an organization as OpenRouter tells it now.
-    pub async fn get(
+    /// The managed key of an organization as OpenRouter tells it now; none where there is none.
+    pub async fn find(
         &self,
         services: &OrganizationServices,
         id: &OrganizationId,
-    ) -> Result<(ClientOrganizationModel, ManagedKey)> {
+    ) -> Result<Option<(ClientOrganizationModel, ManagedKey)>> {
         let organization = known(services, id).await?;
-        let hash = organization.openrouter_key_hash.as_deref().ok_or(ProviderKeyError::NoKey)?;
+        let Some(hash) = organization.openrouter_key_hash.as_deref() else { return Ok(None) };
         let provisioning_key = self.provisioning_key(services).await?;
         let info = self.client.managed_key(&provisioning_key, hash).await?;
-        Ok((organization, info))
+        Ok(Some((organization, info)))
     }
 
     /// Changes the key of an organization at OpenRouter.
@@ -176,7 +176,7 @@ impl ProviderKeys {
         id: &OrganizationId,
         patch: ManagedKeyPatch,
     ) -> Result<(ClientOrganizationModel, ManagedKey)> {
-        let (organization, before) = self.get(services, id).await?;
+        let (organization, before) = self.find(services, id).await?.ok_or(ProviderKeyError::NoKey)?;
         let provisioning_key = self.provisioning_key(services).await?;
         let after = self.client.update_key(&provisioning_key, &before.hash, patch).await?;
         let noted = services.client_organization_db.note_managed_key(id, &before.hash, details(&patch)).await;

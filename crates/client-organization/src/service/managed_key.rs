@@ -32,8 +32,9 @@ impl ClientOrganizationTable {
         hash: &str,
         replaces: Option<&str>,
     ) -> Result<ClientOrganizationModel> {
-        let details =
-            Details::none().with("openrouter_key_hash", hash).with_some("replaces", replaces.map(str::to_owned));
+        let details = Details::none()
+            .with("openrouter_key_hash", hash)
+            .with_some("replaces", replaces.map(str::to_owned));
         let (provider_key, hash) = (self.seal(id, key)?, Some(hash.to_owned()));
         self.replace_key(id, replaces, "provider_key.create", details, move |old| {
             let (provider_key, openrouter_key_hash) = (provider_key.clone(), hash.clone());
@@ -43,7 +44,11 @@ impl ClientOrganizationTable {
     }
 
     /// Forgets the managed key with this hash; the organization then has no provider key.
-    pub async fn clear_managed_key(&self, id: &OrganizationId, hash: &str) -> Result<ClientOrganizationModel> {
+    pub async fn clear_managed_key(
+        &self,
+        id: &OrganizationId,
+        hash: &str,
+    ) -> Result<ClientOrganizationModel> {
         let details = Details::none().with("openrouter_key_hash", hash);
         self.replace_key(id, Some(hash), "provider_key.delete", details, |old| {
             let provider_key = ProviderKeyState::default();

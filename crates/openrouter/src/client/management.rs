@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{LookupError, OpenRouterClient, read_body, retry_after};
 use crate::management::{
-    CreatedManagedKey, ManagedKey, ManagedKeyPatch, NewBody, NewManagedKey, PatchBody, parse_created, parse_key,
-    parse_keys,
+    CreatedManagedKey, ManagedKey, ManagedKeyPatch, NewBody, NewManagedKey, PatchBody, parse_created,
+    parse_key, parse_keys,
 };
 
 /// How long OpenRouter may take for a call of the management API.

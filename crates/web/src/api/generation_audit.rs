@@ -5,11 +5,18 @@ use mai_organization::generation_processing::{
     GenerationAuditModel,
     audit::{AuditPageKey, AuditPageQuery},
 };
-use mai_primitives::{GenerationId, OrganizationId, UnixTime};
+use mai_primitives::{GenerationId, UnixTime};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonUsd, paging};
+use super::{
+    Api, ApiError,
+    asked::Asked,
+    caller::{Caller, unknown_organization},
+    error::Refusals,
+    json_money::JsonUsd,
+    paging,
+};
 
 /// One side of a contradiction. What it does not tell is null; costs are raw, in USD.
 #[derive(Serialize, ToSchema)]
@@ -108,8 +115,9 @@ pub(super) async fn generation_audit(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let organization: OrganizationId = super::gateway_keys::administered(&caller, &asked, &api).await?;
+    let organization = caller.resold(asked.path("client_id")?)?;
+    let known = api.services.client_organization_db.get_any_by_id(&organization).await?;
+    known.ok_or_else(unknown_organization)?;
     let query: Query = asked.query()?;
     let limit = paging::limit(query.limit)?;
     let after: Option<(i64, String, String)> = query.cursor.as_deref().map(paging::decode).transpose()?;

@@ -26,6 +26,7 @@ mod refusals;
 pub mod request_id;
 mod settings;
 mod system_health;
+pub mod try_it;
 mod usage_summary;
 mod webhook_secret;
 
@@ -72,7 +73,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).service(usage_summary::usage_summary).service(system_health::system_health);
+    config
+        .configure(ingest::routes)
+        .service(usage_summary::usage_summary)
+        .service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.

@@ -301,8 +301,7 @@ pub(super) async fn update_client(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
     let services = caller.services(&api);
     if !matches!(patch.openrouter_api_key, Change::Keep) {
@@ -327,8 +326,7 @@ pub(super) async fn update_client(
         ..ClientOrganizationPatch::default()
     };
     let row = services.client_organization_db.update(&id, patch).await?;
-    let warning =
-        if is_switched { api.provider_keys.follow_activity(&services, &row).await } else { None };
+    let warning = if is_switched { api.provider_keys.follow_activity(&services, &row).await } else { None };
     Ok(HttpResponse::Ok().json(Changed { warning, ..Changed::new("Organization updated", row) }))
 }
 
@@ -357,8 +355,7 @@ pub(super) async fn deactivate_client(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let services = caller.services(&api);
     if !services.client_organization_db.deactivate(&id).await? {
         return Err(unknown_organization());

@@ -3,7 +3,7 @@
 //! What a generation cost decides what the organization pays, so only the reseller settles and dismisses.
 
 use actix_web::{HttpResponse, get, post, web};
-use mai_capture::{COST_AT_MOST, TOKENS_AT_MOST};
+use mai_capture::bounds::{COST_AT_MOST, TOKENS_AT_MOST};
 use mai_organization::{
     OrganizationServices,
     generation_processing::{PendingGenerationModel, PendingState, pending::PendingQuery},
@@ -219,8 +219,7 @@ pub(super) async fn settle(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let organization: OrganizationId = asked.id("client_id")?;
+    let organization = caller.resold(asked.path("client_id")?)?;
     let id: GenerationId = asked.id("generation_id")?;
     let found = asked.json::<Settlement>().await?;
     let (cost, tokens) = checked(&found)?;
@@ -295,8 +294,7 @@ pub(super) async fn dismiss(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let organization: OrganizationId = asked.id("client_id")?;
+    let organization = caller.resold(asked.path("client_id")?)?;
     let id: GenerationId = asked.id("generation_id")?;
     let Dismissal { reason } = asked.json().await?;
     caller.services(&api).processed_generation_db.dismiss(&organization, &id, &reason).await?;

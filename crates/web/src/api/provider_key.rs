@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use mai_openrouter::{KeyField, LimitReset, ManagedKey, ManagedKeyPatch};
 use mai_organization::{client_organization::ClientOrganizationModel, global_settings::Change};
-use mai_primitives::{OrganizationId, Usd};
+use mai_primitives::Usd;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -50,7 +50,10 @@ pub(super) struct NewProviderKey {
 impl NewProviderKey {
     /// Checks what OpenRouter would refuse, or take for something else.
     pub(super) fn check(self) -> Result<NewKey, ApiError> {
-        if self.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.chars().count() > NAME_AT_MOST)
+        if self
+            .name
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty() || name.chars().count() > NAME_AT_MOST)
         {
             return Err(ApiError::field("name", "must have 1 to 200 characters"));
         }
@@ -139,12 +142,20 @@ struct ProviderKeyAnswer {
     warning: Option<String>,
 }
 
+/// A key, if there is one.
+#[derive(Serialize, ToSchema)]
+struct FoundProviderKey {
+    success: bool,
+    /// Null where none was made at OpenRouter, also where there is a key that was entered by hand.
+    provider_key: Option<ProviderKey>,
+}
+
 /// The organization's key, as OpenRouter tells it now.
 #[utoipa::path(
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "The key", body = ProviderKeyAnswer), Refusals),
+    responses((status = 200, description = "The key, or null", body = FoundProviderKey), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/provider-key")]
@@ -153,11 +164,10 @@ pub(super) async fn get_provider_key(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
-    let (organization, key) = api.provider_keys.get(&api.services, &id).await?;
-    let provider_key = ProviderKey::of(&organization, key);
-    Ok(HttpResponse::Ok().json(ProviderKeyAnswer { success: true, provider_key, warning: None }))
+    let id = caller.resold(asked.path("client_id")?)?;
+    let found = api.provider_keys.find(&api.services, &id).await?;
+    let provider_key = found.map(|(organization, key)| ProviderKey::of(&organization, key));
+    Ok(HttpResponse::Ok().json(FoundProviderKey { success: true, provider_key }))
 }
 
 /// Makes a key at OpenRouter for the organization. Nobody is shown the key itself.
@@ -175,8 +185,7 @@ pub(super) async fn create_provider_key(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let Creation { name, limit, limit_reset, replace } = asked.json().await?;
     let new = NewProviderKey { name, limit, limit_reset }.check()?;
     let stored = api.provider_keys.create(&caller.services(&api), &id, new, replace).await?;
@@ -216,8 +225,7 @@ pub(super) async fn update_provider_key(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let asked_for: ProviderKeyPatch = asked.json().await?;
     if let Change::Set(limit) = &asked_for.limit {
         positive(limit.0)?;
@@ -261,8 +269,7 @@ pub(super) async fn remove_provider_key(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let organization = api.provider_keys.remove(&caller.services(&api), &id).await?;
     Ok(HttpResponse::Ok().json(Removed { success: true, client: organization.into() }))
 }

@@ -1,7 +1,9 @@
 //! `settings`: what holds for all organizations.
 
 use actix_web::{HttpResponse, get, post, web};
-use mai_organization::global_settings::{Change, GlobalSettingsForm, GlobalSettingsModel, GlobalSettingsTable};
+use mai_organization::global_settings::{
+    Change, GlobalSettingsForm, GlobalSettingsModel, GlobalSettingsTable,
+};
 use mai_primitives::MarkupRate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};

@@ -78,7 +78,8 @@ fn read_keys(folder: &Path, former: &[MasterKey]) -> Result<MasterKey> {
 
 /// Whether a file is a former key: the eight digits of an id are behind the beginning, and nothing else.
 fn is_former(name: &str) -> bool {
-    name.strip_prefix(FORMER).is_some_and(|id| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    name.strip_prefix(FORMER)
+        .is_some_and(|id| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn read_key(path: &Path) -> Result<Option<MasterKey>> {

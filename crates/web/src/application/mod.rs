@@ -22,8 +22,8 @@ use crate::{
     api::Api,
     gateway::Stopping,
     health::Health,
-    provider_keys::ProviderKeys,
     metrics::{CountedSource, Metrics, Traffic},
+    provider_keys::ProviderKeys,
     settings::Settings,
 };
 
