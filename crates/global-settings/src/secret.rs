@@ -208,15 +208,15 @@ impl MasterKey {
         if key_id.len() != 8 || !key_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(SecretError::NotSealed);
         }
-        let key = match self.keys().find(key_id) {
-            Some(key) => key,
-            None => {
-                let keys = self.read_again()?;
-                keys.find(key_id).ok_or_else(|| SecretError::OtherMasterKey {
-                    sealed_with: key_id.to_owned(),
-                    present: keys.present.id,
-                })?
-            }
+        let key = if let Some(key) = self.keys().find(key_id) {
+            key
+        } else {
+            let keys = self.read_again()?;
+            let other = SecretError::OtherMasterKey {
+                sealed_with: key_id.to_owned(),
+                present: keys.present.id.clone(),
+            };
+            keys.find(key_id).ok_or(other)?
         };
         let body = STANDARD.decode(body).map_err(|_| SecretError::NotSealed)?;
         let (nonce, ciphertext) = body.split_first_chunk::<NONCE_BYTES>().ok_or(SecretError::NotSealed)?;

@@ -126,7 +126,7 @@ pub(super) async fn administered(
 /// A new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+struct GatewayKeyForm {
     /// 1 to 200 characters.
     name: String,
     /// The member whose key it is; without one it belongs to the organization as a whole.
@@ -141,7 +141,7 @@ struct NewKey {
 
 /// A key that was made. This is the only time that the key itself is shown.
 #[derive(Serialize, ToSchema)]
-struct Created<'a> {
+struct MadeGatewayKey<'a> {
     success: bool,
     /// `sk-mai-…`
     key: &'a str,
@@ -150,7 +150,7 @@ struct Created<'a> {
 
 fn created(made: CreatedGatewayKey) -> HttpResponse {
     let gateway_key = GatewayKey::from(made.model);
-    HttpResponse::Created().json(Created { success: true, key: made.key.expose_secret(), gateway_key })
+    HttpResponse::Created().json(MadeGatewayKey { success: true, key: made.key.expose_secret(), gateway_key })
 }
 
 /// Makes a key. It is shown only this once.
@@ -158,8 +158,8 @@ fn created(made: CreatedGatewayKey) -> HttpResponse {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    request_body = NewKey,
-    responses((status = 201, description = "It was made", body = Created), Refusals),
+    request_body = GatewayKeyForm,
+    responses((status = 201, description = "It was made", body = MadeGatewayKey<'static>), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/gateway-keys")]
@@ -169,7 +169,7 @@ pub(super) async fn create_gateway_key(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
-    let new: NewKey = asked.json().await?;
+    let new: GatewayKeyForm = asked.json().await?;
     let new = NewGatewayKey {
         name: new.name,
         user_id: new.user_id,
@@ -182,7 +182,7 @@ pub(super) async fn create_gateway_key(
 /// How a key is replaced.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Rotation {
+struct GatewayKeyRotation {
     /// How long the old key still works: 0 to 2,592,000 seconds (30 days), by default 0.
     #[serde(default)]
     grace_seconds: u32,
@@ -196,8 +196,8 @@ struct Rotation {
         ("client_id" = String, Path, description = "The organization"),
         ("key_id" = String, Path, description = "The key"),
     ),
-    request_body = Rotation,
-    responses((status = 201, description = "The new key", body = Created), Refusals),
+    request_body = GatewayKeyRotation,
+    responses((status = 201, description = "The new key", body = MadeGatewayKey<'static>), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/gateway-keys/{key_id}/rotate")]
@@ -208,7 +208,7 @@ pub(super) async fn rotate_gateway_key(
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
     let key_id = asked.path("key_id")?.to_owned();
-    let rotation: Rotation = asked.json().await?;
+    let rotation: GatewayKeyRotation = asked.json().await?;
     if rotation.grace_seconds > GRACE_AT_MOST {
         return Err(ApiError::field("grace_seconds", "must be 0 to 2592000"));
     }
@@ -218,7 +218,7 @@ pub(super) async fn rotate_gateway_key(
 
 /// A key after a change.
 #[derive(Serialize, ToSchema)]
-struct Changed {
+struct ChangedGatewayKey {
     success: bool,
     gateway_key: GatewayKey,
 }
@@ -231,7 +231,7 @@ struct Changed {
         ("client_id" = String, Path, description = "The organization"),
         ("key_id" = String, Path, description = "The key"),
     ),
-    responses((status = 200, description = "It no longer works", body = Changed), Refusals),
+    responses((status = 200, description = "It no longer works", body = ChangedGatewayKey), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/gateway-keys/{key_id}")]
@@ -243,5 +243,5 @@ pub(super) async fn revoke_gateway_key(
     let organization = administered(&caller, &asked, &api).await?;
     let keys = caller.services(&api).gateway_key_db;
     let row = keys.revoke(&organization, asked.path("key_id")?).await?;
-    Ok(HttpResponse::Ok().json(Changed { success: true, gateway_key: row.into() }))
+    Ok(HttpResponse::Ok().json(ChangedGatewayKey { success: true, gateway_key: row.into() }))
 }

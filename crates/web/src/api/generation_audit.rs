@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, web};
 use mai_organization::generation_processing::{
-    GenerationAuditModel,
+    GenerationAuditModel, UsageSource,
     audit::{AuditPageKey, AuditPageQuery},
 };
 use mai_primitives::{GenerationId, UnixTime};
@@ -20,7 +20,7 @@ use super::{
 
 /// One side of a contradiction. What it does not tell is null; costs are raw, in USD.
 #[derive(Serialize, ToSchema)]
-struct Side {
+struct ReportSide {
     /// Who told it.
     source: Option<&'static str>,
     cost: Option<JsonUsd>,
@@ -42,9 +42,9 @@ struct Contradiction {
     /// A person's reason for a dismissal.
     reason: Option<String>,
     /// What the ledger had before.
-    booked: Side,
+    booked: ReportSide,
     /// What the report says, or what was known of a dismissed generation.
-    reported: Side,
+    reported: ReportSide,
     /// Unix seconds.
     created_at: i64,
 }
@@ -55,8 +55,8 @@ impl From<GenerationAuditModel> for Contradiction {
             generation_id: row.generation_id.to_string(),
             action: row.action.as_str(),
             reason: row.reason,
-            booked: Side {
-                source: row.booked_source.map(|source| source.as_str()),
+            booked: ReportSide {
+                source: row.booked_source.map(UsageSource::as_str),
                 cost: row.booked_cost.map(JsonUsd),
                 input_tokens: row.booked_input_tokens,
                 output_tokens: row.booked_output_tokens,
@@ -65,8 +65,8 @@ impl From<GenerationAuditModel> for Contradiction {
                 user_id: row.booked_user_id.map(|id| id.to_string()),
                 usage_date: row.booked_date.map(|date| date.to_string()),
             },
-            reported: Side {
-                source: row.reported_source.map(|source| source.as_str()),
+            reported: ReportSide {
+                source: row.reported_source.map(UsageSource::as_str),
                 cost: row.reported_cost.map(JsonUsd),
                 input_tokens: row.reported_input_tokens,
                 output_tokens: row.reported_output_tokens,

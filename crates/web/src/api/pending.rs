@@ -73,7 +73,7 @@ impl From<PendingGenerationModel> for PendingGeneration {
 /// Where a pending generation stands.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum PendingFilter {
     /// It is looked up again.
     Pending,
     /// A person has to decide.
@@ -86,7 +86,7 @@ enum State {
 #[into_params(parameter_in = Query)]
 struct Query {
     /// Only those in this state.
-    state: Option<State>,
+    state: Option<PendingFilter>,
     /// 1 to 500, by default 50.
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
@@ -154,8 +154,8 @@ async fn page(
     let wanted = PendingQuery {
         organization,
         state: query.state.map(|state| match state {
-            State::Pending => PendingState::Pending,
-            State::Unresolved => PendingState::Unresolved,
+            PendingFilter::Pending => PendingState::Pending,
+            PendingFilter::Unresolved => PendingState::Unresolved,
         }),
         after: after.transpose()?,
         // One more, to know whether another page follows.
@@ -191,14 +191,14 @@ struct Settlement {
 
 /// What became of a generation.
 #[derive(Serialize, ToSchema)]
-struct Done {
+struct PendingDone {
     success: bool,
     message: &'static str,
     generation_id: String,
 }
 
 fn done(message: &'static str, id: &GenerationId) -> HttpResponse {
-    HttpResponse::Ok().json(Done { success: true, message, generation_id: id.to_string() })
+    HttpResponse::Ok().json(PendingDone { success: true, message, generation_id: id.to_string() })
 }
 
 /// Books a generation with what a person found out; it is then no longer pending.
@@ -210,7 +210,7 @@ fn done(message: &'static str, id: &GenerationId) -> HttpResponse {
         ("generation_id" = String, Path, description = "The generation"),
     ),
     request_body = Settlement,
-    responses((status = 200, description = "It is booked", body = Done), Refusals),
+    responses((status = 200, description = "It is booked", body = PendingDone), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/pending-generations/{generation_id}/settle")]
@@ -285,7 +285,7 @@ struct Dismissal {
         ("generation_id" = String, Path, description = "The generation"),
     ),
     request_body = Dismissal,
-    responses((status = 200, description = "It no longer waits", body = Done), Refusals),
+    responses((status = 200, description = "It no longer waits", body = PendingDone), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/pending-generations/{generation_id}/dismiss")]
@@ -309,7 +309,7 @@ pub(super) async fn dismiss(
         ("client_id" = String, Path, description = "The organization"),
         ("generation_id" = String, Path, description = "The generation"),
     ),
-    responses((status = 200, description = "It is due for a look-up", body = Done), Refusals),
+    responses((status = 200, description = "It is due for a look-up", body = PendingDone), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/pending-generations/{generation_id}/look-up")]

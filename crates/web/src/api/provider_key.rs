@@ -19,18 +19,18 @@ const NAME_AT_MOST: usize = 200;
 /// When a limit begins again, at midnight UTC.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Reset {
+enum ProviderKeyReset {
     Daily,
     Weekly,
     Monthly,
 }
 
-impl From<Reset> for LimitReset {
-    fn from(reset: Reset) -> Self {
+impl From<ProviderKeyReset> for LimitReset {
+    fn from(reset: ProviderKeyReset) -> Self {
         match reset {
-            Reset::Daily => Self::Daily,
-            Reset::Weekly => Self::Weekly,
-            Reset::Monthly => Self::Monthly,
+            ProviderKeyReset::Daily => Self::Daily,
+            ProviderKeyReset::Weekly => Self::Weekly,
+            ProviderKeyReset::Monthly => Self::Monthly,
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) struct NewProviderKey {
     /// What it may spend at OpenRouter, in USD of raw cost; without one there is no limit.
     limit: Option<JsonUsd>,
     /// When the limit begins again; without it never.
-    limit_reset: Option<Reset>,
+    limit_reset: Option<ProviderKeyReset>,
 }
 
 impl NewProviderKey {
@@ -69,13 +69,13 @@ fn positive(limit: Usd) -> Result<Usd, ApiError> {
 /// A key that is to be made for an organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Creation {
+struct ProviderKeyCreation {
     /// What it is called at OpenRouter, 1 to 200 characters; without one `Client:` and the organization.
     name: Option<String>,
     /// What it may spend at OpenRouter, in USD of raw cost; without one there is no limit.
     limit: Option<JsonUsd>,
     /// When the limit begins again; without it never.
-    limit_reset: Option<Reset>,
+    limit_reset: Option<ProviderKeyReset>,
     /// Whether it takes the place of a key that was made here before, which is then disabled.
     #[serde(default)]
     replace: bool,
@@ -175,7 +175,7 @@ pub(super) async fn get_provider_key(
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    request_body = Creation,
+    request_body = ProviderKeyCreation,
     responses((status = 201, description = "It was made and stored", body = ProviderKeyAnswer), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
@@ -186,7 +186,7 @@ pub(super) async fn create_provider_key(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
-    let Creation { name, limit, limit_reset, replace } = asked.json().await?;
+    let ProviderKeyCreation { name, limit, limit_reset, replace } = asked.json().await?;
     let new = NewProviderKey { name, limit, limit_reset }.check()?;
     let stored = api.provider_keys.create(&caller.services(&api), &id, new, replace).await?;
     let provider_key = ProviderKey::of(&stored.organization, stored.info);
@@ -204,8 +204,8 @@ struct ProviderKeyPatch {
     limit: Change<JsonUsd>,
     /// When the limit begins again; null is never.
     #[serde(default)]
-    #[schema(value_type = Option<Reset>)]
-    limit_reset: Change<Reset>,
+    #[schema(value_type = Option<ProviderKeyReset>)]
+    limit_reset: Change<ProviderKeyReset>,
     /// Whether OpenRouter refuses the key.
     disabled: Option<bool>,
 }
@@ -250,7 +250,7 @@ fn field<T>(change: Change<T>) -> KeyField<T> {
 
 /// The organization without its key.
 #[derive(Serialize, ToSchema)]
-struct Removed {
+struct RemovedProviderKey {
     success: bool,
     client: Organization,
 }
@@ -260,7 +260,7 @@ struct Removed {
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "It is disabled and forgotten", body = Removed), Refusals),
+    responses((status = 200, description = "It is disabled and forgotten", body = RemovedProviderKey), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/provider-key")]
@@ -271,5 +271,5 @@ pub(super) async fn remove_provider_key(
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
     let organization = api.provider_keys.remove(&caller.services(&api), &id).await?;
-    Ok(HttpResponse::Ok().json(Removed { success: true, client: organization.into() }))
+    Ok(HttpResponse::Ok().json(RemovedProviderKey { success: true, client: organization.into() }))
 }

@@ -9,7 +9,7 @@ use crate::health::{Check, Health, examine};
 
 /// What came of one check.
 #[derive(Serialize, ToSchema)]
-struct Part {
+struct HealthPart {
     /// `ok`, `warning` where somebody should look, or `unready` where calls are refused or not recorded.
     status: &'static str,
     /// What is wrong.
@@ -17,7 +17,7 @@ struct Part {
     message: Option<String>,
 }
 
-impl From<&Check> for Part {
+impl From<&Check> for HealthPart {
     fn from(check: &Check) -> Self {
         match check {
             Check::Ok => Self { status: "ok", message: None },
@@ -36,15 +36,15 @@ struct SystemHealth {
     /// Whether new calls are taken and recorded.
     ready: bool,
     /// The database.
-    database: Part,
+    database: HealthPart,
     /// The journal that makes records durable.
-    journal: Part,
+    journal: HealthPart,
     /// What moves records from the journal to the database.
-    applier: Part,
+    applier: HealthPart,
     /// Generations that wait for a person.
-    unresolved: Part,
+    unresolved: HealthPart,
     /// Whether calls are taken.
-    accepting: Part,
+    accepting: HealthPart,
     /// Bytes of the journal that are in use.
     journal_bytes: u64,
     /// Bytes of the journal that have not reached the database.

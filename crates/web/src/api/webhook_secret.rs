@@ -21,7 +21,7 @@ struct MadeSecret<'a> {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 201, description = "The secret", body = MadeSecret), Refusals),
+    responses((status = 201, description = "The secret", body = MadeSecret<'static>), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/webhook-secret")]
