@@ -36,9 +36,9 @@ fn calls_go_on_while_the_master_key_changes() {
             assert_eq!(sealed_with(database), [rotated["present"].as_str().unwrap()]);
 
             // A key that is known only after the rotation shows that the directory was read again.
-            let made =
-                reseller(&gateway, "POST", "clients/sealed/gateway-keys", &json!({ "name": "k" }), 201);
-            let later = Client::new(&gateway.base, made.await["key"].as_str().unwrap());
+            let new = json!({ "name": "k" });
+            let made = reseller(&gateway, "POST", "clients/sealed/gateway-keys", &new, 201).await;
+            let later = Client::new(&gateway.base, made["key"].as_str().unwrap());
             until_chat(&later, 200).await;
             let answer = client.chat("mock/ok", false, 2).await.unwrap();
             assert_eq!(answer.status.as_u16(), 200);

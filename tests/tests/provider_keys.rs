@@ -81,8 +81,8 @@ fn an_organization_gets_a_key_of_its_own() {
             until_chat(&client, 200).await;
             let live = reseller(&gateway, "GET", "clients/abc/provider-key", &NONE, 200).await;
             let live = &live["provider_key"];
-            let charged = format!("\"usage\":{}", mai_primitives::Usd::from_nanos(mock.total_nano_usd()));
-            assert!(live.to_string().contains(&charged), "{live} {charged}");
+            let usage = format!("\"usage\":{}", mai_primitives::Usd::from_nanos(mock.total_nano_usd()));
+            assert!(live.to_string().contains(&usage), "{live} {usage}");
             assert_eq!(live["last_four"], format!("…{}", &secret[secret.len() - 4..]));
 
             let patch = json!({ "limit": "0.000000001", "limit_reset": "monthly" });
