@@ -42,7 +42,7 @@ pub enum ProviderKeyError {
     Organization(#[from] OrganizationError),
     /// The database refused, and what was done at OpenRouter could not be undone.
     #[error(
-        "the database refused ({cause}), and the key {hash} at OpenRouter could not be put back: {undo}; it is \
+        "the database refused, and the key {hash} at OpenRouter could not be put back: {undo}; it is \
          {state} there"
     )]
     NotUndone {
@@ -51,6 +51,7 @@ pub enum ProviderKeyError {
         /// As what it was left.
         state: &'static str,
         /// Why the database refused.
+        #[source]
         cause: OrganizationError,
         /// Why it could not be undone.
         undo: LookupError,

@@ -304,16 +304,13 @@ pub(super) async fn update_client(
     let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
     let services = caller.services(&api);
-    if !matches!(patch.openrouter_api_key, Change::Keep) {
-        let row = services.client_organization_db.get_any_by_id(&id).await?;
-        if row.is_some_and(|row| row.openrouter_key_hash.is_some()) {
-            return Err(ApiError::wrong_state(
-                "the organization has a key that was made at OpenRouter; take it back first, by DELETE on its \
-                 provider-key",
-            ));
-        }
+    let old = services.client_organization_db.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
+    if old.openrouter_key_hash.is_some() && !matches!(patch.openrouter_api_key, Change::Keep) {
+        return Err(ApiError::wrong_state(
+            "the organization has a key that was made at OpenRouter; take it back first, by DELETE on its \
+             provider-key",
+        ));
     }
-    let is_switched = patch.is_active.is_some();
     let patch = ClientOrganizationPatch {
         name: patch.name,
         openrouter_api_key: patch.openrouter_api_key,
@@ -326,6 +323,7 @@ pub(super) async fn update_client(
         ..ClientOrganizationPatch::default()
     };
     let row = services.client_organization_db.update(&id, patch).await?;
+    let is_switched = row.is_active != old.is_active;
     let warning = if is_switched { api.provider_keys.follow_activity(&services, &row).await } else { None };
     Ok(HttpResponse::Ok().json(Changed { warning, ..Changed::new("Organization updated", row) }))
 }
