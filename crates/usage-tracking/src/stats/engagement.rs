@@ -1,0 +1,96 @@
+//! How many of the members use it, how often, and who is new.
+
+use std::collections::{BTreeMap, HashSet};
+
+use mai_client_organization::{MemberRole, members::members_of};
+use mai_primitives::{OrganizationId, UsageDate, UserId};
+use mai_storage::DbConnection;
+
+use super::row_totals;
+use crate::{error::Result, query, range::DayRange, totals::Totals};
+
+/// How the members of an organization take part over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Engagement {
+    /// The range.
+    pub range: DayRange,
+    /// How many of its days have begun.
+    pub days_begun: i64,
+    /// Days with usage.
+    pub active_days: i64,
+    /// Distinct members with usage.
+    pub active_users: i64,
+    /// Those of them who had never used anything before the range.
+    pub new_users: i64,
+    /// The others.
+    pub returning_users: i64,
+    /// Active members of the registry who have been let in.
+    pub members: i64,
+    /// Those of them without usage in the range.
+    pub members_without_usage: i64,
+    /// The sums.
+    pub totals: Totals,
+    /// The sum of each day's distinct members; by the days it makes the average per day.
+    pub user_days: i64,
+    /// The days with usage, ascending.
+    pub days: Vec<EngagementDay>,
+}
+
+/// A day with usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngagementDay {
+    /// The organization's local day.
+    pub date: UsageDate,
+    /// Distinct members with usage.
+    pub active_users: i64,
+    /// Those of them whose first day ever it is.
+    pub new_users: i64,
+    /// Generations.
+    pub requests: i64,
+}
+
+/// The engagement over a range of days, of which those up to `today` have begun.
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    today: UsageDate,
+) -> Result<Engagement> {
+    let rows = query::daily_rows(conn, org, range.from(), range.to())?;
+    let users: HashSet<UserId> =
+        query::by_user(conn, org, range.from(), range.to())?.into_iter().map(|sums| sums.user_id).collect();
+    let mut firsts: BTreeMap<UsageDate, i64> = BTreeMap::new();
+    for (date, _) in query::first_days(conn, org, range.from(), range.to())? {
+        *firsts.entry(date).or_default() += 1;
+    }
+    let mut members = members_of(conn, org)?;
+    members.retain(|member| member.is_active && member.role != MemberRole::Pending);
+    let idle = members.iter().filter(|member| !users.contains(&member.user_id)).count();
+    let new_users: i64 = firsts.values().sum();
+    let active_users = number(users.len());
+    Ok(Engagement {
+        range,
+        days_begun: range.days_begun(today),
+        active_days: number(rows.len()),
+        active_users,
+        new_users,
+        returning_users: active_users - new_users,
+        members: number(members.len()),
+        members_without_usage: number(idle),
+        totals: row_totals(&rows)?,
+        user_days: rows.iter().map(|row| row.unique_users).sum(),
+        days: rows
+            .iter()
+            .map(|row| EngagementDay {
+                date: row.usage_date,
+                active_users: row.unique_users,
+                new_users: firsts.get(&row.usage_date).copied().unwrap_or(0),
+                requests: row.total_requests,
+            })
+            .collect(),
+    })
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
