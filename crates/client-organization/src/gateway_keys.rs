@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
@@ -103,17 +104,46 @@ fn key(conn: &mut DbConnection, organization: &OrganizationId, id: &str) -> Resu
     found.ok_or_else(|| Error::not_found("gateway key", id))
 }
 
+/// What the audit log shows of a key, which is never the key.
+fn details(key: &GatewayKeyModel) -> Details {
+    Details::none()
+        .with("name", key.name.as_str())
+        .with("key_prefix", key.key_prefix.as_str())
+        .with("is_trusted_client", key.is_trusted_client)
+        .with_some("user_id", key.user_id.as_ref().map(UserId::as_str))
+        .with_some("expires_at", key.expires_at.map(UnixTime::seconds))
+}
+
+fn log(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    action: &str,
+    key: &GatewayKeyModel,
+    now: UnixTime,
+) -> Result<()> {
+    let entry = NewEntry::done(Some(&key.client_org_id), action, &key.id).with(details(key));
+    append(conn, actor, now, &entry)?;
+    Ok(())
+}
+
 /// Makes, lists and takes back gateway keys.
 #[derive(Clone)]
 pub struct GatewayKeyTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl GatewayKeyTable {
     /// A service on `storage`.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// Makes a key. An unknown organization is [`Error::NotFound`].
@@ -122,7 +152,7 @@ impl GatewayKeyTable {
         organization: &OrganizationId,
         new: NewGatewayKey,
     ) -> Result<CreatedGatewayKey> {
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         validate::expiry(new.expires_at, now)?;
         let generated = digest::new_key(KEY_PREFIX)?;
         let model = GatewayKeyModel {
@@ -144,6 +174,7 @@ impl GatewayKeyTable {
                 bump_revision(conn)?;
                 require_organization(conn, &model.client_org_id)?;
                 diesel::insert_into(gateway_keys::table).values(&model).execute(conn)?;
+                log(conn, &actor, "gateway_key.create", &model, now)?;
                 Ok::<_, Error>(model.clone())
             })
             .await?;
@@ -160,7 +191,7 @@ impl GatewayKeyTable {
     /// does not have is [`Error::NotFound`].
     pub async fn revoke(&self, organization: &OrganizationId, id: &str) -> Result<GatewayKeyModel> {
         let (organization, id) = (organization.clone(), id.to_owned());
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
@@ -172,6 +203,7 @@ impl GatewayKeyTable {
                 diesel::update(gateway_keys::table.find((&organization, &id)))
                     .set((gateway_keys::revoked_at.eq(new.revoked_at), gateway_keys::updated_at.eq(now)))
                     .execute(conn)?;
+                log(conn, &actor, "gateway_key.revoke", &new, now)?;
                 Ok(new)
             })
             .await
@@ -186,7 +218,7 @@ impl GatewayKeyTable {
         grace_seconds: u32,
     ) -> Result<CreatedGatewayKey> {
         let (organization, id) = (organization.clone(), id.to_owned());
-        let now: UnixTime = self.clock.now().into();
+        let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         let ends_at = now.plus_seconds(grace_seconds.into());
         let generated = digest::new_key(KEY_PREFIX)?;
         let new_id = digest::new_id("key_")?;
@@ -213,6 +245,9 @@ impl GatewayKeyTable {
                     ..old
                 };
                 diesel::insert_into(gateway_keys::table).values(&new).execute(conn)?;
+                let details = details(&new).with("replaces", id.as_str());
+                let entry = NewEntry::done(Some(&organization), "gateway_key.rotate", &new.id);
+                append(conn, &actor, now, &entry.with(details))?;
                 Ok(new)
             })
             .await?;

@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use mai_organization::{MasterKey, OrganizationServices};
+use mai_organization::{
+    MasterKey, OrganizationServices,
+    audit_log::{Actor, ActorKind},
+};
 use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
 
@@ -159,7 +162,8 @@ fn services(settings: &Settings) -> Result<OrganizationServices> {
     let key: MasterKey = master_key(settings)?;
     migrate::run(&settings.database).context("the schema could not be brought up to date")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Ok(OrganizationServices::new(open(settings), key, clock))
+    let services = OrganizationServices::new(open(settings), key, clock);
+    Ok(services.acting_as(&Actor::new(ActorKind::CommandLine, "")))
 }
 
 /// The database for a command that looks at it as it is and changes no schema.
