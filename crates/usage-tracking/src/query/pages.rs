@@ -4,6 +4,7 @@
 //! days behind it. Within a day the rows come in the database's own order of texts.
 
 use diesel::prelude::*;
+use mai_generation_processing::query::rest_of_page;
 use mai_primitives::{ModelName, OrganizationId, UsageDate, UserId};
 use mai_storage::{DbConnection, Result};
 
@@ -32,7 +33,9 @@ pub fn user_rows_after(
             (rest.order(users::user_id).limit(limit).load(conn)?, Some(*date))
         }
     };
-    let Some((from, left)) = rest_of_page(range, behind, page.len(), limit) else { return Ok(page) };
+    let Some((from, left)) = rest_of_page((range.from(), range.to()), behind, page.len(), limit) else {
+        return Ok(page);
+    };
     let later: Vec<ClientUserDailyUsageModel> = rows()
         .filter(users::usage_date.between(from, range.to()))
         .order((users::usage_date, users::user_id))
@@ -58,7 +61,9 @@ pub fn model_rows_after(
             (rest.order(models::model_name).limit(limit).load(conn)?, Some(*date))
         }
     };
-    let Some((from, left)) = rest_of_page(range, behind, page.len(), limit) else { return Ok(page) };
+    let Some((from, left)) = rest_of_page((range.from(), range.to()), behind, page.len(), limit) else {
+        return Ok(page);
+    };
     let later: Vec<ClientModelDailyUsageModel> = rows()
         .filter(models::usage_date.between(from, range.to()))
         .order((models::usage_date, models::model_name))
@@ -66,19 +71,4 @@ pub fn model_rows_after(
         .load(conn)?;
     page.extend(later);
     Ok(page)
-}
-
-/// From which day on the rest of a page is read and how many rows of it; none when the page is full or
-/// there are no days left.
-fn rest_of_page(
-    range: DayRange,
-    behind: Option<UsageDate>,
-    read: usize,
-    limit: i64,
-) -> Option<(UsageDate, i64)> {
-    let left = limit - i64::try_from(read).unwrap_or(limit);
-    let from = behind.map_or(range.from(), |date| date.plus_days(1));
-    // The last day of the calendar has no next one.
-    let is_over = from > range.to() || behind == Some(from);
-    (left > 0 && !is_over).then_some((from, left))
 }

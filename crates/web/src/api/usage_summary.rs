@@ -64,9 +64,9 @@ struct CurrentFigures<'a> {
     total_cost: JsonUsd,
     total_cost_pln: Option<Box<RawValue>>,
     total_requests: i64,
-    days_with_usage: u32,
-    days_in_month: u32,
-    days_elapsed: u32,
+    days_with_usage: i64,
+    days_in_month: i64,
+    days_elapsed: i64,
     calendar_days: u32,
     usage_percentage: Box<RawValue>,
     exchange_rate_info: Option<()>,
@@ -162,7 +162,7 @@ fn zloty(amount: Option<Pln>) -> serde_json::Result<Option<Box<RawValue>>> {
 }
 
 /// Parts per million as a percentage with up to four decimals.
-fn percent(ppm: u32) -> String {
+fn percent(ppm: i64) -> String {
     let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
