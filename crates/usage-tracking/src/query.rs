@@ -1,7 +1,8 @@
 //! Reading the daily tables. Statistics never read the ledger.
 //!
-//! Every query but [`by_organization`] reads one range of the primary key: an organization's days. Texts
-//! are sorted here and not in SQL, because there their order depends on the database's locale.
+//! Every query reads ranges of an organization's days in the primary key, or in the index by member or
+//! model, whatever the size of the fleet. Texts are sorted here and not in SQL, because there their order
+//! depends on the database's locale.
 
 mod pages;
 mod series;
@@ -14,7 +15,7 @@ use mai_storage::{DbConnection, Result};
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
     series::{PerDay, days_of_models, models_per_day, users_per_day},
-    sums::{ModelSums, UserSums, by_model, by_organization, by_user, first_days, unique_users},
+    sums::{ModelSums, UserSums, by_model, by_organization, by_user, known_before, unique_users},
 };
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},

@@ -9,6 +9,7 @@ mod rebuild;
 mod record;
 mod repetition;
 mod service;
+mod statistics;
 mod verify;
 mod verify_all;
 

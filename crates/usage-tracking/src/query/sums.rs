@@ -1,17 +1,18 @@
 //! Sums over ranges of days.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::{
-    dsl::{count_star, exists, max, min, not},
+    dsl::{count_star, exists, max, min},
     prelude::*,
 };
 use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
-use mai_storage::{DbConnection, Result, sum_i64};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 use crate::{
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
+        members,
     },
     totals::Totals,
 };
@@ -27,6 +28,8 @@ pub struct UserSums {
     pub totals: Totals,
     /// Days with usage.
     pub days_active: i64,
+    /// The first of them.
+    pub first_day: Option<UsageDate>,
     /// When usage was last added.
     pub last_activity: Option<UnixTime>,
 }
@@ -63,7 +66,8 @@ pub fn by_user(
     from: UsageDate,
     to: UsageDate,
 ) -> Result<Vec<UserSums>> {
-    type Row = (UserId, Option<OpenRouterUserId>, i64, i64, Usd, Usd, i64, Option<UnixTime>);
+    type Row =
+        (UserId, Option<OpenRouterUserId>, i64, i64, Usd, Usd, i64, Option<UsageDate>, Option<UnixTime>);
     let rows: Vec<Row> = users::table
         .filter(users::client_org_id.eq(org))
         .filter(users::usage_date.between(from, to))
@@ -76,39 +80,44 @@ pub fn by_user(
             sum_i64(users::raw_cost),
             sum_i64(users::markup_cost),
             count_star(),
+            min(users::usage_date),
             max(users::updated_at),
         ))
         .load(conn)?;
-    let item = |(user_id, openrouter_user_id, tokens, requests, raw_cost, markup_cost, days, last): Row| {
-        let totals = Totals { tokens, requests, raw_cost, markup_cost };
-        UserSums { user_id, openrouter_user_id, totals, days_active: days, last_activity: last }
-    };
+    let item =
+        |(user_id, external, tokens, requests, raw_cost, markup_cost, days, first, last): Row| UserSums {
+            user_id,
+            openrouter_user_id: external,
+            totals: Totals { tokens, requests, raw_cost, markup_cost },
+            days_active: days,
+            first_day: first,
+            last_activity: last,
+        };
     Ok(rows.into_iter().map(item).collect())
 }
 
-/// The day on which each member was first seen, of members who were first seen in the days from `from`
-/// to `to`, both included; by day, then by member.
+/// The registered members, and those of `strangers`, whom nobody registered, who used something before
+/// the day `before`.
 ///
-/// For each row of the range the index by member and day tells whether there is an earlier one.
-pub fn first_days(
+/// Of each registered member the index by member and day tells it at once, however long the history is.
+pub fn known_before(
     conn: &mut DbConnection,
     org: &OrganizationId,
-    from: UsageDate,
-    to: UsageDate,
-) -> Result<Vec<(UsageDate, UserId)>> {
-    let earlier = diesel::alias!(users as earlier);
-    let before = earlier
-        .filter(earlier.field(users::client_org_id).eq(org))
-        .filter(earlier.field(users::user_id).eq(users::user_id))
-        .filter(earlier.field(users::usage_date).lt(users::usage_date));
-    let mut found: Vec<(UsageDate, UserId)> = users::table
-        .filter(users::client_org_id.eq(org))
-        .filter(users::usage_date.between(from, to))
-        .filter(not(exists(before)))
-        .select((users::usage_date, users::user_id))
-        .load(conn)?;
-    found.sort();
-    Ok(found)
+    before: UsageDate,
+    strangers: &[UserId],
+) -> Result<HashSet<UserId>> {
+    let earlier = || users::table.filter(users::client_org_id.eq(org)).filter(users::usage_date.lt(before));
+    let registered = members::table
+        .filter(members::client_org_id.eq(org))
+        .filter(exists(earlier().filter(users::user_id.eq(members::user_id))))
+        .select(members::user_id);
+    let mut known: HashSet<UserId> = registered.load(conn)?.into_iter().collect();
+    for chunk in strangers.chunks(BATCH_ROWS) {
+        let rows = earlier().filter(users::user_id.eq_any(chunk.to_vec()));
+        let rows: Vec<UserId> = rows.select(users::user_id).distinct().load(conn)?;
+        known.extend(rows);
+    }
+    Ok(known)
 }
 
 /// Sums per model with usage in the days from `from` to `to`, both included, in no order.
@@ -140,28 +149,36 @@ pub fn by_model(
     Ok(rows.into_iter().map(item).collect())
 }
 
-/// Sums and days with usage per organization, in the days from `from` to `to`, both included;
-/// organizations without usage are absent.
+/// Sums and days with usage of these organizations, in the days from `from` to `to`, both included;
+/// those without usage are absent.
+///
+/// The days of each are one range of the primary key; without the names every day of all time is read.
 pub fn by_organization(
     conn: &mut DbConnection,
+    organizations: &[OrganizationId],
     from: UsageDate,
     to: UsageDate,
 ) -> Result<HashMap<OrganizationId, (Totals, i64)>> {
     type Row = (OrganizationId, i64, i64, Usd, Usd, i64);
-    let rows: Vec<Row> = days::table
-        .filter(days::usage_date.between(from, to))
-        .group_by(days::client_org_id)
-        .select((
-            days::client_org_id,
-            sum_i64(days::total_tokens),
-            sum_i64(days::total_requests),
-            sum_i64(days::raw_cost),
-            sum_i64(days::markup_cost),
-            count_star(),
-        ))
-        .load(conn)?;
     let item = |(org, tokens, requests, raw_cost, markup_cost, days): Row| {
         (org, (Totals { tokens, requests, raw_cost, markup_cost }, days))
     };
-    Ok(rows.into_iter().map(item).collect())
+    let mut sums = HashMap::with_capacity(organizations.len());
+    for chunk in organizations.chunks(BATCH_ROWS) {
+        let rows: Vec<Row> = days::table
+            .filter(days::client_org_id.eq_any(chunk.to_vec()))
+            .filter(days::usage_date.between(from, to))
+            .group_by(days::client_org_id)
+            .select((
+                days::client_org_id,
+                sum_i64(days::total_tokens),
+                sum_i64(days::total_requests),
+                sum_i64(days::raw_cost),
+                sum_i64(days::markup_cost),
+                count_star(),
+            ))
+            .load(conn)?;
+        sums.extend(rows.into_iter().map(item));
+    }
+    Ok(sums)
 }

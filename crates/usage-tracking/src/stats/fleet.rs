@@ -93,36 +93,31 @@ impl Item for ClientBillingResponse {
     }
 }
 
-/// Every active organization, with zeros where it has no usage in the range, and every other one that
+/// Every active organization, with zeros where it has no usage in the range, and every inactive one that
 /// has some, so that the sums are those of all usage; by name, then by id.
 pub(crate) fn read(conn: &mut DbConnection, range: DayRange) -> Result<Vec<ClientBillingResponse>> {
-    let mut usage = query::by_organization(conn, range.from(), range.to())?;
+    let stored = organizations(conn)?;
+    let ids: Vec<OrganizationId> = stored.iter().map(|organization| organization.id.clone()).collect();
+    let mut usage = query::by_organization(conn, &ids, range.from(), range.to())?;
     let mut bills = Vec::new();
-    for organization in organizations(conn)? {
-        let ClientOrganizationModel { id, name, is_active, .. } = organization;
-        let used = usage.remove(&id);
-        if used.is_some() || is_active {
-            bills.push(bill(id, name, is_active, used.unwrap_or_default())?);
+    for organization in stored {
+        let used = usage.remove(&organization.id);
+        if used.is_some() || organization.is_active {
+            bills.push(bill(organization, used.unwrap_or_default())?);
         }
-    }
-    // Usage is booked whether or not its organization is stored.
-    for (id, used) in usage {
-        bills.push(bill(id.clone(), id.to_string(), false, used)?);
     }
     bills.sort_by_cached_key(|bill| (sortable(&bill.client_name), bill.client_org_id.clone()));
     Ok(bills)
 }
 
 fn bill(
-    client_org_id: OrganizationId,
-    client_name: String,
-    is_active: bool,
+    organization: ClientOrganizationModel,
     (totals, days_active): (Totals, i64),
 ) -> Result<ClientBillingResponse> {
     Ok(ClientBillingResponse {
-        client_org_id,
-        client_name,
-        is_active,
+        client_org_id: organization.id,
+        client_name: organization.name,
+        is_active: organization.is_active,
         total_tokens: totals.tokens,
         raw_cost: totals.raw_cost,
         markup_cost: totals.markup_cost,
