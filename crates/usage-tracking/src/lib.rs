@@ -8,6 +8,7 @@
 pub mod catalogue;
 pub mod drift;
 pub mod error;
+pub mod exports;
 pub mod listing;
 pub mod manual;
 pub mod model;
@@ -39,7 +40,7 @@ pub use model::{
 };
 pub use provider::provider_name;
 pub use range::DayRange;
-pub use reading::{Days, MAX_TREND_MONTHS};
+pub use reading::{Days, Listed, MAX_TREND_MONTHS};
 pub use record::{Recorded, record_generations};
 pub use service::ClientUsageTable;
 pub use stats::{

@@ -39,6 +39,17 @@ pub struct Days {
     pub end: Option<UsageDate>,
 }
 
+/// A part of a list, of an organization and a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The organization's name.
+    pub client_org_name: String,
+    /// The days.
+    pub range: DayRange,
+    /// What was listed.
+    pub page: Page<T>,
+}
+
 /// What a question about a known organization is answered from.
 struct Asked {
     id: OrganizationId,
@@ -82,22 +93,32 @@ impl ClientUsageTable {
 
     /// The statistics in the shape of the original's first versions.
     pub async fn get_legacy_usage_stats(&self, org: &OrganizationId) -> Result<LegacyUsageStats> {
-        let read = |conn: &mut DbConnection, asked: Asked| {
+        self.legacy_summary(org, Days::default()).await
+    }
+
+    /// The same of a range of days. Where neither end is named, the history goes back 30 days with
+    /// usage, also beyond the month.
+    pub async fn legacy_summary(&self, org: &OrganizationId, days: Days) -> Result<LegacyUsageStats> {
+        let read = move |conn: &mut DbConnection, asked: Asked| {
             let Asked { id, organization, today, range } = asked;
-            let month = query::daily_rows(conn, &id, range.from(), range.to())?;
-            let history = query::latest_rows(conn, &id, today, LEGACY_HISTORY_DAYS)?;
-            let row = month.last().filter(|row| row.usage_date == today);
+            let rows = query::daily_rows(conn, &id, range.from(), range.to())?;
+            let row = query::day(conn, &id, today)?;
+            let history = if days == Days::default() {
+                query::latest_rows(conn, &id, today, LEGACY_HISTORY_DAYS)?
+            } else {
+                rows.iter().rev().cloned().collect()
+            };
             Ok(LegacyUsageStats {
-                today: ClientLiveCountersModel::from_row(id, today, row),
+                today: ClientLiveCountersModel::from_row(id, today, row.as_ref()),
                 this_month: LegacyMonth {
-                    totals: stats::row_totals(&month)?,
-                    days_active: stats::count(&month),
+                    totals: stats::row_totals(&rows)?,
+                    days_active: stats::count(&rows),
                 },
                 daily_history: history,
                 client_org_name: organization.name,
             })
         };
-        self.ask(org, Days::default(), read).await
+        self.ask(org, days, read).await
     }
 
     /// Usage of an organization so far today.
@@ -117,8 +138,8 @@ impl ClientUsageTable {
         start: Option<UsageDate>,
         end: Option<UsageDate>,
     ) -> Result<Vec<UserUsage>> {
-        let (_, page) = self.users(org, Days { start, end }, Activity::All, Listing::default()).await?;
-        Ok(page.items)
+        let listed = self.users(org, Days { start, end }, Activity::All, Listing::default()).await?;
+        Ok(listed.page.items)
     }
 
     /// The same, searched, sorted and in pages. The page's totals are the organization's, whoever is
@@ -129,10 +150,11 @@ impl ClientUsageTable {
         days: Days,
         activity: Activity,
         listing: Listing<UserSort>,
-    ) -> Result<(DayRange, Page<UserUsage>)> {
+    ) -> Result<Listed<UserUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
             let users = users::read(conn, &asked.id, asked.range)?;
-            Ok((asked.range, page_of(users, &listing, |user| activity.includes(user))?))
+            let page = page_of(users, &listing, |user| activity.includes(user))?;
+            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
         };
         self.ask(org, days, read).await
     }
@@ -156,9 +178,10 @@ impl ClientUsageTable {
         org: &OrganizationId,
         days: Days,
         listing: Listing<ModelSort>,
-    ) -> Result<(DayRange, Page<ModelUsage>)> {
+    ) -> Result<Listed<ModelUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            Ok((asked.range, page(models::read(conn, &asked.id, asked.range)?, &listing)?))
+            let page = page(models::read(conn, &asked.id, asked.range)?, &listing)?;
+            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
         };
         self.ask(org, days, read).await
     }
@@ -169,9 +192,10 @@ impl ClientUsageTable {
         org: &OrganizationId,
         days: Days,
         listing: Listing<ModelSort>,
-    ) -> Result<(DayRange, Page<ProviderUsage>)> {
+    ) -> Result<Listed<ProviderUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            Ok((asked.range, page(models::read_providers(conn, &asked.id, asked.range)?, &listing)?))
+            let page = page(models::read_providers(conn, &asked.id, asked.range)?, &listing)?;
+            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
         };
         self.ask(org, days, read).await
     }

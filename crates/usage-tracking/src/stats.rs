@@ -116,9 +116,9 @@ pub struct TopModel {
 pub struct LegacyUsageStats {
     /// Today's usage.
     pub today: ClientLiveCountersModel,
-    /// Sums over the present month, today included.
+    /// Sums over the present month, today included, or over the range that was asked for.
     pub this_month: LegacyMonth,
-    /// The latest 30 days with usage, the newest first.
+    /// The latest 30 days with usage, or those of the range, the newest first.
     pub daily_history: Vec<ClientDailyUsageModel>,
     /// The organization's name.
     pub client_org_name: String,

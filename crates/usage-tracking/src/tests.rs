@@ -3,6 +3,7 @@
 mod arrival;
 mod concurrency;
 mod drift;
+mod exports;
 mod model_check;
 mod old;
 mod rebuild;

@@ -42,6 +42,7 @@ pub struct MonthFigures {
 
 /// Differences in parts per million of what was before; none where there was nothing before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name of each")]
 pub struct Changes {
     /// Of the tokens.
     pub tokens_ppm: Option<i64>,

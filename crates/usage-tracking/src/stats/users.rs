@@ -48,6 +48,12 @@ pub struct RegisteredMember {
     pub is_active: bool,
 }
 
+impl From<MemberModel> for RegisteredMember {
+    fn from(row: MemberModel) -> Self {
+        Self { name: row.name, email: row.email, role: row.role, is_active: row.is_active }
+    }
+}
+
 impl UserUsage {
     /// What to call the member: the name, else the id.
     pub fn display_name(&self) -> &str {
@@ -143,11 +149,10 @@ pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRang
 
     let mut users: Vec<UserUsage> = Vec::new();
     for member in members_of(conn, org)? {
-        let MemberModel { user_id, name, email, role, is_active, .. } = member;
+        let user_id = member.user_id.clone();
         let sums = used.remove(&user_id);
         let external = mapped.remove(&user_id).or_else(|| openrouter_user_id(org, &user_id).ok());
-        let registered = RegisteredMember { name, email, role, is_active };
-        users.push(user(user_id, Some(registered), external, sums));
+        users.push(user(user_id, Some(member.into()), external, sums));
     }
     users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums))));
     for user in &mut users {

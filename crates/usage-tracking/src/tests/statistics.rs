@@ -149,9 +149,9 @@ impl Asked<'_> {
         let list = |activity| {
             let org = org(self.name);
             let listed = self.usage.users(&org, self.days(), activity, Listing::default());
-            let (range, page) = wait(listed).unwrap();
-            assert_eq!((range.from(), range.to()), (self.from, self.to));
-            page
+            let listed = wait(listed).unwrap();
+            assert_eq!((listed.range.from(), listed.range.to()), (self.from, self.to));
+            listed.page
         };
         let page = list(Activity::All);
         let mut expected = self.plain().by(|one| one.user_id.to_string());
@@ -190,7 +190,7 @@ impl Asked<'_> {
 
     fn models(&self) -> Checked {
         let org = org(self.name);
-        let (_, models) = wait(self.usage.models(&org, self.days(), Listing::default())).unwrap();
+        let models = wait(self.usage.models(&org, self.days(), Listing::default())).unwrap().page;
         let mut expected = self.plain().by(|one| one.model_name.to_string());
         for offered in CATALOGUE {
             expected.entry(offered.id.to_owned()).or_default();
@@ -209,7 +209,7 @@ impl Asked<'_> {
             );
         }
 
-        let (_, providers) = wait(self.usage.providers(&org, self.days(), Listing::default())).unwrap();
+        let providers = wait(self.usage.providers(&org, self.days(), Listing::default())).unwrap().page;
         prop_assert_eq!(providers.totals, self.plain().totals());
         let author = |one: &NewGeneration| one.model_name.author().map(str::to_owned);
         let expected = self.plain().by(author);
