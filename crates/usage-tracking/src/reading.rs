@@ -16,7 +16,7 @@ use crate::{
         MonthlySummary, UserUsage,
         costs::{self, CostAnalytics},
         engagement::{self, Engagement},
-        fleet::{self, ClientSort},
+        fleet::{self, ClientSort, Fleet},
         models::{self, ModelSort, ProviderUsage},
         own::{self, OwnUsage},
         series::{self, DailyUsage, GroupBy, Metric},
@@ -270,12 +270,13 @@ impl ClientUsageTable {
     }
 
     /// The same, searched, sorted and in pages.
-    pub async fn clients(
-        &self,
-        range: DayRange,
-        listing: Listing<ClientSort>,
-    ) -> Result<Page<ClientBillingResponse>> {
-        self.storage.read(move |conn| page(fleet::read(conn, range)?, &listing)).await
+    pub async fn clients(&self, range: DayRange, listing: Listing<ClientSort>) -> Result<Fleet> {
+        let fleet = self.storage.read(move |conn| {
+            let clients = fleet::read(conn, range)?;
+            let with_usage = clients.iter().filter(|client| client.total_requests > 0).count();
+            Ok(Fleet { page: page(clients, &listing)?, with_usage })
+        });
+        fleet.await
     }
 
     /// Reads something of a known organization from one snapshot. What is written down as today does not

@@ -7,7 +7,7 @@ use mai_storage::DbConnection;
 use super::costs::profit;
 use crate::{
     error::Result,
-    listing::{Item, SortKey, sortable},
+    listing::{Item, Page, SortKey, sortable},
     query,
     range::DayRange,
     totals::Totals,
@@ -34,6 +34,15 @@ pub struct ClientBillingResponse {
     pub total_requests: i64,
     /// Days with usage.
     pub days_active: i64,
+}
+
+/// A part of the list of organizations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// What was listed.
+    pub page: Page<ClientBillingResponse>,
+    /// How many organizations have usage in the range, whatever was searched for.
+    pub with_usage: usize,
 }
 
 /// What a list of organizations can be sorted by.

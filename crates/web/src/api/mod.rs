@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_capture::{Ingest, SharedDirectory};
 use mai_organization::OrganizationServices;
-use mai_primitives::Clock;
+use mai_primitives::{Clock, OrganizationCalendar};
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
@@ -20,7 +20,7 @@ mod organizations;
 mod paging;
 mod refusals;
 pub mod request_id;
-mod usage_summary;
+mod usage;
 
 pub use error::ApiError;
 
@@ -39,6 +39,8 @@ pub struct Api {
     pub ingest: Ingest,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whose days count where no organization is named.
+    pub time_zone: OrganizationCalendar,
 }
 
 /// Every route of the API. The description of the API comes from the same registrations.
@@ -61,7 +63,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).service(usage_summary::usage_summary);
+    config.configure(ingest::routes).configure(usage::usage_tracking);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -73,7 +75,8 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
         .service(audit_log::audit_log)
-        .service(audit_log::verify_audit_log);
+        .service(audit_log::verify_audit_log)
+        .configure(usage::client_organizations);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {
