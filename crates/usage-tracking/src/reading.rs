@@ -250,11 +250,16 @@ impl ClientUsageTable {
         self.ask(org, days, read).await
     }
 
-    /// What one member used in a range of days.
-    pub async fn own_usage(&self, org: &OrganizationId, user: &UserId, days: Days) -> Result<OwnUsage> {
-        let user = user.clone();
-        let read =
-            move |conn: &mut DbConnection, asked: Asked| own::read(conn, &asked.id, &user, asked.range);
+    /// What one member used in a range of days; nothing where nobody is named.
+    pub async fn own_usage(
+        &self,
+        org: &OrganizationId,
+        user: Option<UserId>,
+        days: Days,
+    ) -> Result<OwnUsage> {
+        let read = move |conn: &mut DbConnection, asked: Asked| {
+            own::read(conn, &asked.id, user.as_ref(), asked.range)
+        };
         self.ask(org, days, read).await
     }
 

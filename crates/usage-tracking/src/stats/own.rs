@@ -16,14 +16,17 @@ pub struct OwnUsage {
     pub totals: Totals,
 }
 
-/// The usage of one member, who need not be registered.
+/// The usage of one member, who need not be registered; none where nobody is named.
 pub(crate) fn read(
     conn: &mut DbConnection,
     org: &OrganizationId,
-    user: &UserId,
+    user: Option<&UserId>,
     range: DayRange,
 ) -> Result<OwnUsage> {
-    let days = query::rows_of_user(conn, org, user, range.from(), range.to())?;
+    let days = match user {
+        Some(user) => query::rows_of_user(conn, org, user, range.from(), range.to())?,
+        None => Vec::new(),
+    };
     let totals = Totals::sum(days.iter().map(Totals::from))?;
     Ok(OwnUsage { range, days, totals })
 }

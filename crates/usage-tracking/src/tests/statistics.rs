@@ -182,7 +182,7 @@ impl Asked<'_> {
         prop_assert_eq!(idle.totals, page.totals);
         for user in REGISTERED.iter().chain(&["user-3"]) {
             let user = UserId::new(user).unwrap();
-            let own = wait(self.usage.own_usage(&org(self.name), &user, self.days())).unwrap();
+            let own = wait(self.usage.own_usage(&org(self.name), Some(user.clone()), self.days())).unwrap();
             prop_assert_eq!(own.totals, expected.get(user.as_str()).copied().unwrap_or_default());
         }
         Ok(())

@@ -20,6 +20,7 @@ mod organizations;
 mod paging;
 mod refusals;
 pub mod request_id;
+pub mod try_it;
 mod usage;
 
 pub use error::ApiError;

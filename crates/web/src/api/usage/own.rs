@@ -21,8 +21,8 @@ use crate::api::{
 struct Query {
     /// Which organization; only a reseller needs to name one.
     client_org_id: Option<String>,
-    /// Whose usage; for an administrator and the reseller, who have none of their own. A member names
-    /// nobody, or itself.
+    /// Whose usage; for an administrator and the reseller, who have none of their own and see nothing
+    /// without it. A member names nobody, or itself.
     user_id: Option<String>,
     /// The first day, `YYYY-MM-DD`; by default the first of the last day's month.
     start_date: Option<String>,
@@ -37,8 +37,9 @@ struct Answer {
     success: bool,
     #[schema(value_type = String)]
     client_id: OrganizationId,
-    #[schema(value_type = String)]
-    user_id: UserId,
+    /// Whose usage; null where nobody is named by a caller that is no member.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
     period: Period,
     totals: Sums,
     /// Days with usage.
@@ -79,7 +80,7 @@ pub(in crate::api) async fn my_usage(
     let organization = caller.organization(query.client_org_id.as_deref())?;
     let user = whose(&caller, query.user_id.as_deref())?;
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
-    let own = api.services.client_usage_db.own_usage(&organization, &user, days).await?;
+    let own = api.services.client_usage_db.own_usage(&organization, user.clone(), days).await?;
     let sees_raw_cost = caller.is_reseller();
     let day = |row: &mai_organization::ClientUserDailyUsageModel| {
         Ok(OwnDay {
@@ -100,18 +101,15 @@ pub(in crate::api) async fn my_usage(
     }))
 }
 
-/// A member asks about itself; whoever has no usage of its own names somebody.
-fn whose(caller: &Caller, named: Option<&str>) -> Result<UserId, ApiError> {
+/// A member asks about itself; others have no usage of their own and name somebody.
+fn whose(caller: &Caller, named: Option<&str>) -> Result<Option<UserId>, ApiError> {
     let named = named.map(|id| UserId::new(id).map_err(|error| ApiError::field("user_id", error)));
     let named = named.transpose()?;
     match (&caller.role, named) {
         (Role::Member(_, own), Some(other)) if other != *own => {
             Err(ApiError::forbidden("a member sees its own usage only"))
         }
-        (Role::Member(_, own), _) => Ok(own.clone()),
-        (Role::Admin(_) | Role::Reseller, Some(user)) => Ok(user),
-        (Role::Admin(_) | Role::Reseller, None) => {
-            Err(ApiError::field("user_id", "must name the member whose usage is asked for"))
-        }
+        (Role::Member(_, own), _) => Ok(Some(own.clone())),
+        (Role::Admin(_) | Role::Reseller, named) => Ok(named),
     }
 }
