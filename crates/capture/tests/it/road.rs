@@ -50,6 +50,7 @@ pub(crate) fn call(organization: &str, streamed: bool) -> Call {
         usage_date: UsageDate::parse("2026-11-22").unwrap(),
         streamed,
         gateway_key_id: None,
+        task: None,
         new_member: None,
     }
 }

@@ -99,6 +99,7 @@ fn new_call(
         usage_date: organization.calendar.usage_date(started),
         streamed: false,
         gateway_key_id: Some(key.id.clone()),
+        task: None,
     })
 }
 
