@@ -6,7 +6,7 @@ use crate::{
     NewApiToken, NewGatewayKey, TokenRefusal,
 };
 
-const IDENTITY_SECRET: &str = "an identity secret that is long enough";
+const IDENTITY_SECRET: &str = "an-identity-secret-that-is-long-enough";
 
 fn new_key(name: &str) -> NewGatewayKey {
     NewGatewayKey { name: name.into(), ..Default::default() }

@@ -23,7 +23,7 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-const IDENTITY_SECRET: &str = "an identity secret that is long enough";
+const IDENTITY_SECRET: &str = "an-identity-secret-that-is-long-enough";
 
 /// Two organizations, keys of each kind, a member, and the keys in clear.
 async fn filled(fixture: &Fixture) -> Vec<SecretString> {

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     api::{self, Api},
-    gateway::{self, Gateway, GatewayError, Stopping},
+    gateway::{self, Gateway, GatewayError, RateLimits, Stopping},
     health::{self, Health},
     metrics::{self, Metrics},
     settings::Settings,
@@ -26,6 +26,7 @@ pub(super) struct WorkerParts {
     pub(super) directory: SharedDirectory,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) body_limit: usize,
+    pub(super) rates: Arc<RateLimits>,
     pub(super) stopping: Stopping,
 }
 
@@ -42,6 +43,7 @@ impl WorkerParts {
             ),
             clock: Arc::clone(&self.clock),
             body_limit: self.body_limit,
+            rates: Arc::clone(&self.rates),
             stopping: self.stopping.clone(),
         }
     }
