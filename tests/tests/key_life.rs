@@ -63,17 +63,22 @@ fn a_key_is_made_with_all_of_its_attributes_or_not_at_all() {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let installation = Installation::new(database, &mock);
         let organization = installation.organization("Attributes");
-        let create =
-            |more: &[&str]| [&["keys", "create", "--org", &organization.id, "--json"], more].concat();
-        let made = installation.json(&create(&[
-            "--open-webui",
-            "--identity-secret",
-            SECRET,
-            "--requests-per-minute",
-            "60",
-            "--expires-in-days",
-            "30",
-        ]));
+        let create = ["keys", "create", "--org", &organization.id, "--json"];
+        let made = installation.json(
+            &[
+                create.as_slice(),
+                &[
+                    "--open-webui",
+                    "--identity-secret",
+                    SECRET,
+                    "--requests-per-minute",
+                    "60",
+                    "--expires-in-days",
+                    "30",
+                ],
+            ]
+            .concat(),
+        );
         assert_eq!((&made["is_open_webui"], &made["signs_identities"]), (&json!(true), &json!(true)));
         assert_eq!((&made["requests_per_minute"], &made["is_trusted_client"]), (&json!(60), &json!(false)));
         let lifetime = made["expires_at"].as_i64().unwrap() - made["created_at"].as_i64().unwrap();
@@ -89,7 +94,7 @@ fn a_key_is_made_with_all_of_its_attributes_or_not_at_all() {
             ["--expires-in-days", "3651"],
             ["--identity-secret", "short"],
         ] {
-            let output = installation.run(&create(&wrong));
+            let output = installation.run(&[create.as_slice(), &wrong].concat());
             let text = String::from_utf8_lossy(&output.stderr).into_owned();
             let name = wrong[0].trim_start_matches('-');
             let named = text.contains(name) || text.contains(&name.replace('-', "_"));

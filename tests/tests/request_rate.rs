@@ -26,11 +26,11 @@ async fn send(
     request.send().await.expect("an answer")
 }
 
-/// How many of ten calls are taken. The others must be refused as they should be.
-fn taken_of_ten(gateway: &Gateway, key: &str, user: Option<&str>, headers: &[(&str, &str)]) -> usize {
+/// How many of five calls are taken. The others must be refused as they should be.
+fn taken_of_five(gateway: &Gateway, key: &str, user: Option<&str>, headers: &[(&str, &str)]) -> usize {
     run(async {
         let mut taken = 0;
-        for _ in 0..10 {
+        for _ in 0..5 {
             let answer = send(gateway, key, "/v1/chat/completions", user, headers).await;
             if answer.status() == 200 {
                 taken += 1;
@@ -65,16 +65,16 @@ fn members_and_keys_are_limited_each_for_themselves() {
         let id = |id| [("x-openwebui-user-id", id)];
 
         // A member's calls count together, whatever key brings them and however it is told.
-        assert_eq!(taken_of_ten(&gateway, &trusted, None, &id("anna")), 3);
-        assert_eq!(taken_of_ten(&gateway, &again, None, &id("anna")), 0);
-        assert_eq!(taken_of_ten(&gateway, &annas, None, &[]), 0);
-        assert_eq!(taken_of_ten(&gateway, &organization.key, Some("anna"), &[]), 0);
+        assert_eq!(taken_of_five(&gateway, &trusted, None, &id("anna")), 3);
+        assert_eq!(taken_of_five(&gateway, &again, None, &id("anna")), 0);
+        assert_eq!(taken_of_five(&gateway, &annas, None, &[]), 0);
+        assert_eq!(taken_of_five(&gateway, &organization.key, Some("anna"), &[]), 0);
         // Other members, calls of nobody, and the same name elsewhere have rates of their own.
-        assert_eq!(taken_of_ten(&gateway, &trusted, None, &id("ben")), 3);
-        assert_eq!(taken_of_ten(&gateway, &organization.key, Some("carl"), &[]), 3);
-        assert_eq!(taken_of_ten(&gateway, &organization.key, None, &[]), 3);
-        assert_eq!(taken_of_ten(&gateway, &again, None, &[]), 3);
-        assert_eq!(taken_of_ten(&gateway, &other.key, Some("anna"), &[]), 3);
+        assert_eq!(taken_of_five(&gateway, &trusted, None, &id("ben")), 3);
+        assert_eq!(taken_of_five(&gateway, &organization.key, Some("carl"), &[]), 3);
+        assert_eq!(taken_of_five(&gateway, &organization.key, None, &[]), 3);
+        assert_eq!(taken_of_five(&gateway, &again, None, &[]), 3);
+        assert_eq!(taken_of_five(&gateway, &other.key, Some("anna"), &[]), 3);
 
         // A key's own rate holds for all of its members together.
         for (user, expected) in [("dora", 2), ("emil", 1), ("fred", 0)] {

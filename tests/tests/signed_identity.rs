@@ -98,7 +98,7 @@ fn only_a_signed_identity_opens_a_key_that_asks_for_one() {
         }
         let (status, body) = call_on(gateway, &key, "/v1/messages", &PLAIN);
         assert_eq!((status, &body["error"]["type"]), (401, &json!("authentication_error")));
-        assert_eq!(mock.requests(), [], "a refused call must not reach upstream");
+        assert!(mock.requests().is_empty(), "a refused call must not reach upstream");
 
         // The signed one counts, whatever plain headers and the body say.
         assert_eq!(call(gateway, &key, &[(JWT, &good)]).0, 200);
@@ -157,7 +157,7 @@ fn a_secret_that_cannot_be_read_refuses_every_call() {
         for headers in [&[][..], &PLAIN, &[(JWT, jwt.as_str())]] {
             assert_eq!(call(&gateway, &key, headers), (503, "identity_secret_unreadable".to_owned()));
         }
-        assert_eq!(mock.requests(), []);
+        assert!(mock.requests().is_empty());
     });
 }
 
