@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{Storage, text_enum};
 use secrecy::{ExposeSecret, SecretString};
@@ -102,17 +103,24 @@ pub struct CreatedApiToken {
 pub struct ApiTokenTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl ApiTokenTable {
     /// A service on `storage`.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// Makes a token. An unknown organization is [`Error::NotFound`].
     pub async fn create(&self, new: NewApiToken) -> Result<CreatedApiToken> {
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         check_scope(&new)?;
         validate::expiry(new.expires_at, now)?;
         let generated = digest::new_key(TOKEN_PREFIX)?;
@@ -135,6 +143,12 @@ impl ApiTokenTable {
                     require_organization(conn, organization)?;
                 }
                 diesel::insert_into(api_tokens::table).values(&model).execute(conn)?;
+                let details = Details::none()
+                    .with("name", model.name.as_str())
+                    .with("token_prefix", model.token_prefix.as_str())
+                    .with("role", model.role.as_str());
+                let entry = NewEntry::done(model.client_org_id.as_ref(), "api_token.create", &model.id);
+                append(conn, &actor, now, &entry.with(details))?;
                 Ok::<_, Error>(model.clone())
             })
             .await?;
@@ -164,7 +178,7 @@ impl ApiTokenTable {
     /// first time. A token that is not theirs is [`Error::NotFound`].
     pub async fn revoke(&self, organization: Option<&OrganizationId>, id: &str) -> Result<()> {
         let (organization, id) = (organization.cloned(), id.to_owned());
-        let now: UnixTime = self.clock.now().into();
+        let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
                 let owner = api_tokens::table
@@ -178,6 +192,7 @@ impl ApiTokenTable {
                 diesel::update(api_tokens::table.find(&id).filter(api_tokens::revoked_at.is_null()))
                     .set(api_tokens::revoked_at.eq(Some(now)))
                     .execute(conn)?;
+                append(conn, &actor, now, &NewEntry::done(organization.as_ref(), "api_token.revoke", &id))?;
                 Ok(())
             })
             .await

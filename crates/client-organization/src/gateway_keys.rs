@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::{Change, MasterKey, bump_revision};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
@@ -152,18 +153,59 @@ fn replace(conn: &mut DbConnection, key: &GatewayKeyModel) -> Result<()> {
     Ok(())
 }
 
+/// What the audit log shows of a key, which is never the key nor its secret.
+fn details(key: &GatewayKeyModel) -> Details {
+    Details::none()
+        .with("name", key.name.as_str())
+        .with("key_prefix", key.key_prefix.as_str())
+        .with("is_trusted_client", key.is_trusted_client)
+        .with("is_open_webui", key.is_open_webui)
+        .with("signs_identities", key.identity_secret.is_some())
+        .with_some("requests_per_minute", key.requests_per_minute)
+        .with_some("user_id", key.user_id.as_ref().map(UserId::as_str))
+        .with_some("expires_at", key.expires_at.map(UnixTime::seconds))
+}
+
+/// A changed number; null where it was cleared.
+fn shown(change: Change<i64>) -> Option<serde_json::Value> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(serde_json::Value::Null),
+        Change::Set(number) => Some(number.into()),
+    }
+}
+
+fn log(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    action: &str,
+    key: &GatewayKeyModel,
+    now: UnixTime,
+) -> Result<()> {
+    let entry = NewEntry::done(Some(&key.client_org_id), action, &key.id).with(details(key));
+    append(conn, actor, now, &entry)?;
+    Ok(())
+}
+
 /// Makes, lists, changes and takes back gateway keys.
 #[derive(Clone)]
 pub struct GatewayKeyTable {
     storage: Storage,
     master_key: MasterKey,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl GatewayKeyTable {
     /// A service on `storage` that seals identity secrets with `master_key`.
     pub fn new(storage: Storage, master_key: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, master_key, clock }
+        Self { storage, master_key, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// Makes a key. An unknown organization is [`Error::NotFound`].
@@ -172,7 +214,7 @@ impl GatewayKeyTable {
         organization: &OrganizationId,
         new: NewGatewayKey,
     ) -> Result<CreatedGatewayKey> {
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         validate::expiry(new.expires_at, now)?;
         validate::requests_per_minute(new.requests_per_minute)?;
         let generated = digest::new_key(KEY_PREFIX)?;
@@ -201,6 +243,7 @@ impl GatewayKeyTable {
                 bump_revision(conn)?;
                 require_organization(conn, &model.client_org_id)?;
                 diesel::insert_into(gateway_keys::table).values(&model).execute(conn)?;
+                log(conn, &actor, "gateway_key.create", &model, now)?;
                 Ok::<_, Error>(model.clone())
             })
             .await?;
@@ -217,7 +260,7 @@ impl GatewayKeyTable {
     /// does not have is [`Error::NotFound`].
     pub async fn revoke(&self, organization: &OrganizationId, id: &str) -> Result<GatewayKeyModel> {
         let (organization, id) = (organization.clone(), id.to_owned());
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
@@ -227,6 +270,7 @@ impl GatewayKeyTable {
                 }
                 let new = GatewayKeyModel { revoked_at: Some(now), updated_at: now, ..old };
                 replace(conn, &new)?;
+                log(conn, &actor, "gateway_key.revoke", &new, now)?;
                 Ok(new)
             })
             .await
@@ -240,13 +284,15 @@ impl GatewayKeyTable {
         id: &str,
         patch: GatewayKeyPatch,
     ) -> Result<GatewayKeyModel> {
-        let patch = self.check(organization, id, patch)?;
+        let (patch, actor) = (self.check(organization, id, patch)?, self.actor.clone());
         let (organization, id) = (organization.clone(), id.to_owned());
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
                 let new = patch.apply(usable_key(conn, &organization, &id)?);
                 replace(conn, &new)?;
+                let entry = NewEntry::done(Some(&organization), "gateway_key.update", &id);
+                append(conn, &actor, patch.now, &entry.with(patch.details()))?;
                 Ok(new)
             })
             .await
@@ -282,7 +328,7 @@ impl GatewayKeyTable {
         grace_seconds: u32,
     ) -> Result<CreatedGatewayKey> {
         let (organization, id) = (organization.clone(), id.to_owned());
-        let now: UnixTime = self.clock.now().into();
+        let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         let ends_at = now.plus_seconds(grace_seconds.into());
         let generated = digest::new_key(KEY_PREFIX)?;
         let new_id = digest::new_id("key_")?;
@@ -310,6 +356,9 @@ impl GatewayKeyTable {
                     ..old
                 };
                 diesel::insert_into(gateway_keys::table).values(&new).execute(conn)?;
+                let details = details(&new).with("replaces", id.as_str());
+                let entry = NewEntry::done(Some(&organization), "gateway_key.rotate", &new.id);
+                append(conn, &actor, now, &entry.with(details))?;
                 Ok::<_, Error>(new)
             })
             .await?;
@@ -326,6 +375,18 @@ struct CheckedPatch {
 }
 
 impl CheckedPatch {
+    /// What changes, the secret by name only.
+    fn details(&self) -> Details {
+        let patch = &self.patch;
+        Details::none()
+            .with_some("name", patch.name.as_deref())
+            .with_some("is_trusted_client", patch.is_trusted_client)
+            .with_some("is_open_webui", patch.is_open_webui)
+            .with_some("identity_secret", patch.identity_secret.word())
+            .with_some("requests_per_minute", shown(patch.requests_per_minute))
+            .with_some("expires_at", shown(patch.expires_at.map(UnixTime::seconds)))
+    }
+
     fn apply(&self, old: GatewayKeyModel) -> GatewayKeyModel {
         let patch = self.patch.clone();
         GatewayKeyModel {

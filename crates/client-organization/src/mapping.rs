@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OpenRouterUserId, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
@@ -142,17 +143,33 @@ fn taken_meanwhile(error: diesel::result::Error) -> Error {
     }
 }
 
+fn log(conn: &mut DbConnection, actor: &Actor, action: &str, mapping: &UserClientMappingModel) -> Result<()> {
+    let details = Details::none()
+        .with("openrouter_user_id", mapping.openrouter_user_id.as_str())
+        .with("is_active", mapping.is_active);
+    let entry = NewEntry::done(Some(&mapping.client_org_id), action, mapping.user_id.as_str()).with(details);
+    append(conn, actor, mapping.updated_at, &entry)?;
+    Ok(())
+}
+
 /// Reads and changes mappings.
 #[derive(Clone)]
 pub struct UserClientMappingTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl UserClientMappingTable {
     /// A service on `storage`.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// The active mapping of a user in whatever organization, or none; of several the one that
@@ -198,7 +215,7 @@ impl UserClientMappingTable {
     /// Makes a mapping. An unknown organization is [`Error::NotFound`]; a user that has a mapping
     /// already, or an OpenRouter id that another member has, is [`Error::Taken`].
     pub async fn create_mapping(&self, form: UserClientMappingForm) -> Result<UserClientMappingModel> {
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         let openrouter_user_id = match form.openrouter_user_id {
             Some(id) => id,
             None => openrouter_user_id(&form.client_org_id, &form.user_id)?,
@@ -223,6 +240,7 @@ impl UserClientMappingTable {
                     .values(&new)
                     .execute(conn)
                     .map_err(taken_meanwhile)?;
+                log(conn, &actor, "mapping.create", &new)?;
                 Ok(new.clone())
             })
             .await
@@ -237,7 +255,7 @@ impl UserClientMappingTable {
         patch: UserClientMappingPatch,
     ) -> Result<UserClientMappingModel> {
         let (organization, user) = (organization.clone(), user.clone());
-        let now: UnixTime = self.clock.now().into();
+        let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
@@ -254,6 +272,7 @@ impl UserClientMappingTable {
                     .set(&new)
                     .execute(conn)
                     .map_err(taken_meanwhile)?;
+                log(conn, &actor, "mapping.update", &new)?;
                 Ok(new)
             })
             .await

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use diesel::{prelude::*, upsert::excluded};
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend, text_enum};
@@ -113,17 +114,47 @@ fn replace_members(conn: &mut DbConnection, rows: &[MemberModel]) -> Result<()> 
     Ok(())
 }
 
+/// One entry for a member, and one with their number for a list.
+fn log(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    organization: &OrganizationId,
+    rows: &[MemberModel],
+    now: UnixTime,
+) -> Result<()> {
+    let entry = match rows {
+        [] => return Ok(()),
+        [one] => {
+            let details = Details::none().with("role", one.role.as_str()).with("is_active", one.is_active);
+            NewEntry::done(Some(organization), "member.update", one.user_id.as_str()).with(details)
+        }
+        many => {
+            let details = Details::none().with("members", many.len());
+            NewEntry::done(Some(organization), "member.import", "").with(details)
+        }
+    };
+    append(conn, actor, now, &entry)?;
+    Ok(())
+}
+
 /// Reads and changes members.
 #[derive(Clone)]
 pub struct MemberTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl MemberTable {
     /// A service on `storage`.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// The members of an organization, active or not, by user id.
@@ -150,7 +181,7 @@ impl MemberTable {
     /// named twice is refused; an unknown organization is [`Error::NotFound`].
     pub async fn upsert(&self, organization: &OrganizationId, forms: Vec<MemberForm>) -> Result<usize> {
         let organization = organization.clone();
-        let now = self.clock.now().into();
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
         let mut rows = forms
             .into_iter()
             .map(|form| check(&organization, form, now))
@@ -165,6 +196,7 @@ impl MemberTable {
                 bump_revision(conn)?;
                 require_organization(conn, &organization)?;
                 replace_members(conn, &rows)?;
+                log(conn, &actor, &organization, &rows, now)?;
                 Ok(rows.len())
             })
             .await

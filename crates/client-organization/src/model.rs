@@ -131,4 +131,6 @@ pub struct ClientOrganizationPatch {
     pub drain_on_disconnect: Option<bool>,
     /// What OpenRouter gets as `HTTP-Referer`; cleared, none is sent.
     pub site_url: Change<String>,
+    /// Whether its keys work.
+    pub is_active: Option<bool>,
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::{Change, MasterKey, bump_revision};
 use mai_primitives::{Clock, OrganizationCalendar, OrganizationId, UnixTime};
-use mai_storage::Storage;
+use mai_storage::{DbConnection, Storage};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -23,12 +24,19 @@ pub struct ClientOrganizationTable {
     storage: Storage,
     master_key: MasterKey,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl ClientOrganizationTable {
     /// A service on `storage` that seals OpenRouter keys with `master_key`.
     pub fn new(storage: Storage, master_key: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, master_key, clock }
+        Self { storage, master_key, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// The active organization with this id, or none.
@@ -80,11 +88,12 @@ impl ClientOrganizationTable {
 
     /// Makes an organization. An id or a key that another one has is [`Error::Taken`].
     pub async fn create(&self, form: ClientOrganizationForm) -> Result<ClientOrganizationModel> {
-        let organization = self.check(form)?;
+        let (organization, actor) = (self.check(form)?, self.actor.clone());
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
                 query::insert_organization(conn, &organization)?;
+                log_creation(conn, &actor, &organization)?;
                 Ok(organization.clone())
             })
             .await
@@ -102,7 +111,7 @@ impl ClientOrganizationTable {
         id: &OrganizationId,
         patch: ClientOrganizationPatch,
     ) -> Result<ClientOrganizationModel> {
-        let patch = self.check_patch(id, patch)?;
+        let (patch, actor) = (self.check_patch(id, patch)?, self.actor.clone());
         let id = id.clone();
         self.storage
             .write(move |conn| {
@@ -111,6 +120,8 @@ impl ClientOrganizationTable {
                 let old = old.ok_or_else(|| Error::not_found("organization", id.as_str()))?;
                 let new = patch.apply(&old);
                 query::replace_organization(conn, &old, &new)?;
+                let entry = NewEntry::done(Some(&id), "organization.update", id.as_str());
+                append(conn, &actor, patch.now, &entry.with(patch.details()))?;
                 Ok(new)
             })
             .await
@@ -152,7 +163,7 @@ impl ClientOrganizationTable {
         if form.id.is_none() {
             return Err(Error::invalid("id", "is needed in single-organization mode"));
         }
-        let wanted = self.check(form)?;
+        let (wanted, actor) = (self.check(form)?, self.actor.clone());
         self.storage
             .write(move |conn| {
                 let is_as_wanted = |old: &ClientOrganizationModel| {
@@ -164,6 +175,7 @@ impl ClientOrganizationTable {
                 bump_revision(conn)?;
                 let Some(old) = query::organization(conn, &wanted.id)? else {
                     query::insert_organization(conn, &wanted)?;
+                    log_creation(conn, &actor, &wanted)?;
                     return Ok(wanted.clone());
                 };
                 let new = ClientOrganizationModel {
@@ -173,14 +185,26 @@ impl ClientOrganizationTable {
                     ..old.clone()
                 };
                 query::replace_organization(conn, &old, &new)?;
+                let details = Details::none().with("name", new.name.as_str());
+                let entry = NewEntry::done(Some(&new.id), "organization.update", new.id.as_str());
+                append(conn, &actor, new.updated_at, &entry.with(details))?;
                 Ok(new)
             })
             .await
     }
 
     async fn set_active(&self, id: &OrganizationId, is_active: bool) -> Result<bool> {
-        let (id, now) = (id.clone(), self.now());
-        self.storage.write(move |conn| query::set_active(conn, &id, is_active, now)).await
+        let (id, now, actor) = (id.clone(), self.now(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                let there = query::set_active(conn, &id, is_active, now)?;
+                if there {
+                    let action = if is_active { "organization.activate" } else { "organization.deactivate" };
+                    append(conn, &actor, now, &NewEntry::done(Some(&id), action, id.as_str()))?;
+                }
+                Ok(there)
+            })
+            .await
     }
 
     fn now(&self) -> UnixTime {
@@ -269,7 +293,44 @@ struct CheckedPatch {
     now: UnixTime,
 }
 
+fn log_creation(conn: &mut DbConnection, actor: &Actor, new: &ClientOrganizationModel) -> Result<()> {
+    let details = Details::none()
+        .with("name", new.name.as_str())
+        .with("timezone", new.timezone.as_str())
+        .with_some("markup_rate", new.markup_rate.map(|rate| rate.to_string()))
+        .with_some("monthly_limit", new.monthly_limit.map(|limit| limit.to_string()));
+    let entry = NewEntry::done(Some(&new.id), "organization.create", new.id.as_str()).with(details);
+    append(conn, actor, new.created_at, &entry)?;
+    Ok(())
+}
+
+/// What the audit log shows of a nullable field that is no secret; null where it was cleared.
+fn shown<T: ToString>(change: &Change<T>) -> Option<serde_json::Value> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(serde_json::Value::Null),
+        Change::Set(value) => Some(value.to_string().into()),
+    }
+}
+
 impl CheckedPatch {
+    /// What changes, secrets by name only.
+    fn details(&self) -> Details {
+        let patch = &self.patch;
+        Details::none()
+            .with_some("name", patch.name.as_deref())
+            .with_some("openrouter_api_key", patch.openrouter_api_key.word())
+            .with_some("openrouter_key_hash", shown(&patch.openrouter_key_hash))
+            .with_some("webhook_secret", patch.webhook_secret.word())
+            .with_some("markup_rate", shown(&patch.markup_rate))
+            .with_some("monthly_limit", shown(&patch.monthly_limit))
+            .with_some("billing_email", shown(&patch.billing_email))
+            .with_some("timezone", patch.timezone.as_deref())
+            .with_some("drain_on_disconnect", patch.drain_on_disconnect)
+            .with_some("site_url", shown(&patch.site_url))
+            .with_some("is_active", patch.is_active)
+    }
+
     fn apply(&self, old: &ClientOrganizationModel) -> ClientOrganizationModel {
         let patch = self.patch.clone();
         let old = old.clone();
@@ -284,6 +345,7 @@ impl CheckedPatch {
             timezone: patch.timezone.unwrap_or(old.timezone),
             drain_on_disconnect: patch.drain_on_disconnect.unwrap_or(old.drain_on_disconnect),
             site_url: patch.site_url.apply(old.site_url),
+            is_active: patch.is_active.unwrap_or(old.is_active),
             updated_at: self.now,
             ..old
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, UsageDate, Usd};
 use mai_storage::Storage;
 use tracing::error;
@@ -25,12 +26,19 @@ use crate::{
 pub struct ProcessedGenerationTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl ProcessedGenerationTable {
     /// A service on a database.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// Whether the generation was booked for this organization.
@@ -145,20 +153,43 @@ impl ProcessedGenerationTable {
     /// Ends the waiting of a generation that was not charged: see [`by_hand::dismiss`].
     pub async fn dismiss(&self, org: &OrganizationId, id: &GenerationId, reason: &str) -> Result<()> {
         let (org, id, reason) = (org.clone(), id.clone(), reason.to_owned());
-        let now = self.clock.now().into();
-        self.storage.write(move |conn| by_hand::dismiss(conn, &org, &id, &reason, now)).await
+        let (now, actor) = (self.clock.now().into(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                by_hand::dismiss(conn, &org, &id, &reason, now)?;
+                let entry = NewEntry::done(Some(&org), "generation.dismiss", id.as_str());
+                let details = Details::none().with("reason", reason.trim());
+                append(conn, &actor, now, &entry.with(details))?;
+                Ok(())
+            })
+            .await
     }
 
     /// Makes one generation due for a look-up: see [`by_hand::look_up_again`].
     pub async fn look_up_again(&self, org: &OrganizationId, id: &GenerationId) -> Result<()> {
         let (org, id, now) = (org.clone(), id.clone(), self.clock.now().into());
-        self.storage.write(move |conn| by_hand::look_up_again(conn, &org, &id, now)).await
+        let actor = self.actor.clone();
+        self.storage
+            .write(move |conn| {
+                by_hand::look_up_again(conn, &org, &id, now)?;
+                append(conn, &actor, now, &NewEntry::done(Some(&org), "generation.look_up", id.as_str()))?;
+                Ok(())
+            })
+            .await
     }
 
     /// Makes all waiting generations of an organization due for a look-up: see [`by_hand::make_due`].
     pub async fn make_due(&self, org: &OrganizationId, since: UnixTime) -> Result<usize> {
-        let (org, now) = (org.clone(), self.clock.now().into());
-        self.storage.write(move |conn| by_hand::make_due(conn, &org, since, now)).await
+        let (org, now, actor) = (org.clone(), self.clock.now().into(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                let due = by_hand::make_due(conn, &org, since, now)?;
+                let details = Details::none().with("generations", due);
+                let entry = NewEntry::done(Some(&org), "generation.look_up_pending", "").with(details);
+                append(conn, &actor, now, &entry)?;
+                Ok(due)
+            })
+            .await
     }
 
     /// At most `limit` corrected, refused and dismissed reports of one organization or of all, the

@@ -26,6 +26,24 @@ impl<T> Change<T> {
             Self::Set(value) => Some(value),
         }
     }
+
+    /// The same change of another type.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(value) => Change::Set(map(value)),
+        }
+    }
+
+    /// What happens to the field without its value, which may be a secret; none where it stays.
+    pub const fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some("cleared"),
+            Self::Set(_) => Some("changed"),
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {

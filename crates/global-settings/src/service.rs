@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_primitives::{Clock, MarkupRate, UnixTime};
 use mai_storage::{DbConnection, Storage};
 use secrecy::{ExposeSecret, SecretString};
@@ -27,12 +28,19 @@ pub struct GlobalSettingsTable {
     storage: Storage,
     master_key: MasterKey,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl GlobalSettingsTable {
     /// A service on `storage` that seals the provisioning key with `master_key`.
     pub fn new(storage: Storage, master_key: MasterKey, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, master_key, clock }
+        Self { storage, master_key, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// The settings, or none when none were ever stored.
@@ -43,25 +51,29 @@ impl GlobalSettingsTable {
     /// Stores the settings for the first time; what the form leaves out takes its default. When there
     /// are settings already the error is [`mai_storage::Error::Unique`].
     pub async fn create_settings(&self, form: GlobalSettingsForm) -> Result<GlobalSettingsModel> {
-        let patch = self.check(form)?;
+        let (patch, actor) = (self.check(form)?, self.actor.clone());
         self.storage
             .write(move |conn| {
                 query::bump_revision(conn)?;
-                patch.create(conn)
+                let settings = patch.create(conn)?;
+                patch.log(conn, &actor)?;
+                Ok(settings)
             })
             .await
     }
 
     /// Changes what the form names and keeps the rest; stores the settings when there are none.
     pub async fn update_settings(&self, form: GlobalSettingsForm) -> Result<GlobalSettingsModel> {
-        let patch = self.check(form)?;
+        let (patch, actor) = (self.check(form)?, self.actor.clone());
         self.storage
             .write(move |conn| {
                 query::bump_revision(conn)?;
-                match query::settings(conn)? {
-                    Some(old) => patch.update(conn, old),
-                    None => patch.create(conn),
-                }
+                let settings = match query::settings(conn)? {
+                    Some(old) => patch.update(conn, old)?,
+                    None => patch.create(conn)?,
+                };
+                patch.log(conn, &actor)?;
+                Ok(settings)
             })
             .await
     }
@@ -106,6 +118,14 @@ struct Patch {
 }
 
 impl Patch {
+    fn log(&self, conn: &mut DbConnection, actor: &Actor) -> Result<()> {
+        let details = Details::none()
+            .with_some("default_markup_rate", self.rate.map(|rate| rate.to_string()))
+            .with_some("openrouter_provisioning_key", self.key.word());
+        append(conn, actor, self.now, &NewEntry::done(None, "settings.update", ID).with(details))?;
+        Ok(())
+    }
+
     fn create(&self, conn: &mut DbConnection) -> Result<GlobalSettingsModel> {
         let settings = GlobalSettingsModel {
             id: ID.into(),

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+pub mod audit_log;
 pub mod client_organization;
 pub mod database;
 pub mod generation_processing;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mai_audit_log::{Actor, AuditLogTable};
 use mai_primitives::Clock;
 use mai_storage::Storage;
 
@@ -34,6 +35,8 @@ pub struct OrganizationServices {
     pub member_db: MemberTable,
     /// The tokens that open the API.
     pub api_token_db: ApiTokenTable,
+    /// Who changed what.
+    pub audit_log_db: AuditLogTable,
 }
 
 impl OrganizationServices {
@@ -51,6 +54,24 @@ impl OrganizationServices {
             gateway_key_db: GatewayKeyTable::new(storage.clone(), secrets.clone(), clock()),
             member_db: MemberTable::new(storage.clone(), clock()),
             api_token_db: ApiTokenTable::new(storage.clone(), clock()),
+            audit_log_db: AuditLogTable::new(storage.clone(), clock()),
+        }
+    }
+
+    /// The same services in the name of `actor`: the audit log tells it of every change.
+    #[must_use]
+    pub fn acting_as(&self, actor: &Actor) -> Self {
+        let actor = || actor.clone();
+        Self {
+            global_settings_db: self.global_settings_db.acting_as(actor()),
+            client_organization_db: self.client_organization_db.acting_as(actor()),
+            user_client_mapping_db: self.user_client_mapping_db.acting_as(actor()),
+            client_usage_db: self.client_usage_db.acting_as(actor()),
+            processed_generation_db: self.processed_generation_db.acting_as(actor()),
+            gateway_key_db: self.gateway_key_db.acting_as(actor()),
+            member_db: self.member_db.acting_as(actor()),
+            api_token_db: self.api_token_db.acting_as(actor()),
+            audit_log_db: self.audit_log_db.clone(),
         }
     }
 }

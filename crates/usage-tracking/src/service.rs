@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_client_organization::{
     ClientOrganizationModel,
     query::{active_organizations, markup_rate_at},
@@ -33,12 +34,19 @@ const LEGACY_HISTORY_DAYS: i64 = 30;
 pub struct ClientUsageTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
+    actor: Actor,
 }
 
 impl ClientUsageTable {
     /// A service on a database.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock }
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
     }
 
     /// Books one generation by hand, with the source `manual` and the organization's rate of that
@@ -101,7 +109,16 @@ impl ClientUsageTable {
     ) -> Result<Recorded> {
         let (org, id, now) = (org.clone(), id.clone(), self.clock.now().into());
         let figures = Figures { total_cost, input_tokens, output_tokens, model_name };
-        self.storage.write(move |conn| settle(conn, &org, &id, &figures, now)).await
+        let actor = self.actor.clone();
+        self.storage
+            .write(move |conn| {
+                let recorded = settle(conn, &org, &id, &figures, now)?;
+                let details = Details::none().with("total_cost", total_cost.to_string());
+                let entry = NewEntry::done(Some(&org), "generation.settle", id.as_str()).with(details);
+                append(conn, &actor, now, &entry)?;
+                Ok(recorded)
+            })
+            .await
     }
 
     /// The statistics of the present month.

@@ -4,7 +4,11 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use mai_organization::{MasterKey, OrganizationServices, client_organization::Change};
+use mai_organization::{
+    MasterKey, OrganizationServices,
+    audit_log::{Actor, ActorKind},
+    client_organization::Change,
+};
 use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
 use secrecy::SecretString;
@@ -25,6 +29,7 @@ mod demo;
 mod demo_chat;
 mod drift;
 mod keys;
+mod openapi;
 mod org;
 mod pending;
 mod rebuild;
@@ -76,6 +81,9 @@ enum Command {
     /// List, settle and dismiss generations whose cost is not known.
     #[command(subcommand)]
     Pending(pending::Command),
+    /// Print the description of the API (OpenAPI 3.1).
+    #[command(after_help = "Example: mai-usage openapi > openapi.json")]
+    Openapi,
     /// Print the effective settings, secrets masked.
     #[command(after_help = "Example: mai-usage config --config mai.toml")]
     Config,
@@ -142,6 +150,9 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
     if let Command::Config = line.command {
         return config::run(line.config.as_deref()).map(|()| ExitCode::SUCCESS);
     }
+    if let Command::Openapi = line.command {
+        return openapi::run().map(|()| ExitCode::SUCCESS);
+    }
     if let Command::Demo(arguments) = line.command {
         return demo::run(arguments).await.map(|()| ExitCode::SUCCESS);
     }
@@ -157,7 +168,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
-        Command::Config | Command::Demo(_) => {}
+        Command::Config | Command::Demo(_) | Command::Openapi => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -178,7 +189,8 @@ fn services(settings: &Settings) -> Result<OrganizationServices> {
     let key: MasterKey = master_key(settings)?;
     migrate::run(&settings.database).context("the schema could not be brought up to date")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Ok(OrganizationServices::new(open(settings), key, clock))
+    let services = OrganizationServices::new(open(settings), key, clock);
+    Ok(services.acting_as(&Actor::new(ActorKind::CommandLine, "")))
 }
 
 /// The database for a command that looks at it as it is and changes no schema.
