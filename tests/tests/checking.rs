@@ -246,7 +246,6 @@ fn wait_for(storage: &Storage, organization: &str, id: &str) {
         gateway_key_id: None,
         started_at: now.plus_seconds(-3_600),
         reason: PendingReason::ClientGone,
-        task: None,
     };
     storage.write_blocking(|conn| insert_pending(conn, std::slice::from_ref(&row), now)).unwrap();
 }
