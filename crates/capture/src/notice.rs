@@ -37,11 +37,10 @@ pub(crate) fn at_end(seen: &Observation, was_cut: bool) -> Option<Bytes> {
         return None;
     }
     match &seen.stream_error {
-        StreamError::Visible => None,
         StreamError::Hidden(text) => Some(behind_anything(&event_of(text.as_deref()))),
         // The usage comes last. Without `[DONE]` behind it nothing of the answer is missing.
         StreamError::None if was_cut || seen.usage == UsageReport::Absent => Some(cut_off()),
-        StreamError::None => None,
+        StreamError::None | StreamError::Visible => None,
     }
 }
 

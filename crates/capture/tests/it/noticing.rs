@@ -58,7 +58,7 @@ fn failures() -> impl Strategy<Value = Wish> {
     )
 }
 
-fn check(wishes: impl Strategy<Value = Wish>, checked: impl AsyncFn(&Wish)) {
+fn check(wishes: impl Strategy<Value = Wish>, checked: &impl AsyncFn(&Wish)) {
     let config = ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() };
     let outcome = TestRunner::new(config).run(&wishes, |wish| {
         run(checked(&wish));
@@ -69,7 +69,7 @@ fn check(wishes: impl Strategy<Value = Wish>, checked: impl AsyncFn(&Wish)) {
 
 #[test]
 fn a_hidden_error_is_shown_right_behind_its_event_and_every_other_byte_stays() {
-    check(failures(), async |wish| {
+    check(failures(), &async |wish| {
         let road = Road::new();
         let (bytes, ended, settled) = read(&road, wish).await;
         let text = String::from_utf8(bytes).unwrap();
@@ -87,7 +87,7 @@ fn a_hidden_error_is_shown_right_behind_its_event_and_every_other_byte_stays() {
 
 #[test]
 fn an_answer_without_a_failure_stays_as_it_is() {
-    check(wishes().prop_map(shown), async |wish| {
+    check(wishes().prop_map(shown), &async |wish| {
         let road = Road::new();
         let (bytes, ended, settled) = read(&road, wish).await;
         assert!(ended);

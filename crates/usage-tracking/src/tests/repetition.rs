@@ -98,7 +98,7 @@ fn no_report_takes_the_task_away() {
     with_organization(|storage| {
         let gateway = NewGeneration { task: Some("tags_generation".into()), ..from(Gateway) };
         let task = || row(storage).task;
-        record(storage, &[gateway.clone()]);
+        record(storage, std::slice::from_ref(&gateway));
         assert_eq!(record(storage, &[from(Broadcast)]), [Duplicate]);
         assert_eq!(task(), gateway.task);
         assert_eq!(record(storage, &[at(5_000, GenerationLookup)]), [Corrected]);

@@ -64,13 +64,13 @@ async fn pass_on(
     let delivery =
         Delivery { drain_on_disconnect: organization.drain_on_disconnect, shows_failures: key.is_open_webui };
     // Whom the head does not name, the body does. A form passes through while it is read, too late for that.
-    let sender = |body_user: Option<&str>| match known {
-        Some(sender) => Ok(sender),
-        None => {
-            let sender = Sender::of_body(body_user)?;
-            gateway.rates.take_for_member(key, &sender.user, started)?;
-            Ok::<_, GatewayError>(sender)
+    let sender = |body_user: Option<&str>| -> Result<Sender, GatewayError> {
+        if let Some(sender) = known {
+            return Ok(sender);
         }
+        let sender = Sender::of_body(body_user)?;
+        gateway.rates.take_for_member(key, &sender.user, started)?;
+        Ok(sender)
     };
     let task = task(request, key);
     if route == Route::Transcriptions && upload::is_form(request) {
