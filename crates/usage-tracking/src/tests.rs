@@ -3,12 +3,14 @@
 mod arrival;
 mod concurrency;
 mod drift;
+mod exports;
 mod model_check;
 mod old;
 mod rebuild;
 mod record;
 mod repetition;
 mod service;
+mod statistics;
 mod verify;
 mod verify_all;
 

@@ -112,6 +112,7 @@ impl Application {
                 settings.report_patience,
             ),
             clock: Arc::clone(&clock),
+            time_zone: settings.time_zone,
         };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
