@@ -6,9 +6,7 @@ use mai_organization::{
     ClientOrganizationForm, ClientOrganizationPatch, GlobalSettingsForm, MasterKey, OrganizationServices,
     UserClientMappingForm,
     audit_log::{Actor, ActorKind, AuditQuery},
-    client_organization::{
-        ApiTokenRole, Change, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey,
-    },
+    client_organization::{Change, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey, Role},
 };
 use mai_primitives::{OrganizationId, SystemClock, UserId};
 use mai_storage::testing::TestDb;
@@ -93,7 +91,7 @@ async fn change_everything(services: &OrganizationServices) {
     services.member_db.upsert(&id, vec![form]).await.unwrap();
     let new = NewApiToken {
         name: "t".into(),
-        role: ApiTokenRole::Admin,
+        role: Role::Admin,
         client_org_id: Some(id.clone()),
         user_id: None,
         expires_at: None,

@@ -1,7 +1,7 @@
 //! Who calls the API.
 
 use actix_web::HttpRequest;
-use mai_organization::client_organization::{ApiTokenRole, Error as OrganizationError};
+use mai_organization::client_organization::{Error as OrganizationError, Role};
 use mai_primitives::{OrganizationId, UserId};
 use mai_storage::TransactionError;
 use secrecy::SecretString;
@@ -40,9 +40,9 @@ impl Caller {
                 },
             )?;
         match (model.role, model.client_org_id, model.user_id) {
-            (ApiTokenRole::Reseller, None, _) => Ok(Self::Reseller),
-            (ApiTokenRole::Admin, Some(organization), _) => Ok(Self::Admin(organization)),
-            (ApiTokenRole::Member, Some(organization), Some(user)) => Ok(Self::Member(organization, user)),
+            (Role::Reseller, None, _) => Ok(Self::Reseller),
+            (Role::Admin, Some(organization), _) => Ok(Self::Admin(organization)),
+            (Role::Member, Some(organization), Some(user)) => Ok(Self::Member(organization, user)),
             _ => Err(ApiError::unauthorized("the API token is incomplete; please make a new one")),
         }
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use mai_capture::{SharedDirectory, causes};
 use mai_organization::{
     ClientOrganizationForm, Directory, GlobalSettingsForm, MasterKey, OrganizationServices,
-    client_organization::{ApiTokenRole, NewApiToken, Snapshot, snapshot},
+    client_organization::{NewApiToken, Role, Snapshot, snapshot},
 };
 use mai_primitives::Clock;
 use mai_storage::{PoolSettings, Storage, TransactionError, migrate};
@@ -155,7 +155,7 @@ impl FirstContact {
         }
         let new = NewApiToken {
             name: "made at the first start".to_owned(),
-            role: ApiTokenRole::Reseller,
+            role: Role::Reseller,
             client_org_id: None,
             user_id: None,
             expires_at: None,

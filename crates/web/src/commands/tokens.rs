@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use mai_organization::{
     OrganizationServices,
-    client_organization::{ApiTokenModel, ApiTokenRole, NewApiToken},
+    client_organization::{ApiTokenModel, NewApiToken, Role},
 };
 use mai_primitives::{OrganizationId, UserId};
 use secrecy::ExposeSecret;
@@ -30,7 +30,7 @@ pub(super) struct Create {
     org: Option<OrganizationId>,
     /// What it may do: reseller, admin or member.
     #[arg(long, default_value = "admin", value_parser = role)]
-    role: ApiTokenRole,
+    role: Role,
     /// The member whose token it is; needed for the role member.
     #[arg(long)]
     user: Option<UserId>,
@@ -51,7 +51,7 @@ pub(super) struct List {
     output: Output,
 }
 
-fn role(text: &str) -> Result<ApiTokenRole> {
+fn role(text: &str) -> Result<Role> {
     text.parse().map_err(|why: String| anyhow!(why))
 }
 
