@@ -253,9 +253,10 @@ pub(crate) fn stranger(actor: &Actor) -> Actor {
 
 /// For how many seconds no password is looked at after so many wrong ones, if for any.
 fn lock_after(failed_attempts: i64) -> Option<i64> {
-    let more = u32::try_from(failed_attempts.checked_sub(ATTEMPTS)?).ok()?;
-    let seconds = 2_i64.checked_pow(more).and_then(|factor| LOCK_SECONDS.checked_mul(factor));
-    Some(seconds.unwrap_or(LONGEST_LOCK_SECONDS).min(LONGEST_LOCK_SECONDS))
+    let more = failed_attempts.checked_sub(ATTEMPTS).filter(|more| *more >= 0)?;
+    let factor = u32::try_from(more).ok().and_then(|more| 2_i64.checked_pow(more));
+    let seconds = factor.and_then(|factor| LOCK_SECONDS.checked_mul(factor));
+    Some(seconds.map_or(LONGEST_LOCK_SECONDS, |seconds| seconds.min(LONGEST_LOCK_SECONDS)))
 }
 
 /// Why an account whose owner has proved to be it is closed all the same, if it is.
@@ -288,13 +289,18 @@ mod tests {
 
     #[test]
     fn locks_grow_up_to_a_day() {
-        let minutes = |attempts| lock_after(attempts).map(|seconds| seconds / 60);
-        assert_eq!(
-            [0, 1, 4, 5, 6, 7, 10, 11, 12, 100, i64::MAX].map(minutes),
-            [None, None, None, Some(15), Some(30), Some(60), Some(480), Some(960), Some(1_440)]
-                .into_iter()
-                .chain([Some(1_440), Some(1_440)])
-                .collect::<Vec<_>>()[..]
-        );
+        for (attempts, minutes) in [
+            (0, None),
+            (4, None),
+            (5, Some(15)),
+            (6, Some(30)),
+            (7, Some(60)),
+            (11, Some(960)),
+            (12, Some(1_440)),
+            (100, Some(1_440)),
+            (i64::MAX, Some(1_440)),
+        ] {
+            assert_eq!(lock_after(attempts).map(|seconds| seconds / 60), minutes, "{attempts}");
+        }
     }
 }

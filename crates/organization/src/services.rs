@@ -8,8 +8,8 @@ use mai_storage::Storage;
 
 use crate::{
     client_organization::{
-        AccountTable, ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable, Passwords,
-        SessionTable, SignInLinkTable, UserClientMappingDB,
+        AccountTable, ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable,
+        Passwords, SessionTable, SignInLinkTable, UserClientMappingDB,
     },
     generation_processing::ProcessedGenerationDB,
     global_settings::GlobalSettingsDB,
