@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result, TokenRefusal},
     last_use::LastUses,
     query::require_organization,
-    role::{Role, Standing},
+    role::{Activity, Role, Standing},
     schema::{api_tokens, client_organizations, members},
     validate,
 };
@@ -274,7 +274,7 @@ impl ApiTokenTable {
 fn token_with_activity(
     conn: &mut DbConnection,
     token_hash: &str,
-) -> Result<Option<(ApiTokenModel, (Option<bool>, Option<bool>))>> {
+) -> Result<Option<(ApiTokenModel, Activity)>> {
     let organization = client_organizations::id.nullable().eq(api_tokens::client_org_id);
     let member = members::client_org_id
         .nullable()

@@ -29,6 +29,10 @@ pub struct Standing {
     pub user_id: Option<UserId>,
 }
 
+/// Whether an organization and a member are active, in the query that looks for what is theirs. None
+/// of either is as good as an active one.
+pub(crate) type Activity = (Option<bool>, Option<bool>);
+
 impl Standing {
     /// That of the reseller.
     pub const RESELLER: Self = Self { role: Role::Reseller, client_org_id: None, user_id: None };

@@ -6,17 +6,22 @@ use diesel::prelude::*;
 use mai_audit_log::{Actor, ActorKind, Details, NewEntry, append};
 use mai_global_settings::MasterKey;
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
-use mai_storage::{DbConnection, Storage, text_enum};
+use mai_storage::{Storage, text_enum};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+pub use self::query::revoke_sessions;
+use self::query::session_with_activity;
+pub(crate) use self::query::{insert_session, log_sign_in};
 use crate::{
     digest,
     error::{Error, Result, SessionRefusal},
     last_use::LastUses,
     role::{Role, Standing},
-    schema::{client_organizations, members, sessions},
+    schema::sessions,
 };
+
+mod query;
 
 /// What the secret of every session begins with.
 pub const SESSION_PREFIX: &str = "mai-session-";
@@ -153,31 +158,6 @@ pub(crate) fn new_session(
         created_at: now,
     };
     Ok(CreatedSession { token: generated.key, model })
-}
-
-/// Stores a session.
-pub(crate) fn insert_session(conn: &mut DbConnection, session: &SessionModel) -> Result<()> {
-    diesel::insert_into(sessions::table).values(session).execute(conn)?;
-    Ok(())
-}
-
-/// Whether an organization and a member are active, in the query that looks for what is theirs. None
-/// of either is as good as an active one.
-pub(crate) type Activity = (Option<bool>, Option<bool>);
-
-/// Ends every session of an owner that has not ended yet; how many.
-pub fn revoke_sessions(conn: &mut DbConnection, owner: &SessionOwner, now: UnixTime) -> Result<usize> {
-    let open = diesel::update(sessions::table)
-        .filter(sessions::revoked_at.is_null())
-        .set(sessions::revoked_at.eq(Some(now)));
-    let ended = match owner {
-        SessionOwner::Account(account) => open.filter(sessions::account_id.eq(account)).execute(conn),
-        SessionOwner::User(organization, user) => open
-            .filter(sessions::client_org_id.eq(organization).and(sessions::user_id.eq(user)))
-            .execute(conn),
-        SessionOwner::Nobody(id) => open.filter(sessions::id.eq(id)).execute(conn),
-    };
-    Ok(ended?)
 }
 
 /// Makes, finds and ends sessions.
@@ -376,46 +356,6 @@ impl SessionTable {
             })
             .await
     }
-}
-
-/// The entry of a new session, in the name of its owner.
-pub(crate) fn log_sign_in(
-    conn: &mut DbConnection,
-    actor: &Actor,
-    session: &SessionModel,
-    now: UnixTime,
-) -> Result<()> {
-    let owner = session.actor().at(actor.remote().map(str::to_owned), actor.request_id().map(str::to_owned));
-    let details = Details::none()
-        .with("kind", session.kind.as_str())
-        .with("role", session.role.as_str())
-        .with_some("user_id", session.user_id.as_ref().map(UserId::as_str));
-    let entry = NewEntry::done(session.client_org_id.as_ref(), "session.create", &session.id);
-    append(conn, &owner, now, &entry.with(details))?;
-    Ok(())
-}
-
-/// A session, and whether its organization and its member are active, where it has them.
-fn session_with_activity(
-    conn: &mut DbConnection,
-    token_hash: &str,
-) -> Result<Option<(SessionModel, Activity)>> {
-    let member = members::client_org_id
-        .nullable()
-        .eq(sessions::client_org_id)
-        .and(members::user_id.nullable().eq(sessions::user_id));
-    Ok(sessions::table
-        .left_join(
-            client_organizations::table.on(client_organizations::id.nullable().eq(sessions::client_org_id)),
-        )
-        .left_join(members::table.on(member))
-        .filter(sessions::token_hash.eq(token_hash))
-        .select((
-            SessionModel::as_select(),
-            (client_organizations::is_active.nullable(), members::is_active.nullable()),
-        ))
-        .first(conn)
-        .optional()?)
 }
 
 /// The place for which a token of Open WebUI is sealed.

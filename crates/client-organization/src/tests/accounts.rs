@@ -21,7 +21,7 @@ fn an_account_is_made_once_for_an_address() {
         let again = fixture.accounts.create(new_account("anna@abc.EXAMPLE", Standing::RESELLER)).await;
         assert!(matches!(again, Err(Error::Taken("e-mail address"))), "{again:?}");
         let theirs = fixture.accounts.list(Some(&organization("A"))).await.unwrap();
-        assert_eq!(theirs, [account.clone()]);
+        assert_eq!(theirs, std::slice::from_ref(&account));
         assert_eq!(fixture.accounts.list(None).await.unwrap(), []);
         assert_eq!(fixture.accounts.get_by_email("ANNA@abc.example").await.unwrap(), Some(account));
         assert!(!fixture.accounts.has_active_reseller().await.unwrap());
