@@ -154,11 +154,14 @@ impl Installation {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let complaints = listen(child.stderr.take().expect("its errors"));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let base = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
+        let mut printed = Vec::new();
+        let base = lines.map_while(Result::ok).find_map(|line| {
+            let base = line.split_once("listens on ").map(|(_, url)| url.to_owned());
+            printed.push(line);
+            base
+        });
         let base = base.expect("the binary says where it listens");
-        Gateway { child, base, complaints: Some(complaints) }
+        Gateway { child, base, printed, complaints: Some(complaints) }
     }
 }
 
@@ -178,6 +181,8 @@ pub struct Gateway {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub base: String,
+    /// What it printed until it listened.
+    pub printed: Vec<String>,
     /// Ends with the process, with whether it has panicked.
     complaints: Option<JoinHandle<bool>>,
 }

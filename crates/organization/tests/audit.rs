@@ -6,7 +6,9 @@ use mai_organization::{
     ClientOrganizationForm, ClientOrganizationPatch, GlobalSettingsForm, MasterKey, OrganizationServices,
     UserClientMappingForm,
     audit_log::{Actor, ActorKind, AuditQuery},
-    client_organization::{Change, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey, Role},
+    client_organization::{
+        Change, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey, Role, TokenScope,
+    },
 };
 use mai_primitives::{OrganizationId, SystemClock, UserId};
 use mai_storage::testing::TestDb;
@@ -94,6 +96,7 @@ async fn change_everything(services: &OrganizationServices) {
         role: Role::Admin,
         client_org_id: Some(id.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     let token = services.api_token_db.create(new).await.unwrap().model;

@@ -8,8 +8,10 @@ pub mod application;
 pub mod commands;
 pub mod gateway;
 pub mod health;
+pub mod hs256;
 pub mod metrics;
 pub mod monitor;
+pub mod open_webui;
 pub mod settings;
 pub mod telemetry;
 

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -94,11 +95,7 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "How browsers reach the service, such as `https://usage.example`; for links, cookies and the check of origins.",
     ),
-    plain(
-        "MAI_SIGN_IN_ATTEMPTS_PER_MINUTE",
-        "10",
-        "How many attempts to sign in may fail from one address.",
-    ),
+    plain("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10", "How many attempts to sign in may fail from one address."),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
         "MAI_DEFAULT_MARKUP",
@@ -162,7 +159,7 @@ pub struct Settings {
     /// The origin under which browsers reach the service, where it was given.
     pub public_url: Option<String>,
     /// How many attempts to sign in may fail from one address in a minute.
-    pub sign_in_attempts: u32,
+    pub sign_in_attempts: NonZeroU32,
     /// Zone of organizations that name none.
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
@@ -256,6 +253,13 @@ impl Settings {
                 _ => Err("it must be `text` or `json`"),
             })?,
         })
+    }
+}
+
+impl Settings {
+    /// Where browsers reach the service, as far as it is known.
+    pub fn base_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
 }
 

@@ -9,9 +9,15 @@ use mai_primitives::Clock;
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
+pub(crate) mod accounts;
+mod api_tokens;
 mod asked;
+mod attempts;
 mod audit_log;
+mod auth;
 pub(crate) mod caller;
+mod cookie;
+mod credentials;
 mod error;
 pub mod ingest;
 mod json_money;
@@ -23,7 +29,10 @@ pub mod request_id;
 pub mod try_it;
 mod usage_summary;
 
+pub use attempts::Attempts;
 pub use error::ApiError;
+
+use crate::open_webui::session::OpenWebuiSessions;
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -38,6 +47,12 @@ pub struct Api {
     pub directory: SharedDirectory,
     /// The door for usage that others report.
     pub ingest: Ingest,
+    /// The sessions of Open WebUI, where the settings name its secret.
+    pub open_webui: Option<OpenWebuiSessions>,
+    /// How many attempts to sign in have failed.
+    pub attempts: Attempts,
+    /// The origin under which browsers reach the service, where the settings name it.
+    pub public_url: Option<String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -57,6 +72,24 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
                 .configure(client_organizations)
                 .default_service(web::to(unknown_route))
                 .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/auth")
+                .configure(auth::routes)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/accounts")
+                .configure(accounts)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/api-tokens")
+                .configure(api_tokens)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
         );
 }
 
@@ -73,8 +106,29 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::get_client)
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
+        .service(api_tokens::list_client_tokens)
+        .service(api_tokens::create_client_token)
+        .service(api_tokens::revoke_client_token)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log);
+}
+
+/// What is below `/api/v1/accounts`.
+fn accounts(config: &mut ServiceConfig<'_>) {
+    config
+        .service(accounts::list_accounts)
+        .service(accounts::create_account)
+        .service(accounts::update_account)
+        .service(accounts::deactivate_account)
+        .service(accounts::create_link);
+}
+
+/// What is below `/api/v1/api-tokens`.
+fn api_tokens(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api_tokens::list_reseller_tokens)
+        .service(api_tokens::create_reseller_token)
+        .service(api_tokens::revoke_reseller_token);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

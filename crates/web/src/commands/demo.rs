@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mai_mock_openrouter::{Mock, MockSettings, nano_usd};
 use mai_organization::{
     ClientOrganizationPatch, MasterKey, ProcessedGenerationModel,
-    client_organization::{Change, NewApiToken, NewGatewayKey, Role},
+    client_organization::{Change, NewApiToken, NewGatewayKey, Role, TokenScope},
     generation_processing::query,
 };
 use mai_primitives::{
@@ -112,6 +112,7 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
         role: Role::Admin,
         client_org_id: Some(organization.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     Ok(Credentials {

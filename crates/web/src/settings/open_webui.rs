@@ -27,7 +27,7 @@ impl OpenWebuiSettings {
     pub(super) fn read(values: &Values<'_>) -> Result<Option<Self>> {
         let base_url = values.optional("WEBUI_BASE_URL", base_url)?;
         let confirm_every = values.parse_with("MAI_WEBUI_CONFIRM_SECONDS", confirm_seconds)?;
-        let organization = values.optional("MAI_WEBUI_ORGANIZATION", OrganizationId::new)?;
+        let organization = values.optional("MAI_WEBUI_ORGANIZATION", str::parse::<OrganizationId>)?;
         let Some(secret) = values.get("WEBUI_SECRET_KEY").map(SecretString::from) else { return Ok(None) };
         let single = || values.get("OPENROUTER_EXTERNAL_USER").map(OrganizationId::new).transpose();
         let organization = match organization {
@@ -68,7 +68,10 @@ fn parsed(text: &str) -> Result<Url, &'static str> {
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err("it must begin with http:// or https://");
     }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some()
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
     {
         return Err("it must have no user, no password, no query and no fragment");
     }
