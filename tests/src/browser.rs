@@ -70,7 +70,7 @@ impl Browser {
         let answer = self.post(path, body).await;
         if let Some(cookie) = &answer.set_cookie {
             self.cookie = cookie.split(';').next().map(str::to_owned);
-            self.csrf_token = answer.body["csrf_token"].as_str().unwrap_or_default().to_owned();
+            answer.body["csrf_token"].as_str().unwrap_or_default().clone_into(&mut self.csrf_token);
         }
         answer
     }

@@ -111,7 +111,7 @@ fn answer(connection: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             break;
         }
         if let Some(value) = line.to_lowercase().strip_prefix("authorization: bearer ") {
-            presented = line[line.len() - value.len()..].trim().to_owned();
+            line[line.len() - value.len()..].trim().clone_into(&mut presented);
         }
     }
     let (status, body) = {

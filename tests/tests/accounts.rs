@@ -72,8 +72,8 @@ fn administrators_see_and_change_the_accounts_of_their_own_organization() {
                 let answer = call(&gateway, &theirs.token, method, &path, json!({})).await;
                 assert_eq!(answer.refusal(), (404, "not_found"), "{path}");
             }
-            let patch = json!({ "name": "A 2", "role": "member", "user_id": "anna" });
-            let changed = call(&gateway, &ours.token, Method::PATCH, &path, patch).await;
+            let other = json!({ "name": "A 2", "role": "member", "user_id": "anna" });
+            let changed = call(&gateway, &ours.token, Method::PATCH, &path, other).await;
             assert_eq!(changed.status, 200, "{changed:?}");
             let listed = call(&gateway, &ours.token, Method::GET, "/api/v1/accounts", Value::Null).await.body;
             assert_eq!((&listed["total"], &listed["items"][0]), (&json!(1), &changed.body["account"]));

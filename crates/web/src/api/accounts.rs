@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, get, patch, post, web};
 use mai_organization::client_organization::{
     AccountModel, AccountPatch, Change, NewAccount, Role as StoredRole, Standing,
 };
-use mai_primitives::{OrganizationId, UserId};
+use mai_primitives::{OrganizationId, UnixTime, UserId};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -76,7 +76,7 @@ impl Account {
     fn shown(row: AccountModel, api: &Api) -> Self {
         let now = api.clock.now().into();
         Self {
-            locked_until: row.locked_until.filter(|until| *until > now).map(|until| until.seconds()),
+            locked_until: row.locked_until.filter(|until| *until > now).map(UnixTime::seconds),
             role: AccountRole::shown(row.role),
             has_password: row.password_hash.is_some(),
             id: row.id,
@@ -85,7 +85,7 @@ impl Account {
             client_org_id: row.client_org_id.map(|id| id.to_string()),
             user_id: row.user_id.map(|id| id.to_string()),
             is_active: row.is_active,
-            last_sign_in_at: row.last_sign_in_at.map(|at| at.seconds()),
+            last_sign_in_at: row.last_sign_in_at.map(UnixTime::seconds),
             created_at: row.created_at.seconds(),
             updated_at: row.updated_at.seconds(),
         }
@@ -327,13 +327,9 @@ pub(super) async fn create_link(
     let (account, organization) = administered(&caller, &api, asked.path("account_id")?).await?;
     let links = caller.services(&api).sign_in_link_db;
     let created = links.create(organization.as_ref(), &account.id).await?;
-    let base = match &api.public_url {
-        Some(url) => url.clone(),
-        None => {
-            let connection = asked.request.connection_info();
-            format!("{}://{}", connection.scheme(), connection.host())
-        }
-    };
+    let connection = asked.request.connection_info();
+    let own = || format!("{}://{}", connection.scheme(), connection.host());
+    let base = api.public_url.clone().unwrap_or_else(own);
     let answer = SignInLink {
         success: true,
         link: link(&base, created.token.expose_secret()),

@@ -264,11 +264,11 @@ mod tests {
             };
             let (admin, ended) = (Ok(OpenWebuiRole::Admin), Err(OpenWebuiRefusal::Ended));
             assert_eq!(get(admin).await, (admin, 1));
-            tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(59_999)).await;
             assert_eq!(get(ended).await, (admin, 1));
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(get(ended).await, (ended, 2));
-            tokio::time::advance(KEEP_TROUBLE - Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(4_999)).await;
             assert_eq!(get(admin).await, (ended, 2));
             tokio::time::advance(Duration::from_millis(1)).await;
             assert_eq!(get(admin).await, (admin, 3));
