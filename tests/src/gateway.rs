@@ -1,9 +1,10 @@
 //! `mai-usage serve` as a child process.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -44,6 +45,8 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
+            // Most tests call as fast as they can.
+            ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             // Long runs are silenced: what upstream does on purpose would fill pages.
             ("MAI_LOG", std::env::var("MAI_TEST_LOG").unwrap_or_else(|_| "warn,mai_capture=info".to_owned())),
         ]
@@ -73,6 +76,17 @@ impl Installation {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// Runs a command that reads its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
     }
 
     /// Runs a command that prints one JSON value.
@@ -152,7 +166,8 @@ impl Installation {
     fn start(mut command: Command) -> Gateway {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let complaints = listen(child.stderr.take().expect("its errors"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let complaints = listen(child.stderr.take().expect("its errors"), Arc::clone(&said));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut printed = Vec::new();
         let base = lines.map_while(Result::ok).find_map(|line| {
@@ -161,7 +176,7 @@ impl Installation {
             base
         });
         let base = base.expect("the binary says where it listens");
-        Gateway { child, base, printed, complaints: Some(complaints) }
+        Gateway { child, base, printed, said, complaints: Some(complaints) }
     }
 }
 
@@ -183,6 +198,8 @@ pub struct Gateway {
     pub base: String,
     /// What it printed until it listened.
     pub printed: Vec<String>,
+    /// Its log so far.
+    said: Arc<Mutex<String>>,
     /// Ends with the process, with whether it has panicked.
     complaints: Option<JoinHandle<bool>>,
 }
@@ -191,6 +208,11 @@ impl Gateway {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.said.lock().expect("no listener has panicked").clone()
     }
 
     /// Its resident memory in KiB.
@@ -245,7 +267,7 @@ impl Drop for Gateway {
 }
 
 /// Shows what a gateway complains of, and tells at its end whether a thread has panicked.
-fn listen(stderr: ChildStderr) -> JoinHandle<bool> {
+fn listen(stderr: ChildStderr, said: Arc<Mutex<String>>) -> JoinHandle<bool> {
     std::thread::spawn(move || {
         let mut panicked = false;
         for line in BufReader::new(stderr).split(b'\n') {
@@ -253,6 +275,9 @@ fn listen(stderr: ChildStderr) -> JoinHandle<bool> {
             let line = String::from_utf8_lossy(&line);
             eprintln!("{line}");
             panicked |= line.contains("panicked at");
+            let mut said = said.lock().expect("no reader has panicked");
+            said.push_str(&line);
+            said.push('\n');
         }
         panicked
     })

@@ -6,8 +6,10 @@
 pub mod browser;
 pub mod client;
 pub mod gateway;
+pub mod identity;
 pub mod ledger;
 pub mod load;
+pub mod management;
 pub mod open_webui;
 pub mod postgres;
 pub mod reports;

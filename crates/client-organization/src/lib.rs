@@ -11,6 +11,7 @@ pub mod api_tokens;
 pub mod directory;
 pub mod error;
 pub mod gateway_keys;
+pub mod identity_secret;
 pub mod mapping;
 pub mod members;
 pub mod model;
@@ -20,6 +21,7 @@ pub mod query;
 pub mod register;
 pub mod role;
 pub mod schema;
+pub mod sealed;
 pub mod service;
 pub mod sessions;
 pub mod sign_in_links;
@@ -41,7 +43,8 @@ pub use api_tokens::{ApiTokenModel, ApiTokenTable, CreatedApiToken, NewApiToken,
 pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, SessionRefusal, SignInRefusal, TokenRefusal};
-pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
+pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
+pub use identity_secret::IdentitySecret;
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
     UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,

@@ -21,6 +21,7 @@ use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::open_webui::origin;
+use crate::gateway::rate::MAX_RATE;
 
 mod open_webui;
 
@@ -61,6 +62,10 @@ pub const VARIABLES: &[Variable] = &[
         "MAI_MASTER_KEY",
         "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
     ),
+    secret(
+        "MAI_MASTER_KEY_PREVIOUS",
+        "Further master keys, separated by commas, that open what they have sealed while the key is changed.",
+    ),
     secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
     secret(
         "MAI_BROADCAST_TOKEN",
@@ -72,6 +77,10 @@ pub const VARIABLES: &[Variable] = &[
         "Whether `/metrics` needs no token; else it needs one of the reseller.",
     ),
     plain("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1", "Base URL of OpenRouter's API."),
+    secret(
+        "OPENROUTER_PROVISIONING_KEY",
+        "Key of OpenRouter's management API, by which provider keys are made, where the settings have none.",
+    ),
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
@@ -110,6 +119,11 @@ pub const VARIABLES: &[Variable] = &[
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
     plain(
+        "MAI_RATE_LIMIT_PER_MINUTE",
+        "100",
+        "Calls a minute that each member may make, and a key's calls without a member; 0 means no limit.",
+    ),
+    plain(
         "MAI_REPORT_PATIENCE_MILLISECONDS",
         "150",
         "How long the database may take for a report from outside, until the journal keeps it.",
@@ -144,6 +158,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The master key, where it was given.
     pub master_key: Option<SecretString>,
+    /// Further master keys that only open.
+    pub former_master_keys: Vec<SecretString>,
+    /// The key of OpenRouter's management API, where it was given.
+    pub provisioning_key: Option<SecretString>,
     /// The reseller's API token, where it was given.
     pub admin_token: Option<SecretString>,
     /// What OpenRouter's Broadcast presents, where it was given.
@@ -170,6 +188,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Largest request body in bytes.
     pub body_limit: usize,
+    /// Calls a minute that each member may make; none means no limit.
+    pub rate_limit_per_minute: Option<NonZeroU32>,
     /// How long the database may take for a report from outside, until the journal keeps it.
     pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
@@ -215,6 +235,13 @@ impl Settings {
             database_connections: values.parse("MAI_DATABASE_CONNECTIONS")?,
             data_dir: values.parse("MAI_DATA_DIR")?,
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
+            former_master_keys: values
+                .get("MAI_MASTER_KEY_PREVIOUS")
+                .iter()
+                .flat_map(|keys| keys.split(','))
+                .map(|key| SecretString::from(key.trim()))
+                .collect(),
+            provisioning_key: values.get("OPENROUTER_PROVISIONING_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
             metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
@@ -236,6 +263,11 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", |text| {
+                let rate = text.parse().ok().filter(|rate| *rate <= MAX_RATE);
+                rate.map(NonZeroU32::new)
+                    .ok_or_else(|| format!("it must be a whole number from 0 to {MAX_RATE}"))
+            })?,
             report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
                 text.parse()
                     .map(Duration::from_millis)

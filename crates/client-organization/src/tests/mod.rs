@@ -9,6 +9,7 @@ mod members;
 mod organizations;
 mod rates;
 mod reporters;
+mod sealed;
 mod sessions;
 mod sign_in;
 mod sign_in_links;
@@ -54,7 +55,7 @@ impl Fixture {
             organizations: ClientOrganizationTable::new(storage.clone(), master_key.clone(), time.clone()),
             mappings: UserClientMappingTable::new(storage.clone(), time.clone()),
             members: MemberTable::new(storage.clone(), time.clone()),
-            gateway_keys: GatewayKeyTable::new(storage.clone(), time.clone()),
+            gateway_keys: GatewayKeyTable::new(storage.clone(), master_key.clone(), time.clone()),
             api_tokens: ApiTokenTable::new(storage.clone(), time.clone()),
             accounts: AccountTable::new(storage.clone(), time.clone(), Passwords::weak()),
             sessions: SessionTable::new(storage.clone(), master_key.clone(), time.clone()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_capture::{Ingest, SharedDirectory};
 use mai_organization::OrganizationServices;
-use mai_primitives::Clock;
+use mai_primitives::{Clock, OrganizationCalendar};
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
@@ -19,20 +19,27 @@ pub(crate) mod caller;
 mod cookie;
 mod credentials;
 mod error;
+mod gateway_keys;
+mod generation_audit;
 pub mod ingest;
 mod json_money;
 pub mod openapi;
 mod organizations;
 mod paging;
+mod pending;
+mod provider_key;
 mod refusals;
 pub mod request_id;
+mod settings;
+mod system_health;
 pub mod try_it;
-mod usage_summary;
+mod usage;
+mod webhook_secret;
 
 pub use attempts::Attempts;
 pub use error::ApiError;
 
-use crate::open_webui::session::OpenWebuiSessions;
+use crate::{open_webui::session::OpenWebuiSessions, provider_keys::ProviderKeys};
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -45,6 +52,8 @@ pub struct Api {
     pub broadcast_token: Option<SecretString>,
     /// Organizations and keys.
     pub directory: SharedDirectory,
+    /// Provider keys that are made at OpenRouter.
+    pub provider_keys: ProviderKeys,
     /// The door for usage that others report.
     pub ingest: Ingest,
     /// The sessions of Open WebUI, where the settings name its secret.
@@ -55,6 +64,8 @@ pub struct Api {
     pub public_url: Option<String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whose days count where no organization is named.
+    pub time_zone: OrganizationCalendar,
 }
 
 /// Every route of the API. The description of the API comes from the same registrations.
@@ -95,7 +106,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).service(usage_summary::usage_summary);
+    config.configure(ingest::routes).configure(usage::usage_tracking).service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -109,8 +120,29 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(api_tokens::list_client_tokens)
         .service(api_tokens::create_client_token)
         .service(api_tokens::revoke_client_token)
+        .service(settings::get_settings)
+        .service(settings::update_settings)
+        .service(gateway_keys::list_gateway_keys)
+        .service(gateway_keys::create_gateway_key)
+        .service(gateway_keys::rotate_gateway_key)
+        .service(gateway_keys::update_gateway_key)
+        .service(gateway_keys::revoke_gateway_key)
+        .service(webhook_secret::set_webhook_secret)
+        .service(webhook_secret::clear_webhook_secret)
+        .service(provider_key::get_provider_key)
+        .service(provider_key::create_provider_key)
+        .service(provider_key::update_provider_key)
+        .service(provider_key::remove_provider_key)
+        .service(pending::list_all_pending)
+        .service(pending::list_pending)
+        .service(pending::settle)
+        .service(pending::dismiss)
+        .service(pending::look_up)
+        .service(generation_audit::generation_audit)
         .service(audit_log::audit_log)
-        .service(audit_log::verify_audit_log);
+        .service(audit_log::verify_audit_log)
+        .service(audit_log::export_audit_log)
+        .configure(usage::client_organizations);
 }
 
 /// What is below `/api/v1/accounts`.

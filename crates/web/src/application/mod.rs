@@ -20,10 +20,11 @@ use self::{
 };
 use crate::{
     api::{Api, Attempts},
-    gateway::Stopping,
+    gateway::{RateLimits, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
     open_webui::session::OpenWebuiSessions,
+    provider_keys::ProviderKeys,
     settings::Settings,
 };
 
@@ -32,7 +33,7 @@ mod jobs;
 mod master_key;
 mod server;
 
-pub use master_key::master_key;
+pub use master_key::{master_key, replace_master_key};
 
 /// How long the last records may take to reach the database at a stop. What does not is applied at
 /// the next start.
@@ -78,7 +79,7 @@ impl Application {
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
         let Background { jobs, applier, figures } =
-            jobs::start(beginning, &services, &journal, &recorder, (generations, openrouter), &clock);
+            jobs::start(beginning, &services, &journal, &recorder, (generations, openrouter.clone()), &clock);
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -104,6 +105,7 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
+            provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),
@@ -114,6 +116,7 @@ impl Application {
             attempts: Attempts::new(settings.sign_in_attempts.get()),
             public_url: settings.public_url.clone(),
             clock: Arc::clone(&clock),
+            time_zone: settings.time_zone,
         };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
@@ -126,6 +129,7 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
+            rates: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
             stopping: stopping.clone(),
         };
         let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;

@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use mai_organization::{
     MasterKey, OrganizationServices,
     audit_log::{Actor, ActorKind},
+    client_organization::Change,
 };
 use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
+use secrecy::SecretString;
 
 use crate::{application::master_key, settings::Settings, telemetry};
 
@@ -22,6 +24,7 @@ macro_rules! say {
     }};
 }
 
+mod audit;
 mod config;
 mod demo;
 mod demo_chat;
@@ -31,6 +34,7 @@ mod openapi;
 mod org;
 mod pending;
 mod rebuild;
+mod rotate_master;
 mod serve;
 mod tokens;
 mod users;
@@ -58,10 +62,10 @@ enum Command {
     /// Bring the schema of the database up to date.
     #[command(after_help = "Example: MAI_DATABASE_URL=postgres://… mai-usage migrate")]
     Migrate,
-    /// Create and list organizations.
+    /// Create, change and list organizations.
     #[command(subcommand)]
     Org(org::Command),
-    /// Create and list gateway keys.
+    /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create, list and revoke API tokens.
@@ -83,6 +87,9 @@ enum Command {
     /// List, settle and dismiss generations whose cost is not known.
     #[command(subcommand)]
     Pending(pending::Command),
+    /// List, export and check the audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the description of the API (OpenAPI 3.1).
     #[command(after_help = "Example: mai-usage openapi > openapi.json")]
     Openapi,
@@ -99,12 +106,33 @@ struct Output {
     json: bool,
 }
 
+/// A secret of the command line, or what standard input holds where it is `-`.
+fn secret(text: &str) -> Result<SecretString> {
+    if text != "-" {
+        return Ok(SecretString::from(text.to_owned()));
+    }
+    let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+    Ok(SecretString::from(text.trim().to_owned()))
+}
+
+/// A value to set, or the word that takes it away.
+fn change<T, E: Into<anyhow::Error>>(
+    text: &str,
+    cleared_by: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Change<T>> {
+    if text == cleared_by { Ok(Change::Clear) } else { parse(text).map(Change::Set).map_err(Into::into) }
+}
+
 /// Exit code of a check that could not be made; 1 says that something was found.
 const NOT_CHECKED: u8 = 2;
 
 /// Runs a command. Errors are printed with their causes.
 pub fn run(line: CommandLine) -> ExitCode {
-    let is_check = matches!(line.command, Command::Verify(_) | Command::Rebuild(_));
+    let is_check = matches!(
+        line.command,
+        Command::Verify(_) | Command::Rebuild(_) | Command::Audit(audit::Command::Verify(_))
+    );
     let outcome = actix_web::rt::System::new().block_on(dispatch(line));
     match outcome {
         Ok(code) => code,
@@ -146,11 +174,15 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Serve(arguments) => serve::run(settings, arguments).await?,
         Command::Migrate => migrate_database(&settings)?,
         Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await?,
+        Command::Keys(keys::Command::RotateMaster(arguments)) => {
+            rotate_master::run(&arguments, &settings, &migrated(&settings)?)?;
+        }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
         Command::Users(command) => users::run(command, &services(&settings)?, &settings).await?,
         Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
+        Command::Audit(command) => return audit::run(command, || migrated(&settings)),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
         Command::Config | Command::Demo(_) | Command::Openapi => {}
