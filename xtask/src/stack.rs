@@ -218,6 +218,8 @@ impl Installation {
             ("MAI_ADMIN_TOKEN", "reseller-token-of-the-stack"),
             ("MAI_JOURNAL_SYNC", "disk"),
             ("MAI_LOG", "warn"),
+            // The load is that of one key. Its calls are counted all the same, as in production.
+            ("MAI_RATE_LIMIT_PER_MINUTE", "1000000"),
             ("OPENROUTER_BASE_URL", &self.upstream),
         ]);
         command

@@ -105,6 +105,7 @@ fn generation(name: &str) -> NewGeneration {
         streamed: false,
         source: UsageSource::Gateway,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
     }
 }

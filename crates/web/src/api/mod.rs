@@ -91,6 +91,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(gateway_keys::list_gateway_keys)
         .service(gateway_keys::create_gateway_key)
         .service(gateway_keys::rotate_gateway_key)
+        .service(gateway_keys::update_gateway_key)
         .service(gateway_keys::revoke_gateway_key)
         .service(webhook_secret::set_webhook_secret)
         .service(webhook_secret::clear_webhook_secret)

@@ -9,7 +9,7 @@ use mai_primitives::{OrganizationId, ratio};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Period, Sums, days, models::Model};
+use super::{Period, Sums, days, models::ModelFigures};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
@@ -97,7 +97,7 @@ impl Unit {
 #[derive(Serialize, ToSchema)]
 struct ModelCosts {
     #[serde(flatten)]
-    model: Model,
+    model: ModelFigures,
     #[serde(flatten)]
     unit: Unit,
     /// The part of the organization's tokens, in parts per million; null where there were none.
@@ -114,7 +114,7 @@ impl ModelCosts {
             unit: Unit::new(&model.totals, sees_raw_cost),
             tokens_share_ppm: ratio::parts_per_million(model.totals.tokens, whole.tokens),
             profit_margin_percent: margin(&model.totals, sees_raw_cost),
-            model: Model::new(model.clone(), sees_raw_cost)?,
+            model: ModelFigures::new(model.clone(), sees_raw_cost)?,
         })
     }
 }

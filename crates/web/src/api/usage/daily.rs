@@ -70,7 +70,7 @@ struct Answer {
     period: Period,
     totals: Sums,
     /// The days with usage, ascending.
-    days: Vec<Day>,
+    days: Vec<UsageDay>,
     group_by: Group,
     metric: Figure,
     /// The greatest ones first, at last all others together, if there are any. On each day they add up to
@@ -81,7 +81,7 @@ struct Answer {
 
 /// A day with usage.
 #[derive(Serialize, ToSchema)]
-struct Day {
+struct UsageDay {
     /// The organization's local day.
     #[schema(format = Date)]
     date: String,
@@ -99,7 +99,7 @@ struct Day {
     last_activity: String,
 }
 
-impl Day {
+impl UsageDay {
     fn new(row: ClientDailyUsageModel, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
             date: row.usage_date.to_string(),
@@ -193,7 +193,11 @@ pub(in crate::api) async fn daily_usage(
         client_id: organization,
         period: found.range.into(),
         totals: Sums::new(&found.totals, sees_raw_cost)?,
-        days: found.days.into_iter().map(|row| Day::new(row, sees_raw_cost)).collect::<Result<_, _>>()?,
+        days: found
+            .days
+            .into_iter()
+            .map(|row| UsageDay::new(row, sees_raw_cost))
+            .collect::<Result<_, _>>()?,
         group_by: query.group_by,
         metric: query.metric,
         series: found

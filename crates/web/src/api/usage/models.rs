@@ -73,7 +73,7 @@ enum Sort {
 /// A model.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ModelUsage)]
-pub(super) struct Model {
+pub(super) struct ModelFigures {
     #[schema(value_type = String)]
     model_name: ModelName,
     /// The display name of its author; `Unknown` where its name has none.
@@ -90,7 +90,7 @@ pub(super) struct Model {
     in_catalogue: bool,
 }
 
-impl Model {
+impl ModelFigures {
     /// A model as it is shown.
     pub(super) fn new(model: ModelUsage, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
@@ -113,13 +113,13 @@ fn unknown() -> String {
 /// The models.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageByModel)]
-struct Models {
+struct ModelList {
     success: bool,
     #[schema(value_type = String)]
     client_id: OrganizationId,
     organization_name: String,
     period: Period,
-    model_usage: Vec<Model>,
+    model_usage: Vec<ModelFigures>,
     /// How many models fit the search, on all pages.
     total_models: usize,
     /// Where the next page begins; null at the end.
@@ -138,7 +138,7 @@ struct Models {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The models", body = Models), Refusals),
+    responses((status = 200, description = "The models", body = ModelList), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-by-model")]
@@ -157,7 +157,7 @@ pub(in crate::api) async fn usage_by_model(
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "The models", body = Models), Refusals),
+    responses((status = 200, description = "The models", body = ModelList), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/by-model/{client_id}")]
@@ -182,7 +182,7 @@ async fn models(
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
     let listed = api.services.client_usage_db.models(&organization, days, query.listing()?).await?;
     let Listed { client_org_name, range, page } = listed;
-    Ok(HttpResponse::Ok().json(Models {
+    Ok(HttpResponse::Ok().json(ModelList {
         success: true,
         client_id: organization,
         organization_name: client_org_name,
@@ -194,7 +194,7 @@ async fn models(
         model_usage: page
             .items
             .into_iter()
-            .map(|model| Model::new(model, sees_raw_cost))
+            .map(|model| ModelFigures::new(model, sees_raw_cost))
             .collect::<Result<_, _>>()?,
         exchange_rate: None,
         pln_conversion_available: false,
@@ -204,7 +204,7 @@ async fn models(
 /// A provider: the author of models.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderUsage)]
-struct Provider {
+struct ProviderFigures {
     /// The display name; `Unknown` for models without an author.
     provider: String,
     /// What stands before the `/` of the models' names.
@@ -219,7 +219,7 @@ struct Provider {
     days_used: i64,
 }
 
-impl Provider {
+impl ProviderFigures {
     fn new(provider: ProviderUsage, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
             provider: provider.name.unwrap_or_else(unknown),
@@ -235,13 +235,13 @@ impl Provider {
 /// The providers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageByProvider)]
-struct Providers {
+struct ProviderList {
     success: bool,
     #[schema(value_type = String)]
     client_id: OrganizationId,
     organization_name: String,
     period: Period,
-    provider_usage: Vec<Provider>,
+    provider_usage: Vec<ProviderFigures>,
     /// How many providers fit the search, on all pages.
     total_providers: usize,
     /// Where the next page begins; null at the end.
@@ -258,7 +258,7 @@ struct Providers {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The providers", body = Providers), Refusals),
+    responses((status = 200, description = "The providers", body = ProviderList), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-by-provider")]
@@ -273,7 +273,7 @@ pub(in crate::api) async fn usage_by_provider(
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
     let listed = api.services.client_usage_db.providers(&organization, days, query.listing()?).await?;
     let Listed { client_org_name, range, page } = listed;
-    Ok(HttpResponse::Ok().json(Providers {
+    Ok(HttpResponse::Ok().json(ProviderList {
         success: true,
         client_id: organization,
         organization_name: client_org_name,
@@ -285,7 +285,7 @@ pub(in crate::api) async fn usage_by_provider(
         provider_usage: page
             .items
             .into_iter()
-            .map(|provider| Provider::new(provider, sees_raw_cost))
+            .map(|provider| ProviderFigures::new(provider, sees_raw_cost))
             .collect::<Result<_, _>>()?,
         pln_conversion_available: false,
     }))

@@ -41,7 +41,7 @@ struct Answer {
     #[schema(value_type = String)]
     client_id: OrganizationId,
     /// The months, the oldest first; those without usage have zeros.
-    months: Vec<Month>,
+    months: Vec<TrendMonth>,
     /// As many days of the month before as the last month has counted, with which an unfinished month is
     /// fairly compared.
     same_days_before: SameDays,
@@ -73,6 +73,7 @@ impl Figures {
 /// Differences in parts per million of what was before; null where there was nothing before.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MonthChange)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name of each")]
 struct Change {
     tokens_ppm: Option<i64>,
     requests_ppm: Option<i64>,
@@ -97,8 +98,7 @@ impl Change {
 
 /// A month.
 #[derive(Serialize, ToSchema)]
-#[schema(as = TrendMonth)]
-struct Month {
+struct TrendMonth {
     /// `YYYY-MM`.
     month: String,
     /// The days that are counted.
@@ -111,7 +111,7 @@ struct Month {
     change: Change,
 }
 
-impl Month {
+impl TrendMonth {
     fn new(month: &MonthUsage, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
             month: month.range.from().date().format("%Y-%m").to_string(),
@@ -165,7 +165,7 @@ pub(in crate::api) async fn trend(
         months: found
             .months
             .iter()
-            .map(|month| Month::new(month, sees_raw_cost))
+            .map(|month| TrendMonth::new(month, sees_raw_cost))
             .collect::<Result<_, _>>()?,
         same_days_before: SameDays {
             period: same.range.into(),

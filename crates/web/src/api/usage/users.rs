@@ -74,7 +74,7 @@ enum Sort {
 /// A member.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UserUsage)]
-struct User {
+struct MemberFigures {
     #[schema(value_type = String)]
     user_id: UserId,
     /// The member's name; the id where none is known.
@@ -103,7 +103,7 @@ struct User {
     is_active: Option<bool>,
 }
 
-impl User {
+impl MemberFigures {
     fn new(user: UserUsage, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
             user_name: user.display_name().to_owned(),
@@ -142,7 +142,7 @@ struct Answer {
     client_id: OrganizationId,
     organization_name: String,
     period: Period,
-    user_usage: Vec<User>,
+    user_usage: Vec<MemberFigures>,
     /// How many members fit the search, on all pages.
     total_users: usize,
     /// Where the next page begins; null at the end.
@@ -241,7 +241,7 @@ async fn answer(
         user_usage: page
             .items
             .into_iter()
-            .map(|user| User::new(user, sees_raw_cost))
+            .map(|user| MemberFigures::new(user, sees_raw_cost))
             .collect::<Result<_, _>>()?,
         user_mapping_info: UserMappingInfo {
             client_prefix: organization,

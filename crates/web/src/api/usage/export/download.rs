@@ -45,7 +45,7 @@ async fn page(table: &mut Table, format: TextFormat) -> Result<Option<String>, A
 }
 
 /// A file, from where it stands to its end.
-pub(super) async fn whole(mut answer: HttpResponseBuilder, file: File) -> Result<HttpResponse, ApiError> {
+pub(super) fn whole(mut answer: HttpResponseBuilder, file: File) -> Result<HttpResponse, ApiError> {
     let length = file.metadata().map_err(|error| ApiError::internal(&error, None))?.len();
     let pieces = stream::try_unfold(file, |file| async move {
         let (piece, file) = web::block(move || piece(file)).await.map_err(io::Error::other)??;

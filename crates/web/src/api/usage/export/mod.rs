@@ -146,7 +146,7 @@ async fn file(table: Table, format: Format, bom: bool, name: &str) -> Result<Htt
     match format {
         Format::Csv => download::stream(answer, table, TextFormat::Csv { bom }).await,
         Format::Jsonl => download::stream(answer, table, TextFormat::JsonLines).await,
-        Format::Xlsx => download::whole(answer, xlsx::file(table).await?).await,
+        Format::Xlsx => download::whole(answer, xlsx::file(table).await?),
     }
 }
 
@@ -216,7 +216,7 @@ struct AllClients {
 #[serde(untagged)]
 #[schema(as = ClientExportData)]
 enum Data {
-    One(OneClient),
+    One(Box<OneClient>),
     All(AllClients),
 }
 
@@ -286,28 +286,25 @@ async fn as_json(
 ) -> Result<HttpResponse, ApiError> {
     let export_date = instant(api.clock.now().into());
     let usage = &api.services.client_usage_db;
-    let data = match one {
-        Some(organization) => {
-            let stats = usage.legacy_summary(&organization, days).await?;
-            let stats = Stats::new(stats, caller.is_reseller());
-            Data::One(OneClient {
-                client_name: stats.client_org_name,
-                export_date: export_date.clone(),
-                today_usage: stats.today,
-                month_totals: stats.this_month,
-                daily_history: stats.daily_history,
-            })
-        }
-        None => {
-            let range = super::fleet::resolve(api, days)?;
-            let found = usage.clients(range, Listing::default()).await?;
-            Data::All(AllClients {
-                export_date: export_date.clone(),
-                total_clients: found.page.count,
-                summary: Summary::new(&found.page.totals, found.with_usage)?,
-                clients: found.page.items.into_iter().map(Bill::from).collect(),
-            })
-        }
+    let data = if let Some(organization) = one {
+        let stats = usage.legacy_summary(&organization, days).await?;
+        let stats = Stats::new(stats, caller.is_reseller());
+        Data::One(Box::new(OneClient {
+            client_name: stats.client_org_name,
+            export_date: export_date.clone(),
+            today_usage: stats.today,
+            month_totals: stats.this_month,
+            daily_history: stats.daily_history,
+        }))
+    } else {
+        let range = super::fleet::resolve(api, days)?;
+        let found = usage.clients(range, Listing::default()).await?;
+        Data::All(AllClients {
+            export_date: export_date.clone(),
+            total_clients: found.page.count,
+            summary: Summary::new(&found.page.totals, found.with_usage)?,
+            clients: found.page.items.into_iter().map(Bill::from).collect(),
+        })
     };
     Ok(HttpResponse::Ok().json(ClientExport { success: true, data, export_date, format: ClientFormat::Json }))
 }

@@ -96,16 +96,16 @@ impl Table {
                     Metric::Cost,
                     0,
                 );
-                self.rows(&DAILY, found.await?.days)
+                self.rows(&DAILY, &found.await?.days)
             }
             Source::ByUser(export) => {
                 let found =
                     usage.users(&export.client_org_id, whole(&export), Activity::All, Listing::default());
-                self.rows(&BY_USER, found.await?.page.items)
+                self.rows(&BY_USER, &found.await?.page.items)
             }
             Source::ByModel(export) => {
                 let found = usage.models(&export.client_org_id, whole(&export), Listing::default());
-                self.rows(&BY_MODEL, found.await?.page.items)
+                self.rows(&BY_MODEL, &found.await?.page.items)
             }
             Source::ByUserDaily(export, after) => {
                 let page = usage.user_days(&export, after, PAGE).await?;
@@ -115,14 +115,14 @@ impl Table {
                     let name = member.and_then(|member| member.name.clone());
                     Named { row, name, email: member.and_then(|member| member.email.clone()) }
                 });
-                let rows = self.rows(&BY_USER_DAILY, named.collect());
+                let rows = self.rows(&BY_USER_DAILY, &named.collect::<Vec<_>>());
                 self.source = last.filter(|_| is_full(&rows)).map(|at| Source::ByUserDaily(export, Some(at)));
                 rows
             }
             Source::ByModelDaily(export, after) => {
                 let page = usage.model_days(&export, after, PAGE).await?;
                 let last = page.last().map(|row| (row.usage_date, row.model_name.clone()));
-                let rows = self.rows(&BY_MODEL_DAILY, page);
+                let rows = self.rows(&BY_MODEL_DAILY, &page);
                 self.source =
                     last.filter(|_| is_full(&rows)).map(|at| Source::ByModelDaily(export, Some(at)));
                 rows
@@ -135,19 +135,19 @@ impl Table {
                     key_prefix: row.gateway_key_id.as_ref().and_then(|id| prefixes.get(id).cloned()),
                     row,
                 });
-                let rows = self.rows(&GENERATIONS, found.collect());
+                let rows = self.rows(&GENERATIONS, &found.collect::<Vec<_>>());
                 self.source =
                     last.filter(|_| is_full(&rows)).map(|at| Source::Generations(export, prefixes, Some(at)));
                 rows
             }
             Source::Clients(range) => {
-                self.rows(&CLIENTS, usage.clients(range, Listing::default()).await?.page.items)
+                self.rows(&CLIENTS, &usage.clients(range, Listing::default()).await?.page.items)
             }
         };
         Ok(Some(rows))
     }
 
-    fn rows<T>(&self, columns: &Columns<T>, items: Vec<T>) -> Rows {
+    fn rows<T>(&self, columns: &Columns<T>, items: &[T]) -> Rows {
         items.iter().map(|item| columns.row(item, self.sees_raw_cost)).collect()
     }
 }
