@@ -292,9 +292,6 @@ impl From<OrganizationError> for ApiError {
             OrganizationError::Taken(_) => Self::taken(error.to_string()),
             OrganizationError::Invalid { field, reason } => Self::field(field, reason),
             OrganizationError::Id(_) => Self::invalid(error.to_string()),
-            OrganizationError::ProviderKeyChanged | OrganizationError::LastReseller => {
-                Self::wrong_state(error.to_string())
-            }
             OrganizationError::Token(refusal) => match refusal {
                 TokenRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
                 TokenRefusal::InactiveMember => Self::inactive_member(error.to_string()),
@@ -315,6 +312,9 @@ impl From<OrganizationError> for ApiError {
                 SignInRefusal::CurrentPassword => Self::field("current", &error),
                 _ => Self::not_signed_in(error.to_string()),
             },
+            OrganizationError::ProviderKeyChanged | OrganizationError::LastReseller => {
+                Self::wrong_state(error.to_string())
+            }
             OrganizationError::Busy => Self::busy(error.to_string()),
             OrganizationError::Storage(_) | OrganizationError::Secret(_) | OrganizationError::Password(_) => {
                 Self::internal(&error, error.storage())

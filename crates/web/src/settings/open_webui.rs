@@ -7,7 +7,7 @@ use mai_primitives::OrganizationId;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use super::Values;
+use super::values::Values;
 
 /// Open WebUI, whose sessions sign in here as well.
 #[derive(Debug, Clone)]
