@@ -8,6 +8,7 @@
 pub mod api_tokens;
 pub mod directory;
 pub mod error;
+pub mod external_ids;
 pub mod gateway_keys;
 pub mod mapping;
 pub mod members;
