@@ -11,6 +11,7 @@ mod crash;
 mod debian;
 mod interrupts;
 mod migrate;
+mod openapi;
 mod postgres;
 mod seed;
 mod stack;
@@ -32,6 +33,7 @@ enum Task {
     Bench(bench::Args),
     Crash(crash::Args),
     Migrate(migrate::Args),
+    Openapi(openapi::Args),
     Seed(seed::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Migrate(args) => migrate::run(args),
+        Task::Openapi(args) => openapi::run(&args),
         Task::Seed(args) => seed::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy(args) => tidy::run(&args),

@@ -125,4 +125,6 @@ pub struct ClientOrganizationPatch {
     pub timezone: Option<String>,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: Option<bool>,
+    /// Whether its keys work.
+    pub is_active: Option<bool>,
 }

@@ -322,6 +322,7 @@ impl CheckedPatch {
             .with_some("billing_email", shown(&patch.billing_email))
             .with_some("timezone", patch.timezone.as_deref())
             .with_some("drain_on_disconnect", patch.drain_on_disconnect)
+            .with_some("is_active", patch.is_active)
     }
 
     fn apply(&self, old: &ClientOrganizationModel) -> ClientOrganizationModel {
@@ -337,6 +338,7 @@ impl CheckedPatch {
             billing_email: patch.billing_email.apply(old.billing_email),
             timezone: patch.timezone.unwrap_or(old.timezone),
             drain_on_disconnect: patch.drain_on_disconnect.unwrap_or(old.drain_on_disconnect),
+            is_active: patch.is_active.unwrap_or(old.is_active),
             updated_at: self.now,
             ..old
         }

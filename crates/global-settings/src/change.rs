@@ -27,6 +27,15 @@ impl<T> Change<T> {
         }
     }
 
+    /// The same change of another type.
+    pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(value) => Change::Set(map(value)),
+        }
+    }
+
     /// What happens to the field without its value, which may be a secret; none where it stays.
     pub const fn word(&self) -> Option<&'static str> {
         match self {

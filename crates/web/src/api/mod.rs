@@ -2,16 +2,23 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_capture::{Ingest, SharedDirectory};
 use mai_organization::OrganizationServices;
 use mai_primitives::Clock;
 use secrecy::SecretString;
+use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
-pub(crate) mod auth;
+mod asked;
+mod audit_log;
+pub(crate) mod caller;
 mod error;
 pub mod ingest;
 mod json_money;
+pub mod openapi;
+mod organizations;
+mod paging;
+mod refusals;
 pub mod request_id;
 mod usage_summary;
 
@@ -34,12 +41,41 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The routes below `/api/v1/usage-tracking`.
-pub fn usage_tracking_routes(config: &mut web::ServiceConfig) {
+/// Every route of the API. The description of the API comes from the same registrations.
+pub fn routes(config: &mut ServiceConfig<'_>) {
     config
-        .configure(ingest::routes)
-        .route("/my-organization/usage-summary", web::get().to(usage_summary::usage_summary))
-        .default_service(web::to(|| async {
-            Err::<HttpResponse, _>(ApiError::not_found("there is no such route"))
-        }));
+        .service(openapi::openapi_json)
+        .service(
+            scope("/api/v1/usage-tracking")
+                .configure(usage_tracking)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/client-organizations")
+                .configure(client_organizations)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        );
+}
+
+/// What is below `/api/v1/usage-tracking`.
+fn usage_tracking(config: &mut ServiceConfig<'_>) {
+    config.configure(ingest::routes).service(usage_summary::usage_summary);
+}
+
+/// What is below `/api/v1/client-organizations`.
+fn client_organizations(config: &mut ServiceConfig<'_>) {
+    config
+        .service(organizations::list_clients)
+        .service(organizations::create_client)
+        .service(organizations::get_client)
+        .service(organizations::update_client)
+        .service(organizations::deactivate_client)
+        .service(audit_log::audit_log)
+        .service(audit_log::verify_audit_log);
+}
+
+async fn unknown_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found("there is no such route"))
 }

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
 };
 
+use actix_web::HttpMessage;
 use actix_web::{
     Error,
     body::MessageBody,
@@ -12,6 +13,10 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
 };
 use tracing::Instrument;
+
+/// The id of a request, among its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestIdOf(pub(crate) String);
 
 /// The middleware that gives each request its id.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +57,7 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let id = uuid::Uuid::now_v7().simple().to_string();
         let span = tracing::info_span!("request", id, method = %request.method(), path = request.path());
+        request.extensions_mut().insert(RequestIdOf(id.clone()));
         let answered = self.service.call(request);
         Box::pin(
             async move {

@@ -1,53 +1,63 @@
 //! `GET /api/v1/usage-tracking/my-organization/usage-summary`.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use mai_organization::usage_tracking::{ClientUsageStatsResponse, Error as UsageError};
+use actix_web::{HttpResponse, get, web};
+use mai_organization::usage_tracking::ClientUsageStatsResponse;
 use mai_primitives::{OrganizationId, Pln};
-use mai_storage::TransactionError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api, ApiError,
-    auth::{Caller, unknown_organization},
+    asked::Asked,
+    caller::Caller,
+    error::Refusals,
     json_money::{JsonUsd, number},
 };
 
 /// The query of the route.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Query {
+#[into_params(parameter_in = Query)]
+struct Query {
     /// Which organization; only a reseller needs to name one.
     client_org_id: Option<String>,
 }
 
 /// The month to date of the caller's organization: client prices, never raw cost.
+#[utoipa::path(
+    tag = "usage",
+    extensions(("x-access" = json!("member"))),
+    params(Query),
+    responses((status = 200, description = "The month to date", body = Answer<'static>), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/my-organization/usage-summary")]
 pub(super) async fn usage_summary(
-    request: HttpRequest,
-    query: Result<web::Query<Query>, actix_web::Error>,
+    caller: Caller,
+    asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = Caller::of(&request, &api).await?;
-    let query = query.map_err(|error| ApiError::invalid(error.to_string()))?;
+    let query: Query = asked.query()?;
     let organization = caller.organization(query.client_org_id.as_deref())?;
     let stats = api.services.client_usage_db.get_usage_stats_by_client(&organization).await;
-    let stats = stats.map_err(|error| match error {
-        UsageError::UnknownOrganization(_) => unknown_organization(),
-        other => ApiError::internal(&other, other.storage()),
-    })?;
+    let stats = stats?;
     let answer = Answer::new(&organization, &stats).map_err(|error| ApiError::internal(&error, None))?;
     Ok(HttpResponse::Ok().json(answer))
 }
 
 /// The original's response, with `days_elapsed`, `calendar_days` and `iso_month` added.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageSummary)]
 struct Answer<'a> {
     success: bool,
     stats: Stats<'a>,
+    #[schema(value_type = String)]
     client_id: &'a OrganizationId,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UsageStats)]
 struct Stats<'a> {
     current_month: CurrentFigures<'a>,
     daily_breakdown: Vec<DailyFigures<'a>>,
@@ -56,44 +66,53 @@ struct Stats<'a> {
     pln_conversion_available: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CurrentMonth)]
 struct CurrentFigures<'a> {
     month: &'a str,
     iso_month: &'a str,
     total_tokens: i64,
     total_cost: JsonUsd,
+    #[schema(value_type = Option<JsonUsd>)]
     total_cost_pln: Option<Box<RawValue>>,
     total_requests: i64,
     days_with_usage: u32,
     days_in_month: u32,
     days_elapsed: u32,
     calendar_days: u32,
+    #[schema(value_type = JsonUsd)]
     usage_percentage: Box<RawValue>,
+    #[schema(value_type = Option<Object>)]
     exchange_rate_info: Option<()>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DailyBreakdown)]
 struct DailyFigures<'a> {
     date: String,
     day_name: &'a str,
     day_number: u32,
     tokens: i64,
     cost: JsonUsd,
+    #[schema(value_type = Option<JsonUsd>)]
     cost_pln: Option<Box<RawValue>>,
     requests: i64,
     primary_model: Option<&'a str>,
     unique_users: i64,
     last_activity: &'a str,
+    #[schema(value_type = Option<Object>)]
     exchange_rate_used: Option<()>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MonthlySummary)]
 struct Summary<'a> {
     total_unique_users: i64,
     top_models: Vec<Top<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TopModel)]
 struct Top<'a> {
     model_name: &'a str,
     total_tokens: i64,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use mai_capture::{Proxy, ProxySettings, Recorder, SharedDirectory, Upstream};
 use mai_primitives::Clock;
 use tokio_util::task::TaskTracker;
+use utoipa_actix_web::AppExt;
 
 use crate::{
     api::{self, Api},
@@ -79,7 +80,9 @@ pub(super) fn bind(
             .route("/healthz", web::get().to(health::healthz))
             .route("/readyz", web::get().to(health::readyz))
             .route("/metrics", web::get().to(metrics::metrics))
-            .service(web::scope("/api/v1/usage-tracking").configure(api::usage_tracking_routes))
+            .into_utoipa_app()
+            .configure(api::routes)
+            .into_app()
             .service(web::scope("/api/v1").configure(gateway::routes))
             .service(web::scope("/v1").configure(gateway::routes))
             .default_service(web::to(|| async { GatewayError::UnknownRoute.response() }))

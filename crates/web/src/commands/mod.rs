@@ -27,6 +27,7 @@ mod demo;
 mod demo_chat;
 mod drift;
 mod keys;
+mod openapi;
 mod org;
 mod pending;
 mod rebuild;
@@ -78,6 +79,9 @@ enum Command {
     /// List, settle and dismiss generations whose cost is not known.
     #[command(subcommand)]
     Pending(pending::Command),
+    /// Print the description of the API (OpenAPI 3.1).
+    #[command(after_help = "Example: mai-usage openapi > openapi.json")]
+    Openapi,
     /// Print the effective settings, secrets masked.
     #[command(after_help = "Example: mai-usage config --config mai.toml")]
     Config,
@@ -126,6 +130,9 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
     if let Command::Config = line.command {
         return config::run(line.config.as_deref()).map(|()| ExitCode::SUCCESS);
     }
+    if let Command::Openapi = line.command {
+        return openapi::run().map(|()| ExitCode::SUCCESS);
+    }
     if let Command::Demo(arguments) = line.command {
         return demo::run(arguments).await.map(|()| ExitCode::SUCCESS);
     }
@@ -141,7 +148,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
-        Command::Config | Command::Demo(_) => {}
+        Command::Config | Command::Demo(_) | Command::Openapi => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 //! They reveal how much business there is, so by default only the reseller may read them. No label names
 //! an organization, a member or a key.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use mai_capture::{ApplierState, SharedDirectory};
 use mai_journal::Journal;
 use mai_organization::generation_processing::PendingState;
@@ -11,7 +11,7 @@ use mai_primitives::UnixTime;
 use tokio::sync::watch;
 
 use crate::{
-    api::{Api, ApiError, auth::Caller},
+    api::{ApiError, caller::Caller},
     monitor::Figures,
 };
 
@@ -48,12 +48,8 @@ pub struct Metrics {
 }
 
 /// The page, for the reseller or for everybody.
-pub async fn metrics(
-    request: HttpRequest,
-    metrics: web::Data<Metrics>,
-    api: web::Data<Api>,
-) -> Result<HttpResponse, ApiError> {
-    if !metrics.is_open && Caller::of(&request, &api).await? != Caller::Reseller {
+pub async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> Result<HttpResponse, ApiError> {
+    if !metrics.is_open && !Caller::from_request(&request, &mut Payload::None).await?.is_reseller() {
         return Err(ApiError::unauthorized("only the reseller's API token opens the metrics"));
     }
     Ok(HttpResponse::Ok().content_type(Page::CONTENT_TYPE).body(metrics.page()))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, post, put, web};
 use chrono::{DateTime, Utc};
 use mai_capture::{
     Reported,
@@ -16,11 +16,13 @@ use mai_organization::{
 };
 use mai_primitives::{GenerationId, ModelName, OpenRouterUserId, OrganizationId};
 use serde::Serialize;
+
 use tracing::{error, warn};
+use utoipa::ToSchema;
 
 use super::report::{self, Who};
 use crate::{
-    api::{Api, ApiError},
+    api::{Api, ApiError, asked::Asked, error::Refusals},
     gateway::identity::bearer,
     settings::same_secret,
 };
@@ -29,7 +31,7 @@ use crate::{
 const BODY_AT_MOST: usize = 16 * 1024 * 1024;
 
 /// What became of the spans of one document.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 struct Counts {
     /// Newly booked.
     recorded: u64,
@@ -49,7 +51,8 @@ struct Counts {
     ignored: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BroadcastAnswer)]
 struct Answer {
     success: bool,
     status: &'static str,
@@ -57,14 +60,34 @@ struct Answer {
     counts: Counts,
 }
 
-/// Books the generations of one document.
-pub(super) async fn broadcast(
-    request: HttpRequest,
-    payload: web::Payload,
-    api: web::Data<Api>,
-) -> Result<HttpResponse, ApiError> {
-    authenticate(&request, &api)?;
-    let body = report::body(&request, payload, BODY_AT_MOST).await?;
+/// Books the generations of one document of OpenRouter's Broadcast (OTLP/JSON).
+#[utoipa::path(
+    tag = "reports",
+    extensions(("x-access" = json!("public"))),
+    request_body = serde_json::Value,
+    responses((status = 200, description = "What became of its spans", body = Answer), Refusals),
+)]
+#[post("/webhook/openrouter-broadcast")]
+pub(super) async fn broadcast(asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    book(asked, &api).await
+}
+
+/// The same by the other method that a Broadcast may be set to.
+#[utoipa::path(
+    tag = "reports",
+    extensions(("x-access" = json!("public"))),
+    request_body = serde_json::Value,
+    responses((status = 200, description = "What became of its spans", body = Answer), Refusals),
+)]
+#[put("/webhook/openrouter-broadcast")]
+pub(super) async fn broadcast_put(asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    book(asked, &api).await
+}
+
+async fn book(asked: Asked, api: &Api) -> Result<HttpResponse, ApiError> {
+    let request = asked.request.clone();
+    authenticate(&request, api)?;
+    let body = asked.body(BODY_AT_MOST).await?;
     let is_probe = request.headers().get("x-test-connection").is_some_and(|value| value == "true");
     let spans = if is_probe {
         Vec::new()
@@ -83,7 +106,7 @@ pub(super) async fn broadcast(
     let mut refusal = None;
     for reports in by_organization.values() {
         // What others have reported is taken even if one organization's reports are not.
-        if let Err(error) = take(&api, reports, &mut counts).await {
+        if let Err(error) = take(api, reports, &mut counts).await {
             refusal = Some(error);
         }
     }

@@ -4,8 +4,10 @@ use mai_primitives::{GenerationId, ModelName, OpenRouterUserId, UnixTime, Usd, U
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::fields::{Field, ReportError, ReportedTokens, object};
+use crate::api::json_money::JsonUsd;
 
 /// One generation, as somebody else reports it.
 #[derive(Debug, Clone)]
@@ -31,17 +33,28 @@ pub struct UsageEvent {
 }
 
 /// The members that are read; all others are ignored.
-#[derive(Deserialize)]
-struct Body {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UsageEvent)]
+pub(super) struct Body {
+    #[schema(value_type = String, required = true)]
     api_key: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     user_id: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     external_user: Option<Box<RawValue>>,
+    #[schema(value_type = String, required = true)]
     model: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     tokens_used: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     input_tokens: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     output_tokens: Option<Box<RawValue>>,
+    #[schema(value_type = JsonUsd, required = true)]
     cost: Option<Box<RawValue>>,
+    #[schema(value_type = String, required = true)]
     timestamp: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     request_id: Option<Box<RawValue>>,
 }
 

@@ -1,9 +1,9 @@
 //! `POST usage/manual-record`: usage that a person enters.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use mai_organization::{client_organization::OrganizationEntry, generation_processing::UsageSource};
-use mai_primitives::{UnixTime, UserId};
+use mai_primitives::{GenerationId, UnixTime, UserId};
 
 use super::{
     record::{ManualRecord, When},
@@ -11,25 +11,38 @@ use super::{
 };
 use crate::api::{
     Api, ApiError,
-    auth::{Caller, unknown_organization},
+    asked::Asked,
+    caller::{Caller, Role, unknown_organization},
+    error::Refusals,
 };
 
 /// The longest body.
 const BODY_AT_MOST: usize = 64 * 1024;
 
 /// Books usage by hand, for a reseller or an organization's administrator.
+#[utoipa::path(
+    tag = "reports",
+    extensions(("x-access" = json!("admin"))),
+    request_body = super::record::Body,
+    responses(
+        (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
+        (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),
+        Refusals,
+    ),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[post("/usage/manual-record")]
 pub(super) async fn manual_record(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = Caller::of(&request, &api).await?;
-    if matches!(caller, Caller::Member(..)) {
+    if matches!(caller.role, Role::Member(..)) {
         return Err(ApiError::forbidden("only an administrator may record usage by hand"));
     }
-    let body = report::body(&request, payload, BODY_AT_MOST).await?;
+    let body = asked.body(BODY_AT_MOST).await?;
     let record = ManualRecord::parse(&body).map_err(|error| ApiError::report(&error))?;
-    let id = caller.organization(record.client_org_id.as_deref())?;
+    let id = caller.administered(record.client_org_id.as_deref())?;
     let (directory, now) = (api.directory.current(), api.clock.now());
     let organization = directory.organization(&id).ok_or_else(unknown_organization)?;
 
@@ -46,6 +59,13 @@ pub(super) async fn manual_record(
     };
     let report = report::settled(call, usage, UsageSource::Manual);
     let reported = api.ingest.report(&report).await.map_err(|error| report::not_taken(&error))?;
+    let target = report.generation_id.as_ref().map_or("", GenerationId::as_str);
+    let audit = &api.services.audit_log_db;
+    audit.record(&caller.actor, Some(&id), "usage.manual_record", target, "ok").await.unwrap_or_else(
+        |error| {
+            tracing::error!(%error, "a manual record could not be written into the audit log");
+        },
+    );
     report::answer(&report, reported)
 }
 

@@ -3,7 +3,7 @@
 //! Every report goes through [`mai_capture::Ingest`], the door to the same books as the gateway's own
 //! records, and is durable before it is answered.
 
-use actix_web::web;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 mod broadcast;
 mod event;
@@ -20,14 +20,12 @@ pub use fields::{ReportError, ReportedTokens};
 pub use record::{ManualRecord, When};
 
 /// The routes of this module, below `/api/v1/usage-tracking`.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    // Whoever sets up a Broadcast chooses between the two methods.
-    let broadcast = web::resource("/webhook/openrouter-broadcast")
-        .route(web::post().to(broadcast::broadcast))
-        .route(web::put().to(broadcast::broadcast));
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    // Whoever sets up a Broadcast chooses between two methods.
     config
-        .route("/webhook/openrouter-usage", web::post().to(webhook::usage_event))
-        .service(broadcast)
-        .route("/usage/manual-record", web::post().to(manual::manual_record))
-        .route("/sync/openrouter-usage", web::post().to(sync::look_up_pending));
+        .service(webhook::usage_event)
+        .service(broadcast::broadcast)
+        .service(broadcast::broadcast_put)
+        .service(manual::manual_record)
+        .service(sync::look_up_pending);
 }

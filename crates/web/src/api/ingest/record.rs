@@ -4,8 +4,10 @@ use chrono::Datelike;
 use mai_primitives::{GenerationId, ModelName, UnixTime, UsageDate, Usd, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::fields::{EARLIEST_YEAR, Field, ReportError, ReportedTokens, object};
+use crate::api::json_money::JsonUsd;
 
 /// Usage that a person enters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +42,28 @@ pub enum When {
 }
 
 /// The members that are read; all others are ignored.
-#[derive(Deserialize)]
-struct Body {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ManualRecord)]
+pub(super) struct Body {
+    #[schema(value_type = Option<String>)]
     client_org_id: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     user_id: Option<Box<RawValue>>,
+    #[schema(value_type = String, required = true)]
     model: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     tokens: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     input_tokens: Option<Box<RawValue>>,
+    #[schema(value_type = Option<i64>)]
     output_tokens: Option<Box<RawValue>>,
+    #[schema(value_type = JsonUsd, required = true)]
     cost: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     date: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     timestamp: Option<Box<RawValue>>,
+    #[schema(value_type = Option<String>)]
     request_id: Option<Box<RawValue>>,
 }
 

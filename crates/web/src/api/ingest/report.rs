@@ -1,9 +1,6 @@
 //! From a report to a record, and from what became of it to an answer.
 
-use std::time::Duration;
-
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
-use bytes::Bytes;
+use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use mai_capture::{
     Call, ExchangeId, IngestError, Reported,
@@ -16,33 +13,13 @@ use mai_organization::{
 };
 use mai_primitives::{GenerationId, IdError, ModelName, OpenRouterUserId, UnixTime, Usd, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::fields::ReportedTokens;
 use crate::api::ApiError;
 
-/// How long a body may take.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How far a reporter's clock may be ahead of ours, in seconds.
 const CLOCK_AHEAD: i64 = 300;
-
-/// Reads a body of at most `limit` bytes.
-pub(super) async fn body(
-    request: &HttpRequest,
-    payload: web::Payload,
-    limit: usize,
-) -> Result<Bytes, ApiError> {
-    let named = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    if named(header::CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
-        return Err(ApiError::encoded_body());
-    }
-    let announced = named(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(ApiError::body_too_large(limit));
-    }
-    let body = tokio::time::timeout(BODY_WITHIN, payload.to_bytes_limited(limit)).await;
-    let body = body.map_err(|_| ApiError::slow_body())?.map_err(|_| ApiError::body_too_large(limit))?;
-    body.map_err(|error| ApiError::invalid(format!("the body broke off: {error}")))
-}
 
 /// Whose usage a report is about, as far as the reporter says it.
 pub(super) struct Who {
@@ -134,8 +111,9 @@ pub(super) fn settled(call: Call, usage: ReportedUsage, source: UsageSource) -> 
 }
 
 /// The original's `status` and `message`, and what became of the report.
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportAnswer)]
+pub(super) struct Answer<'a> {
     success: bool,
     status: &'static str,
     message: &'static str,
@@ -143,6 +121,7 @@ struct Answer<'a> {
     duplicate: Option<bool>,
     corrected: bool,
     queued: bool,
+    #[schema(value_type = Option<String>)]
     generation_id: Option<&'a GenerationId>,
 }
 

@@ -3,20 +3,22 @@
 //! The original meant to copy OpenRouter's list of generations, which OpenRouter never had. What is
 //! missing here is known one by one, so it is asked for one by one.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, post, web};
 use mai_primitives::UnixTime;
 use mai_storage::TransactionError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::report;
-use crate::api::{Api, ApiError, auth::Caller};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
 
 /// The longest body.
 const BODY_AT_MOST: usize = 4 * 1024;
 
 /// The original's request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SyncRequest)]
 struct Body {
+    /// 1 to 30.
     #[serde(default = "one")]
     days_back: i64,
 }
@@ -26,7 +28,8 @@ const fn one() -> i64 {
 }
 
 /// The original's response, with the organization's id added.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SyncAnswer)]
 struct Answer<'a> {
     success: bool,
     status: &'static str,
@@ -34,7 +37,8 @@ struct Answer<'a> {
     total_organizations: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SyncOfOrganization)]
 struct OfOrganization<'a> {
     organization: &'a str,
     client_org_id: &'a str,
@@ -44,15 +48,21 @@ struct OfOrganization<'a> {
 }
 
 /// Makes the pending generations of the last days due, of every active organization.
+#[utoipa::path(
+    tag = "reports",
+    extensions(("x-access" = json!("reseller"))),
+    request_body = Body,
+    responses((status = 200, description = "What is looked up now", body = Answer<'static>), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[post("/sync/openrouter-usage")]
 pub(super) async fn look_up_pending(
-    request: HttpRequest,
-    payload: web::Payload,
+    caller: Caller,
+    asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    if Caller::of(&request, &api).await? != Caller::Reseller {
-        return Err(ApiError::forbidden("only the reseller may start a look-up for all organizations"));
-    }
-    let body = report::body(&request, payload, BODY_AT_MOST).await?;
+    caller.reseller()?;
+    let body = asked.body(BODY_AT_MOST).await?;
     let body = if body.is_empty() { &b"{}"[..] } else { &body[..] };
     let body: Body = serde_json::from_slice(body).map_err(|error| ApiError::invalid(error.to_string()))?;
     if !(1..=30).contains(&body.days_back) {
@@ -62,9 +72,10 @@ pub(super) async fn look_up_pending(
     let directory = api.directory.current();
     let mut organizations: Vec<_> = directory.organizations().filter(|one| one.is_active).collect();
     organizations.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+    let services = caller.services(&api);
     let mut results = Vec::with_capacity(organizations.len());
     for one in organizations {
-        let due = api.services.processed_generation_db.make_due(&one.id, since).await;
+        let due = services.processed_generation_db.make_due(&one.id, since).await;
         let due = due.map_err(|error| ApiError::internal(&error, error.storage()))?;
         results.push(OfOrganization {
             organization: &one.name,

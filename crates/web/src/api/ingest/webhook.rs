@@ -1,6 +1,6 @@
 //! `POST webhook/openrouter-usage`, in the original system's format.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use chrono::{DateTime, Utc};
 use mai_organization::{
     client_organization::{Directory, GatewayKeyEntry, OrganizationEntry, WebhookSecret},
@@ -10,24 +10,32 @@ use mai_primitives::{UnixTime, UserId};
 use secrecy::ExposeSecret;
 
 use super::{
-    event::UsageEvent,
+    event::{self, UsageEvent},
     report::{self, ReportedUsage, Who},
     signature,
 };
-use crate::api::{Api, ApiError};
+use crate::api::{Api, ApiError, asked::Asked, error::Refusals};
 
 /// The longest body. A payload has some hundred bytes.
 const BODY_AT_MOST: usize = 64 * 1024;
 /// Where the signature of the body stands.
 const SIGNATURE_HEADER: &str = "x-webhook-signature";
 
-/// Books one generation that an organization's program reports.
-pub(super) async fn usage_event(
-    request: HttpRequest,
-    payload: web::Payload,
-    api: web::Data<Api>,
-) -> Result<HttpResponse, ApiError> {
-    let body = report::body(&request, payload, BODY_AT_MOST).await?;
+/// Books one generation that an organization's program reports; the key in the body says whose it is.
+#[utoipa::path(
+    tag = "reports",
+    extensions(("x-access" = json!("public"))),
+    request_body = event::Body,
+    responses(
+        (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
+        (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),
+        Refusals,
+    ),
+)]
+#[post("/webhook/openrouter-usage")]
+pub(super) async fn usage_event(asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let request = asked.request.clone();
+    let body = asked.body(BODY_AT_MOST).await?;
     let event = UsageEvent::parse(&body).map_err(|error| ApiError::report(&error))?;
     let (directory, now) = (api.directory.current(), api.clock.now());
     let reporter = Reporter::of(&directory, event.api_key.expose_secret(), now.into())?;

@@ -1,0 +1,175 @@
+//! The audit log: entries, the check of its chain, and an export.
+
+use actix_web::{HttpResponse, get, web};
+use mai_organization::audit_log::{AuditEntryModel, AuditQuery, Broken};
+use mai_primitives::UnixTime;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, paging};
+
+/// Which entries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only those about this organization; an administrator sees those of the own organization only.
+    client_org_id: Option<String>,
+    /// Only those of this action, or of all that begin with it, such as `gateway_key`.
+    action: Option<String>,
+    /// Only those from this instant on, in Unix seconds.
+    from: Option<i64>,
+    /// Only those before this instant, in Unix seconds.
+    to: Option<i64>,
+    /// 1 to 500, by default 50.
+    limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// An entry.
+#[derive(Serialize, ToSchema)]
+struct Entry {
+    /// Its place in the chain.
+    seq: i64,
+    /// Unix seconds.
+    created_at: i64,
+    /// What kind of caller did it.
+    actor_kind: &'static str,
+    /// Which of that kind.
+    actor_id: String,
+    /// The address that the request came from.
+    remote: Option<String>,
+    /// The id of the request.
+    request_id: Option<String>,
+    /// Whose data it is about.
+    client_org_id: Option<String>,
+    /// What was done.
+    action: String,
+    /// To what.
+    target: String,
+    /// `ok`, or the code of the refusal.
+    result: String,
+    /// More about it.
+    #[schema(value_type = Object)]
+    details: Box<RawValue>,
+    /// Hex SHA-256 of the entry and of the one before it.
+    hash: String,
+}
+
+/// A page of entries, the newest first.
+#[derive(Serialize, ToSchema)]
+struct Entries {
+    success: bool,
+    items: Vec<Entry>,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
+}
+
+impl TryFrom<AuditEntryModel> for Entry {
+    type Error = ApiError;
+
+    fn try_from(row: AuditEntryModel) -> Result<Self, ApiError> {
+        let details = RawValue::from_string(row.details);
+        Ok(Self {
+            seq: row.seq,
+            created_at: row.created_at.seconds(),
+            actor_kind: row.actor_kind.as_str(),
+            actor_id: row.actor_id,
+            remote: row.remote,
+            request_id: row.request_id,
+            client_org_id: row.client_org_id.map(|id| id.to_string()),
+            action: row.action,
+            target: row.target,
+            result: row.result,
+            details: details.map_err(|error| ApiError::internal(&error, None))?,
+            hash: row.hash,
+        })
+    }
+}
+
+/// Entries of the audit log, the newest first.
+#[utoipa::path(
+    tag = "operations",
+    extensions(("x-access" = json!("admin"))),
+    params(Query),
+    responses((status = 200, description = "A page of entries", body = Entries), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/audit-log")]
+pub(super) async fn audit_log(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let query: Query = asked.query()?;
+    let organization = match (caller.is_reseller(), &query.client_org_id) {
+        (true, None) => None,
+        _ => Some(caller.administered(query.client_org_id.as_deref())?),
+    };
+    let limit = paging::limit(query.limit)?;
+    let wanted = AuditQuery {
+        organization,
+        action: query.action,
+        before: query.cursor.as_deref().map(paging::decode).transpose()?,
+        from: query.from.map(UnixTime::from_seconds),
+        to: query.to.map(UnixTime::from_seconds),
+        // One more, to know whether another page follows.
+        limit: i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+    };
+    let mut rows = api.services.audit_log_db.list(wanted).await?;
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_more).map(|row| paging::encode(&row.seq)).transpose()?;
+    let items = rows.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Entries { success: true, items, next_cursor: next }))
+}
+
+/// What a walk of the chain has found.
+#[derive(Serialize, ToSchema)]
+struct Verification {
+    success: bool,
+    /// Whether no entry was changed, taken out or put in.
+    unbroken: bool,
+    /// How many entries there are, where the chain is unbroken.
+    entries: Option<i64>,
+    /// The hash of the last entry; kept elsewhere, it shows later that the log still begins alike.
+    head: Option<String>,
+    /// Where the chain is broken.
+    broken: Option<String>,
+}
+
+/// Walks the chain of the audit log.
+#[utoipa::path(
+    tag = "operations",
+    extensions(("x-access" = json!("reseller"))),
+    responses((status = 200, description = "What was found", body = Verification), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/audit-log/verify")]
+pub(super) async fn verify_audit_log(caller: Caller, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let answer = match api.services.audit_log_db.verify().await? {
+        Ok(verified) => Verification {
+            success: true,
+            unbroken: true,
+            entries: Some(verified.entries),
+            head: Some(verified.head),
+            broken: None,
+        },
+        Err(broken) => broken_chain(&broken),
+    };
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+fn broken_chain(broken: &Broken) -> Verification {
+    tracing::error!(error = %broken, "the audit log is broken");
+    Verification {
+        success: true,
+        unbroken: false,
+        entries: None,
+        head: None,
+        broken: Some(broken.to_string()),
+    }
+}

@@ -1,0 +1,100 @@
+//! The description of the API, OpenAPI 3.1, made from the handlers themselves.
+//!
+//! `docs/openapi.json` is this description; `cargo xtask openapi` writes it, and a test compares the two.
+//! Each operation has `x-access`: `public`, `member`, `admin` or `reseller`, the least that its caller
+//! must be; the test of roles reads it.
+
+use actix_web::{App, HttpResponse, get};
+use utoipa::{
+    OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_actix_web::AppExt;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "mAI Usage",
+        description = "Usage, organizations and keys of the metered OpenRouter gateway. Money is in US dollars \
+                       with exact digits; days are the organization's own. Answers have `success`; a refusal \
+                       has a stable `code`.",
+    ),
+    servers((url = "/")),
+    tags(
+        (name = "usage", description = "Statistics of one organization"),
+        (name = "reports", description = "Usage that others report"),
+        (name = "organizations", description = "Organizations, keys and members"),
+        (name = "access", description = "Signing in, accounts and tokens"),
+        (name = "operations", description = "Pending generations, the audit log, health"),
+    ),
+)]
+struct Base;
+
+/// The whole description.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) =
+        App::new().into_utoipa_app().openapi(base()).configure(super::routes).split_for_parts();
+    document.paths.paths.sort_keys();
+    document
+}
+
+fn base() -> utoipa::openapi::OpenApi {
+    let mut base = Base::openapi();
+    let components = base.components.get_or_insert_default();
+    components.add_security_scheme(
+        "bearer",
+        SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("The reseller's token, an API token, or a session token of Open WebUI"))
+                .build(),
+        ),
+    );
+    components.add_security_scheme(
+        "session",
+        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+            "mai_session",
+            "A signed-in browser; changes need the header `X-CSRF-Token` as well",
+        ))),
+    );
+    base
+}
+
+/// The description of this API.
+#[utoipa::path(
+    tag = "operations",
+    extensions(("x-access" = json!("public"))),
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)),
+)]
+#[get("/api/openapi.json")]
+pub(super) async fn openapi_json() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checked_in_description_is_that_of_the_handlers() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let checked_in: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let made = serde_json::to_value(document()).unwrap();
+        assert!(checked_in == made, "docs/openapi.json is out of date; run `cargo xtask openapi`");
+    }
+
+    #[test]
+    fn every_operation_says_who_may_call_it() {
+        let document = serde_json::to_value(document()).unwrap();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let access = operation["x-access"].as_str();
+                let known = ["public", "member", "admin", "reseller"];
+                assert!(access.is_some_and(|access| known.contains(&access)), "{method} {path}");
+                let secured = operation.get("security").is_some();
+                assert_eq!(secured, access != Some("public"), "{method} {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! `clients`: the organizations, as the reseller creates and changes them.
+
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use mai_organization::client_organization::{
+    Change, ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch,
+};
+use mai_primitives::OrganizationId;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Api, ApiError,
+    asked::Asked,
+    caller::{Caller, unknown_organization},
+    error::Refusals,
+    json_money::{JsonRate, JsonUsd},
+    paging::{self, Order},
+};
+
+/// An organization. Of its secrets only the last four characters of the provider key are shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Organization {
+    /// `org_…`, or the configured id.
+    #[schema(value_type = String)]
+    id: OrganizationId,
+    /// What people call it.
+    name: String,
+    /// The last four characters of the OpenRouter key, behind an ellipsis.
+    openrouter_api_key: Option<String>,
+    /// The id of the key in OpenRouter's management API, where it was made there.
+    openrouter_key_hash: Option<String>,
+    /// The organization's own rate; null is the global default.
+    markup_rate: Option<JsonRate>,
+    /// What it may spend in a calendar month, in client price; null is no limit.
+    monthly_limit: Option<JsonUsd>,
+    /// Where statements go.
+    billing_email: Option<String>,
+    /// IANA name of the zone whose days count.
+    timezone: String,
+    /// Whether an answer is read to its end when the client has left.
+    drain_on_disconnect: bool,
+    /// Whether posts to its usage webhook must be signed.
+    has_webhook_secret: bool,
+    /// Whether its keys work.
+    is_active: bool,
+    /// Unix seconds.
+    created_at: i64,
+    /// Unix seconds.
+    updated_at: i64,
+}
+
+impl From<ClientOrganizationModel> for Organization {
+    fn from(row: ClientOrganizationModel) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            openrouter_api_key: row.provider_key.last4.map(|last4| format!("…{last4}")),
+            openrouter_key_hash: row.openrouter_key_hash,
+            markup_rate: row.markup_rate.map(JsonRate),
+            monthly_limit: row.monthly_limit.map(JsonUsd),
+            billing_email: row.billing_email,
+            timezone: row.timezone,
+            drain_on_disconnect: row.drain_on_disconnect,
+            has_webhook_secret: row.webhook_secret.is_some(),
+            is_active: row.is_active,
+            created_at: row.created_at.seconds(),
+            updated_at: row.updated_at.seconds(),
+        }
+    }
+}
+
+/// Which organizations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Whether inactive organizations are listed as well.
+    #[serde(default)]
+    include_inactive: bool,
+    /// Only those whose name or id has this in it.
+    search: Option<String>,
+    #[serde(default)]
+    sort: Sort,
+    #[serde(default)]
+    order: Order,
+    /// 1 to 500. Without it all organizations are in the answer.
+    limit: Option<usize>,
+    /// The header `x-next-cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// By what organizations are sorted.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    #[default]
+    Name,
+    CreatedAt,
+}
+
+/// The organizations. The header `x-total-count` has their number, and `x-next-cursor` is there while
+/// another page follows.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("reseller"))),
+    params(Query),
+    responses((status = 200, description = "All of them", body = Vec<Organization>), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/clients")]
+pub(super) async fn list_clients(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let query: Query = asked.query()?;
+    let organizations = &api.services.client_organization_db;
+    let rows = if query.include_inactive {
+        organizations.get_all().await?
+    } else {
+        organizations.get_all_active().await?
+    };
+    let limit = match query.limit {
+        Some(_) => paging::limit(query.limit)?,
+        None => usize::MAX,
+    };
+    let wanted = query.search.map(|text| text.to_lowercase());
+    let found = rows.into_iter().filter(|row| {
+        let has = |text: &str, wanted: &str| text.to_lowercase().contains(wanted);
+        wanted.as_deref().is_none_or(|wanted| has(&row.name, wanted) || has(row.id.as_str(), wanted))
+    });
+    let page = paging::page(found.collect(), query.order, limit, query.cursor.as_deref(), |row| {
+        let first = match query.sort {
+            Sort::Name => (row.name.to_lowercase(), 0),
+            Sort::CreatedAt => (String::new(), row.created_at.seconds()),
+        };
+        (first, row.id.to_string())
+    })?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header(("x-total-count", page.total));
+    if let Some(cursor) = page.next_cursor {
+        answer.insert_header(("x-next-cursor", cursor));
+    }
+    Ok(answer.json(page.items.into_iter().map(Organization::from).collect::<Vec<_>>()))
+}
+
+/// One organization, active or not.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(("client_id" = String, Path, description = "The organization")),
+    responses((status = 200, description = "The organization", body = Organization), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/clients/{client_id}")]
+pub(super) async fn get_client(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let id = caller.administered(Some(asked.path("client_id")?))?;
+    let row = api.services.client_organization_db.get_any_by_id(&id).await?;
+    Ok(HttpResponse::Ok().json(Organization::from(row.ok_or_else(unknown_organization)?)))
+}
+
+/// A new organization.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewOrganization {
+    /// 1 to 200 characters.
+    name: String,
+    /// A configured id; without one a new one is made.
+    #[schema(value_type = Option<String>)]
+    id: Option<OrganizationId>,
+    /// The OpenRouter key. Without one the gateway refuses the organization's calls.
+    #[schema(value_type = Option<String>)]
+    openrouter_api_key: Option<SecretString>,
+    /// The organization's own rate; without one the global default of the time of use counts.
+    markup_rate: Option<JsonRate>,
+    /// What it may spend in a calendar month, in client price.
+    monthly_limit: Option<JsonUsd>,
+    /// Where statements go.
+    billing_email: Option<String>,
+    /// IANA name of a zone; by default Europe/Warsaw.
+    timezone: Option<String>,
+    /// Whether an answer is read to its end when the client has left.
+    #[serde(default)]
+    drain_on_disconnect: bool,
+}
+
+/// What was done to an organization.
+#[derive(Serialize, ToSchema)]
+struct Changed {
+    success: bool,
+    message: &'static str,
+    client: Organization,
+}
+
+/// Makes an organization.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("reseller"))),
+    request_body = NewOrganization,
+    responses((status = 201, description = "It was made", body = Changed), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[post("/clients")]
+pub(super) async fn create_client(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let new: NewOrganization = asked.json().await?;
+    let form = ClientOrganizationForm {
+        id: new.id,
+        name: new.name,
+        openrouter_api_key: new.openrouter_api_key,
+        openrouter_key_hash: None,
+        markup_rate: new.markup_rate.map(|rate| rate.0),
+        monthly_limit: new.monthly_limit.map(|limit| limit.0),
+        billing_email: new.billing_email,
+        timezone: new.timezone,
+        drain_on_disconnect: new.drain_on_disconnect,
+    };
+    let row = caller.services(&api).client_organization_db.create(form).await?;
+    let client = Organization::from(row);
+    Ok(HttpResponse::Created().json(Changed { success: true, message: "Organization created", client }))
+}
+
+/// A partial update: what is absent stays, null clears.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OrganizationPatch {
+    /// 1 to 200 characters.
+    name: Option<String>,
+    /// The OpenRouter key.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    openrouter_api_key: Change<SecretString>,
+    /// The organization's own rate, from now on; null is the global default.
+    #[serde(default)]
+    #[schema(value_type = Option<JsonRate>)]
+    markup_rate: Change<JsonRate>,
+    /// What it may spend in a calendar month; null is no limit.
+    #[serde(default)]
+    #[schema(value_type = Option<JsonUsd>)]
+    monthly_limit: Change<JsonUsd>,
+    /// Where statements go.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    billing_email: Change<String>,
+    /// IANA name of a zone. Days that are booked already keep their date.
+    timezone: Option<String>,
+    /// Whether an answer is read to its end when the client has left.
+    drain_on_disconnect: Option<bool>,
+    /// Whether its keys work.
+    is_active: Option<bool>,
+}
+
+/// Changes what the body names, all of it or nothing.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("reseller"))),
+    params(("client_id" = String, Path, description = "The organization")),
+    request_body = OrganizationPatch,
+    responses((status = 200, description = "It was changed", body = Changed), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[patch("/clients/{client_id}")]
+pub(super) async fn update_client(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let id: OrganizationId = asked.id("client_id")?;
+    let patch: OrganizationPatch = asked.json().await?;
+    let patch = ClientOrganizationPatch {
+        name: patch.name,
+        openrouter_api_key: patch.openrouter_api_key,
+        markup_rate: patch.markup_rate.map(|rate| rate.0),
+        monthly_limit: patch.monthly_limit.map(|limit| limit.0),
+        billing_email: patch.billing_email,
+        timezone: patch.timezone,
+        drain_on_disconnect: patch.drain_on_disconnect,
+        is_active: patch.is_active,
+        ..ClientOrganizationPatch::default()
+    };
+    let row = caller.services(&api).client_organization_db.update(&id, patch).await?;
+    let client = Organization::from(row);
+    Ok(HttpResponse::Ok().json(Changed { success: true, message: "Organization updated", client }))
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+struct Done {
+    success: bool,
+    message: &'static str,
+}
+
+/// Makes an organization inactive: its keys no longer work, its figures stay.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("reseller"))),
+    params(("client_id" = String, Path, description = "The organization")),
+    responses((status = 200, description = "It is inactive", body = Done), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[delete("/clients/{client_id}")]
+pub(super) async fn deactivate_client(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let id: OrganizationId = asked.id("client_id")?;
+    if !caller.services(&api).client_organization_db.deactivate(&id).await? {
+        return Err(unknown_organization());
+    }
+    Ok(HttpResponse::Ok().json(Done { success: true, message: "Organization deactivated" }))
+}

@@ -1,0 +1,50 @@
+//! What was refused goes into the audit log as well: who tried to change what, and why not.
+//!
+//! A change that was made has its entry from the service that made it, in the same transaction. Whoever
+//! is not known leaves no entry here, or else strangers could fill the log; tried passwords have entries
+//! of their own.
+
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    middleware::Next,
+    web,
+};
+
+use super::{
+    Api, ApiError,
+    caller::{Caller, Role},
+};
+
+/// Writes an entry when a known caller was refused a change.
+pub(crate) async fn audit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let changes = !request.method().is_safe();
+    let response = next.call(request).await?;
+    if changes && !response.status().is_success() {
+        write(&response).await;
+    }
+    Ok(response)
+}
+
+async fn write<B>(response: &ServiceResponse<B>) {
+    let request = response.request();
+    let caller = request.extensions().get::<Caller>().cloned();
+    let (Some(caller), Some(api)) = (caller, request.app_data::<web::Data<Api>>()) else { return };
+    let code = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    let code = code.map_or("failed", |error| error.code);
+    let pattern = request.match_pattern().unwrap_or_default();
+    let action = format!("{} {pattern}", request.method());
+    let organization = match &caller.role {
+        Role::Admin(organization) | Role::Member(organization, _) => Some(organization),
+        Role::Reseller => None,
+    };
+    let entry =
+        api.services.audit_log_db.record(&caller.actor, organization, &action, request.path(), code).await;
+    if let Err(error) = entry {
+        tracing::error!(%error, code, action, "a refusal could not be written into the audit log");
+    }
+}
