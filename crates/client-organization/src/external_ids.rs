@@ -169,16 +169,15 @@ pub fn is_of_nobody(organization: &OrganizationId, user: &UserId) -> Result<bool
 
 fn require_member(conn: &mut DbConnection, organization: &OrganizationId, user: &UserId) -> Result<()> {
     require_no_external_id(conn, organization, user)?;
-    let found =
-        members::table.find((organization, user)).select(members::user_id).first::<UserId>(conn).optional()?;
+    let found = members::table
+        .find((organization, user))
+        .select(members::user_id)
+        .first::<UserId>(conn)
+        .optional()?;
     found.map(drop).ok_or_else(|| Error::not_found("member", user.as_str()))
 }
 
-fn is_active_member(
-    conn: &mut DbConnection,
-    organization: &OrganizationId,
-    user: &UserId,
-) -> Result<bool> {
+fn is_active_member(conn: &mut DbConnection, organization: &OrganizationId, user: &UserId) -> Result<bool> {
     let row = members::table.find((organization, user)).select(members::is_active).first::<bool>(conn);
     Ok(row.optional()?.unwrap_or(false))
 }

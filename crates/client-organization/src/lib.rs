@@ -10,7 +10,9 @@ pub mod directory;
 pub mod error;
 pub mod external_ids;
 pub mod gateway_keys;
+pub mod import;
 pub mod mapping;
+pub mod member_query;
 pub mod members;
 pub mod model;
 pub mod openrouter_user;
@@ -34,11 +36,13 @@ pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
+pub use import::{ImportOptions, ImportReport, ListedMember, MemberList, Refusal};
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
     UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,
 };
-pub use members::{MemberForm, MemberModel, MemberRole, MemberSource, MemberTable};
+pub use member_query::MemberQuery;
+pub use members::{MemberForm, MemberModel, MemberPatch, MemberRole, MemberSource, MemberTable};
 pub use model::{ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch, ProviderKeyState};
 pub use openrouter_user::{ParsedOpenRouterUserId, openrouter_user_id, parse_openrouter_user_id};
 pub use register::{SeenMember, register_seen};

@@ -143,10 +143,7 @@ pub(crate) fn missing_mappings<'a>(
 
 /// Stores new mappings and returns how many. Another process may have written the same since we looked,
 /// which is as good.
-pub(crate) fn insert_missing(
-    conn: &mut DbConnection,
-    mappings: &[UserClientMappingModel],
-) -> Result<usize> {
+pub(crate) fn insert_missing(conn: &mut DbConnection, mappings: &[UserClientMappingModel]) -> Result<usize> {
     let mut written = 0;
     for chunk in mappings.chunks(BATCH_ROWS) {
         written += on_backend!(conn, inner => diesel::insert_into(user_client_mapping::table)

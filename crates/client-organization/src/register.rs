@@ -88,7 +88,7 @@ fn merge(seen: &[SeenMember]) -> BTreeMap<UserId, SeenMember> {
 
 /// What a stranger sends must never be the reason why usage cannot be booked: PostgreSQL refuses NUL,
 /// and nobody needs a name of a megabyte.
-fn clean(text: Option<&str>) -> Option<String> {
+pub(crate) fn clean(text: Option<&str>) -> Option<String> {
     let text: String =
         text?.chars().filter(|character| !character.is_control()).take(MAX_TEXT_CHARACTERS).collect();
     let text = text.trim();

@@ -4,11 +4,7 @@
 
 use std::path::Path;
 
-use diesel::{
-    Connection as _, SqliteConnection,
-    connection::SimpleConnection,
-    prelude::*,
-};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection, prelude::*};
 
 use crate::{
     connection::{DatabaseUrl, DbConnection, Purpose},
@@ -79,8 +75,9 @@ fn open(url: &DatabaseUrl) -> Result<DbConnection> {
 fn open_sqlite(path: &Path) -> Result<SqliteConnection> {
     let uri = uri(path)?;
     let ready = |uri: &str| -> Result<SqliteConnection> {
-        let unavailable =
-            |why: &dyn std::fmt::Display| Error::Unavailable(format!("cannot open {}: {why}", path.display()));
+        let unavailable = |why: &dyn std::fmt::Display| {
+            Error::Unavailable(format!("cannot open {}: {why}", path.display()))
+        };
         let mut connection = SqliteConnection::establish(uri).map_err(|error| unavailable(&error))?;
         // SQLite opens the file at the first statement that needs it.
         connection

@@ -2,6 +2,8 @@
 
 mod concurrency;
 mod directory;
+mod external_ids;
+mod import;
 mod keys;
 mod mappings;
 mod members;
