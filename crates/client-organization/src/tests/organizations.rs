@@ -141,6 +141,7 @@ fn a_patch_changes_what_it_names() {
             billing_email: Change::Set(" b@x.example ".into()),
             timezone: Some("America/New_York".into()),
             drain_on_disconnect: Some(true),
+            is_active: Some(true),
         };
         let all = table.update(&made.id, patch).await.unwrap();
         assert_eq!(table.get_by_id(&made.id).await.unwrap().as_ref(), Some(&all));

@@ -108,6 +108,14 @@ impl Caller {
         }
     }
 
+    /// The organization of an id that a path names, where only the reseller may do it. For everybody else
+    /// it is 403 at their own organization and 404 at any other.
+    pub(crate) fn resold(&self, named: &str) -> Result<OrganizationId, ApiError> {
+        let organization = self.organization(Some(named))?;
+        self.reseller()?;
+        Ok(organization)
+    }
+
     /// The services in the name of the caller, so that the audit log knows who changed what.
     pub(crate) fn services(&self, api: &Api) -> OrganizationServices {
         api.services.acting_as(&self.actor)

@@ -20,6 +20,7 @@ mod organizations;
 mod paging;
 mod refusals;
 pub mod request_id;
+pub mod try_it;
 mod usage_summary;
 
 pub use error::ApiError;

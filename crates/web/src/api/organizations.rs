@@ -275,8 +275,7 @@ pub(super) async fn update_client(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
     let patch = ClientOrganizationPatch {
         name: patch.name,
@@ -315,8 +314,7 @@ pub(super) async fn deactivate_client(
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.reseller()?;
-    let id: OrganizationId = asked.id("client_id")?;
+    let id = caller.resold(asked.path("client_id")?)?;
     if !caller.services(&api).client_organization_db.deactivate(&id).await? {
         return Err(unknown_organization());
     }

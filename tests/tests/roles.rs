@@ -1,0 +1,197 @@
+//! Every endpoint of the API against every kind of caller, as the API's own description lists them.
+
+use std::collections::BTreeMap;
+
+use mai_mock_openrouter::{Mock, MockSettings};
+use mai_organization::{
+    audit_log::{AuditLogTable, AuditQuery},
+    client_organization::revision,
+};
+use mai_primitives::SystemClock;
+use mai_storage::testing::TestDb;
+use mai_tests::{
+    gateway::{Gateway, Installation, Organization},
+    on_each_database, run,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+/// An operation of the description.
+struct Operation {
+    method: Method,
+    path: String,
+    access: String,
+    /// Whether it names an organization, in the path or in the query.
+    organization: Option<&'static str>,
+    /// Whether the path names something else as well.
+    names_more: bool,
+    /// Query parameters that it cannot do without.
+    required: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Nobody,
+    Member,
+    ForeignAdmin,
+    Admin,
+    Reseller,
+}
+
+const EVERYBODY: [Who; 5] = [Who::Nobody, Who::Member, Who::ForeignAdmin, Who::Admin, Who::Reseller];
+
+async fn description(gateway: &Gateway) -> Vec<Operation> {
+    let answer = reqwest::get(format!("{}/api/openapi.json", gateway.base)).await.unwrap();
+    let document: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let names = |place: &str, name: &str| {
+                parameters.iter().any(|parameter| parameter["in"] == place && parameter["name"] == name)
+            };
+            let organization = ["client_id", "client_org_id"]
+                .into_iter()
+                .find(|name| names("path", name) || names("query", name));
+            let required = parameters
+                .iter()
+                .filter(|one| one["in"] == "query" && one["required"] == true)
+                .map(|one| one["name"].as_str().unwrap().to_owned());
+            operations.push(Operation {
+                method: method.to_uppercase().parse().unwrap(),
+                access: operation["x-access"].as_str().unwrap().to_owned(),
+                names_more: path.matches('{').count() > usize::from(path.contains("{client_")),
+                path: path.clone(),
+                organization,
+                required: required.collect(),
+            });
+        }
+    }
+    operations
+}
+
+impl Operation {
+    /// The same operation on an organization.
+    fn url(&self, base: &str, organization: &str) -> String {
+        let mut path =
+            self.path.replace("{client_id}", organization).replace("{client_org_id}", organization);
+        while let (Some(start), Some(end)) = (path.find('{'), path.find('}')) {
+            path.replace_range(start..=end, "unknown");
+        }
+        let mut query: BTreeMap<&str, &str> = self.required.iter().map(|name| (name.as_str(), "1")).collect();
+        if let Some(name) = self.organization.filter(|name| !self.path.contains(&format!("{{{name}}}"))) {
+            query.insert(name, organization);
+        }
+        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{base}{path}?{}", query.join("&"))
+    }
+
+    fn is_allowed(&self, who: Who) -> bool {
+        match self.access.as_str() {
+            "member" => matches!(who, Who::Member | Who::Admin | Who::Reseller),
+            "admin" => matches!(who, Who::Admin | Who::Reseller),
+            "reseller" => who == Who::Reseller,
+            other => panic!("{}: access {other}", self.path),
+        }
+    }
+
+    /// What the status must be.
+    fn check(&self, who: Who, status: StatusCode) -> Result<(), String> {
+        let expected = match who {
+            Who::Nobody => Some(StatusCode::UNAUTHORIZED),
+            Who::ForeignAdmin if self.organization.is_some() => Some(StatusCode::NOT_FOUND),
+            // It names no organization, so it is about the caller's own, or about nobody's.
+            Who::ForeignAdmin if self.is_allowed(Who::Admin) => None,
+            _ if !self.is_allowed(who) && who != Who::Reseller => Some(StatusCode::FORBIDDEN),
+            _ => None,
+        };
+        let fits = match expected {
+            Some(expected) => status == expected,
+            // An empty body or an unknown id is refused, but not for who asks.
+            None if self.method != Method::GET || self.names_more => {
+                ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) && !is_defect(status)
+            }
+            None => status.is_success(),
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!("{who:?} {} {}: {status}, not {expected:?}", self.method, self.path))
+        }
+    }
+}
+
+fn is_defect(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// What every change would move: the revision of the directory, and the entries about what was done.
+async fn changes(database: &TestDb) -> (i64, usize) {
+    let revision = database.storage.read(|conn| revision(conn)).await.unwrap();
+    let log = AuditLogTable::new(database.storage.clone(), std::sync::Arc::new(SystemClock));
+    let entries = log.list(AuditQuery { limit: 10_000, ..AuditQuery::default() }).await.unwrap();
+    (revision, entries.iter().filter(|entry| entry.result == "ok").count())
+}
+
+async fn status(
+    operation: &Operation,
+    base: &str,
+    organization: &Organization,
+    token: Option<&str>,
+) -> StatusCode {
+    let http = reqwest::Client::new();
+    let mut request = http.request(operation.method.clone(), operation.url(base, &organization.id));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if operation.method != Method::GET {
+        request = request.header("content-type", "application/json").body("{}");
+    }
+    request.send().await.unwrap().status()
+}
+
+#[test]
+fn every_endpoint_knows_who_may_call_it() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let ours = installation.organization("Ours");
+        let theirs = installation.organization("Theirs");
+        let arguments =
+            ["tokens", "create", "--org", &ours.id, "--role", "member", "--user", "anna", "--json"];
+        let member = installation.json(&arguments)["token"].as_str().unwrap().to_owned();
+        let gateway = installation.serve();
+        run(async {
+            let operations = description(&gateway).await;
+            assert!(operations.len() >= 12);
+            let mut failures = Vec::new();
+            // First whoever may not, so that nothing is changed before.
+            for denied in [true, false] {
+                let before = changes(database).await;
+                for operation in operations.iter().filter(|operation| operation.access != "public") {
+                    for who in EVERYBODY {
+                        let is_denied = !operation.is_allowed(who)
+                            || (who == Who::ForeignAdmin && operation.organization.is_some());
+                        // The signing out of a token's owner is no part of this.
+                        if is_denied != denied {
+                            continue;
+                        }
+                        let token = match who {
+                            Who::Nobody => None,
+                            Who::Member => Some(member.as_str()),
+                            Who::ForeignAdmin => Some(theirs.token.as_str()),
+                            Who::Admin => Some(ours.token.as_str()),
+                            Who::Reseller => Some("reseller-token-of-tests"),
+                        };
+                        let status = status(operation, &gateway.base, &ours, token).await;
+                        failures.extend(operation.check(who, status).err());
+                    }
+                }
+                if denied {
+                    assert_eq!(changes(database).await, before, "a refused request has changed something");
+                }
+            }
+            assert!(failures.is_empty(), "{}", failures.join("\n"));
+        });
+    });
+}
