@@ -186,7 +186,7 @@ impl Import {
         let (mut entries, mut named) = (BTreeMap::new(), BTreeSet::new());
         for entry in members {
             let (line, user_id) = (entry.line, entry.user_id.trim().to_owned());
-            let reason = match check(organization, source, entry, now) {
+            let reason = match check(organization, source, &entry, now) {
                 Ok(checked) => match entries.entry(checked.user_id.clone()) {
                     Entry::Vacant(place) => {
                         place.insert(checked);
@@ -309,7 +309,7 @@ impl ImportReport {
 fn check(
     organization: &OrganizationId,
     source: MemberSource,
-    entry: ListedMember,
+    entry: &ListedMember,
     now: UnixTime,
 ) -> Result<Checked, String> {
     let user_id = UserId::new(entry.user_id.trim()).map_err(|error| error.to_string())?;

@@ -3,14 +3,14 @@
 //! Texts are sorted here and not in SQL, because there their order depends on the database's
 //! locale.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::{
     dsl::{count_star, max, min},
     prelude::*,
 };
 use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
-use mai_storage::{DbConnection, Result, sum_i64};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
@@ -98,6 +98,33 @@ pub fn unique_users(
         .filter(users::usage_date.between(from, to))
         .select(diesel::dsl::count(users::user_id).aggregate_distinct());
     Ok(used.first(conn)?)
+}
+
+/// The sums of all members' rows of certain days.
+pub(crate) fn user_sums(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    dates: &[UsageDate],
+) -> Result<BTreeMap<UsageDate, Totals>> {
+    let mut sums = BTreeMap::new();
+    for chunk in dates.chunks(BATCH_ROWS) {
+        let rows = users::table
+            .filter(users::client_org_id.eq(org))
+            .filter(users::usage_date.eq_any(chunk))
+            .group_by(users::usage_date)
+            .select((
+                users::usage_date,
+                sum_i64(users::total_tokens),
+                sum_i64(users::total_requests),
+                sum_i64(users::raw_cost),
+                sum_i64(users::markup_cost),
+            ));
+        let rows: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows.load(conn)?;
+        sums.extend(rows.into_iter().map(|(date, tokens, requests, raw_cost, markup_cost)| {
+            (date, Totals { tokens, requests, raw_cost, markup_cost })
+        }));
+    }
+    Ok(sums)
 }
 
 /// Sums per member with usage in the days from `from` to `to`, both included; the greatest cost to

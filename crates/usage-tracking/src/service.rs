@@ -13,6 +13,7 @@ use mai_storage::{DbConnection, Storage};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
+    assign::{self, Assigned, Assignment},
     catalogue::CATALOGUE,
     error::{Error, Result},
     manual::{Figures, UsageRecordDto, settle},
@@ -118,6 +119,30 @@ impl ClientUsageTable {
                 append(conn, &actor, now, &entry)?;
                 Ok(recorded)
             })
+            .await
+    }
+
+    /// Gives usage that was booked for one user to a member, and logs it: see [`assign::assign`].
+    pub async fn assign(&self, org: &OrganizationId, assignment: Assignment) -> Result<Assigned> {
+        let (org, now, actor) = (org.clone(), self.clock.now().into(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                let assigned = assign::assign(conn, &org, &assignment, now)?;
+                let entry = NewEntry::done(Some(&org), "usage.assign", assignment.from.as_str());
+                append(conn, &actor, now, &entry.with(assigned.details(&assignment)))?;
+                Ok(assigned)
+            })
+            .await
+    }
+
+    /// Users with usage in a range of days who are no registered members, as [`Self::get_usage_by_user`].
+    pub async fn get_unassigned_usage(
+        &self,
+        org: &OrganizationId,
+        start: Option<UsageDate>,
+        end: Option<UsageDate>,
+    ) -> Result<Vec<UserUsage>> {
+        self.read_range(org, start, end, |conn, org, (from, to)| assign::unassigned(conn, org, from, to))
             .await
     }
 

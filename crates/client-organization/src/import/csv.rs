@@ -30,16 +30,17 @@ pub fn parse(bytes: &[u8]) -> Result<MemberList> {
     let headers = reader.headers().map_err(|error| refused(error.to_string()))?.clone();
     let columns = Columns::of(&headers)?;
     let mut list = MemberList { source: MemberSource::Csv, members: Vec::new(), refused: Vec::new() };
+    let mut lines = Lines { text: text.as_bytes(), at: 0, line: 1 };
     for record in reader.records() {
         let record = record.map_err(|error| refused(error.to_string()))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = lines.of(record.position().map_or(0, csv::Position::byte));
         if list.members.len() + list.refused.len() >= MAX_LISTED {
             return Err(refused(format!("must have at most {MAX_LISTED} lines")));
         }
         match columns.read(&record, line) {
             Ok(member) => list.members.push(member),
             Err(reason) => {
-                let user_id = columns.cell(&record, columns.user_id).to_owned();
+                let user_id = cell(&record, columns.user_id).to_owned();
                 list.refused.push(Refusal { line, user_id, reason });
             }
         }
@@ -51,6 +52,33 @@ pub fn parse(bytes: &[u8]) -> Result<MemberList> {
 fn delimiter(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or_default();
     if header.contains(';') { b';' } else { b',' }
+}
+
+/// Counts lines. The reader's own count is wrong where lines end with two characters or are empty.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the record that the reader began to look for at this byte, which is never before the
+    /// one of the last call.
+    fn of(&mut self, byte: u64) -> u64 {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        while let Some(character) = self.text.get(self.at) {
+            if self.at >= byte && !matches!(character, b'\r' | b'\n') {
+                break;
+            }
+            self.line += u64::from(*character == b'\n');
+            self.at += 1;
+        }
+        self.line
+    }
+}
+
+fn cell(record: &StringRecord, column: Option<usize>) -> &str {
+    column.and_then(|index| record.get(index)).unwrap_or_default()
 }
 
 /// Where in a line each field stands.
@@ -92,15 +120,11 @@ impl Columns {
         }
     }
 
-    fn cell<'a>(&self, record: &'a StringRecord, column: Option<usize>) -> &'a str {
-        column.and_then(|index| record.get(index)).unwrap_or_default()
-    }
-
     fn read(&self, record: &StringRecord, line: u64) -> Result<ListedMember, String> {
         if record.len() != self.count {
             return Err(format!("has {} fields; the first line has {}", record.len(), self.count));
         }
-        let text = |column| self.cell(record, column).to_owned();
+        let text = |column| cell(record, column).to_owned();
         Ok(ListedMember {
             line,
             user_id: text(self.user_id),

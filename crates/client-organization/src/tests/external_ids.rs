@@ -124,7 +124,9 @@ fn a_further_id_is_never_a_member_of_its_own() {
             role: None,
             source: MemberSource::Gateway,
         };
-        let written = fixture.storage.write_blocking(|conn| register_seen(conn, &a, &[seen.clone()], at(1)));
+        let written = fixture
+            .storage
+            .write_blocking(|conn| register_seen(conn, &a, std::slice::from_ref(&seen), at(1)));
         assert_eq!(written.unwrap(), 0);
     });
 }
