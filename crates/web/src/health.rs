@@ -13,7 +13,7 @@ use mai_storage::Storage;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::{gateway::Stopping, monitor::Figures};
+use crate::{gateway::Stopping, monitor::Figures, open_webui::sync::SyncState};
 
 /// The journal is called nearly full from this share of its bound on, in percent.
 const JOURNAL_ALARM_PERCENT: u64 = 80;
@@ -33,6 +33,8 @@ pub struct Health {
     pub applier: ApplierState,
     /// What the monitor saw last.
     pub figures: watch::Receiver<Figures>,
+    /// How members were taken over from Open WebUI, where they are.
+    pub members: Option<SyncState>,
     /// Whether a stop has begun.
     pub stopping: Stopping,
 }
@@ -58,13 +60,14 @@ pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
     let stats = health.journal.stats();
     let figures = health.figures.borrow().clone();
     let lag = stats.durable_end.get().saturating_sub(health.applier.applied_to().get());
-    let checks = [
+    let mut checks = vec![
         ("database", database(&health.storage).await),
         ("journal", journal(&stats)),
         ("applier", applier(&health.applier, figures.waiting)),
         ("unresolved", unresolved(figures.unresolved())),
         ("accepting", accepting(&health.stopping)),
     ];
+    checks.extend(health.members.as_ref().map(|state| ("members", members(state))));
     let ready = !checks.iter().any(|(_, check)| matches!(check, Check::Unready(_)));
     let warns = |check: &Check| matches!(check, Check::Warning(_));
     let warnings: Vec<&str> =
@@ -138,6 +141,13 @@ fn unresolved(count: Option<i64>) -> Check {
     match count {
         Some(count) if count > 0 => Check::Warning(format!("{count} generations wait for a person")),
         Some(_) | None => Check::Ok,
+    }
+}
+
+fn members(state: &SyncState) -> Check {
+    match state.trouble() {
+        Some(why) => Check::Warning(format!("members cannot be taken over from Open WebUI: {why}")),
+        None => Check::Ok,
     }
 }
 

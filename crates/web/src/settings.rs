@@ -19,6 +19,11 @@ use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::registry::RegistrySettings;
+
+mod open_webui;
+mod registry;
+
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
@@ -68,6 +73,26 @@ pub const VARIABLES: &[Variable] = &[
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
+    plain("WEBUI_BASE_URL", "", "Open WebUI itself, which is asked whether a session still lasts."),
+    plain(
+        "MAI_WEBUI_ORGANIZATION",
+        "",
+        "Whose people Open WebUI's users are; by default the organization of single-organization mode.",
+    ),
+    plain(
+        "WEBUI_DATABASE_URL",
+        "",
+        "Open WebUI's own database, `sqlite:PATH` or `postgres://…`, from which members are read every hour.",
+    ),
+    secret(
+        "MAI_WEBUI_API_KEY",
+        "An administrator's API key of Open WebUI, with which members are read every hour from its API.",
+    ),
+    plain(
+        "MAI_WEBUI_DEACTIVATE_MISSING",
+        "false",
+        "Whether members who are gone from Open WebUI become inactive.",
+    ),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
         "MAI_DEFAULT_MARKUP",
@@ -126,6 +151,8 @@ pub struct Settings {
     pub openrouter_base_url: String,
     /// Single-organization mode, where it is on.
     pub single_organization: Option<SingleOrganization>,
+    /// Where an Open WebUI tells who its users are, if that is known.
+    pub registry: Option<RegistrySettings>,
     /// Zone of organizations that name none.
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
@@ -183,13 +210,10 @@ impl Settings {
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
-            metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err("it must be `true` or `false`"),
-            })?,
+            metrics_open: values.truth("MAI_METRICS_OPEN")?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
             single_organization: values.single_organization()?,
+            registry: RegistrySettings::read(&values)?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
@@ -293,6 +317,23 @@ impl Values<'_> {
         parse(text.trim()).map_err(|why| anyhow!("{name} cannot be used: {why}"))
     }
 
+    /// A setting that may be absent.
+    fn optional<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>> {
+        self.get(name).map(|_| self.parse_with(name, parse)).transpose()
+    }
+
+    fn truth(&self, name: &str) -> Result<bool> {
+        self.parse_with(name, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("it must be `true` or `false`"),
+        })
+    }
+
     /// All three variables, or none of them.
     fn single_organization(&self) -> Result<Option<SingleOrganization>> {
         let names = ["OPENROUTER_API_KEY", "OPENROUTER_EXTERNAL_USER", "ORGANIZATION_NAME"];
@@ -332,8 +373,9 @@ pub fn effective(source: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, 
         .iter()
         .map(|variable| match variable.name {
             // A PostgreSQL URL may hold a password; the type's own form hides it.
-            "MAI_DATABASE_URL" => {
-                let shown = values.parse::<DatabaseUrl>(variable.name).map(|url| url.to_string());
+            "MAI_DATABASE_URL" | "WEBUI_DATABASE_URL" => {
+                let shown = values.optional(variable.name, str::parse::<DatabaseUrl>);
+                let shown = shown.map(|url| url.map(|url| url.to_string()).unwrap_or_default());
                 (variable.name, shown.unwrap_or_else(|cause| cause.to_string()))
             }
             _ => (variable.name, shown(variable)),

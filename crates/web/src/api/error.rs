@@ -104,6 +104,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "organization_inactive", message)
     }
 
+    /// 503: a service beside us, on which this depends, cannot be used now.
+    pub fn neighbour(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message)
+    }
+
+    /// 415: the body is of a kind that this route does not read.
+    pub fn media_type(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
     /// 404: the route waits for a setting.
     pub fn not_configured(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_configured", message)
@@ -243,6 +253,7 @@ impl From<OrganizationError> for ApiError {
         match &error {
             OrganizationError::NotFound { .. } => Self::not_found(error.to_string()),
             OrganizationError::Taken(_) => Self::taken(error.to_string()),
+            OrganizationError::ExternalId { .. } => Self::wrong_state(error.to_string()),
             OrganizationError::Invalid { field, reason } => Self::field(field, reason),
             OrganizationError::Id(_) => Self::invalid(error.to_string()),
             OrganizationError::Token(_) => Self::unauthorized(error.to_string()),
@@ -268,6 +279,12 @@ impl From<UsageError> for ApiError {
         match &error {
             UsageError::UnknownOrganization(_) => unknown_organization(),
             UsageError::InvalidRange(..) => Self::field("start_date", "must not be after end_date"),
+            UsageError::NotAssignable { field, reason } => Self::field(field, reason),
+            UsageError::IsMember(_) => Self::wrong_state(error.to_string()),
+            UsageError::Organization(_) => match error {
+                UsageError::Organization(cause) => cause.into(),
+                other => Self::internal(&other, other.storage()),
+            },
             _ => Self::internal(&error, error.storage()),
         }
     }

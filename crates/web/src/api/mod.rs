@@ -15,6 +15,8 @@ pub(crate) mod caller;
 mod error;
 pub mod ingest;
 mod json_money;
+mod member_import;
+mod members;
 pub mod openapi;
 mod organizations;
 mod paging;
@@ -22,8 +24,11 @@ mod refusals;
 pub mod request_id;
 pub mod try_it;
 mod usage_summary;
+mod user_mappings;
 
 pub use error::ApiError;
+
+use crate::open_webui::sync::Registries;
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -36,6 +41,8 @@ pub struct Api {
     pub broadcast_token: Option<SecretString>,
     /// Organizations and keys.
     pub directory: SharedDirectory,
+    /// Where Open WebUI tells who its users are, where the settings name it.
+    pub registries: Registries,
     /// The door for usage that others report.
     pub ingest: Ingest,
     /// The time.
@@ -73,6 +80,8 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::get_client)
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
+        .configure(members::routes)
+        .configure(user_mappings::routes)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log);
 }

@@ -23,6 +23,7 @@ use crate::{
     gateway::Stopping,
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
+    open_webui::sync::Registries,
     settings::Settings,
 };
 
@@ -76,8 +77,11 @@ impl Application {
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
+        let registries = Registries::of(settings.registry.as_ref())?;
+        let member_sync = registries.sync(services.member_db.clone(), &clock);
+        let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
         let Background { jobs, applier, figures } =
-            jobs::start(beginning, &journal, &recorder, (generations, openrouter), &clock);
+            jobs::start(beginning, &journal, &recorder, (generations, openrouter), member_sync, &clock);
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -90,12 +94,14 @@ impl Application {
             applier: applier.clone(),
             directory: directory.clone(),
             figures: figures.clone(),
+            members: member_state.clone(),
         };
         let health = Health {
             storage: storage.clone(),
             journal: journal.clone(),
             applier,
             figures,
+            members: member_state,
             stopping: stopping.clone(),
         };
         let api = Api {
@@ -103,6 +109,7 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
+            registries,
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),

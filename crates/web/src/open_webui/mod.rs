@@ -1,0 +1,4 @@
+//! Open WebUI as a neighbour: whoever is known there may be known here.
+
+pub mod registry;
+pub mod sync;
