@@ -71,16 +71,15 @@ pub fn mapping(
         .optional()?)
 }
 
-/// The active mapping of a user in whatever organization; of several the one that changed last.
-fn mapping_of_user(conn: &mut DbConnection, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+/// The active mappings of a user in whatever organizations, the one that changed last first.
+fn mappings_of_user(conn: &mut DbConnection, user: &UserId) -> Result<Vec<UserClientMappingModel>> {
     use user_client_mapping::{client_org_id, is_active, table, updated_at, user_id};
     Ok(table
         .filter(user_id.eq(user))
         .filter(is_active.eq(true))
         .order((updated_at.desc(), client_org_id))
         .select(UserClientMappingModel::as_select())
-        .first(conn)
-        .optional()?)
+        .load(conn)?)
 }
 
 /// The active mappings of an organization, by user id.
@@ -214,8 +213,23 @@ impl UserClientMappingTable {
     /// The active mapping of a user in whatever organization, or none; of several the one that
     /// changed last.
     pub async fn get_user_mapping(&self, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+        Ok(self.get_mappings_of_user(user).await?.into_iter().next())
+    }
+
+    /// The active mappings of a user in whatever organizations, the one that changed last first.
+    pub async fn get_mappings_of_user(&self, user: &UserId) -> Result<Vec<UserClientMappingModel>> {
         let user = user.clone();
-        self.storage.read(move |conn| mapping_of_user(conn, &user)).await
+        self.storage.read(move |conn| mappings_of_user(conn, &user)).await
+    }
+
+    /// The mapping of one member, active or not, or none.
+    pub async fn get_mapping(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+    ) -> Result<Option<UserClientMappingModel>> {
+        let (organization, user) = (organization.clone(), user.clone());
+        self.storage.read(move |conn| mapping(conn, &organization, &user)).await
     }
 
     /// The same as [`Self::get_user_mapping`]; the other name of the original.

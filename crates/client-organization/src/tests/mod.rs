@@ -10,6 +10,7 @@ mod members;
 mod organizations;
 mod rates;
 mod reporters;
+mod sealed;
 mod snapshot;
 
 use std::sync::Arc;

@@ -108,8 +108,7 @@ pub(super) async fn import_members(
 ) -> Result<HttpResponse, ApiError> {
     let organization = caller.administered(Some(asked.path("client_id")?))?;
     let query: Query = asked.query()?;
-    let mut options =
-        ImportOptions { dry_run: query.dry_run, deactivate_missing: query.deactivate_missing };
+    let mut options = ImportOptions { dry_run: query.dry_run, deactivate_missing: query.deactivate_missing };
     let list = match media_type(&asked).as_deref() {
         Some("text/csv") => csv::parse(&asked.body(csv::MAX_BYTES).await?)?,
         Some("application/json") => {

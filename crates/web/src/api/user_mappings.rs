@@ -82,17 +82,16 @@ struct ListQuery {
 )]
 #[get("/user-mappings")]
 async fn list_mappings(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
-    let query: ListQuery = asked.query().or_else(|refusal| {
-        // Whoever may see nothing here learns that before anything else.
-        caller.administered(None).map_or_else(Err, |_| Err(refusal))
-    })?;
+    caller.not_a_member()?;
+    let query: ListQuery = asked.query()?;
     let organization = caller.administered(query.client_id.as_deref())?;
     let limit = match query.limit {
         Some(_) => paging::limit(query.limit)?,
         None => usize::MAX,
     };
     let rows = api.services.user_client_mapping_db.get_client_users(&organization).await?;
-    let page = paging::page(rows, query.order, limit, query.cursor.as_deref(), |row| row.user_id.to_string())?;
+    let page =
+        paging::page(rows, query.order, limit, query.cursor.as_deref(), |row| row.user_id.to_string())?;
     let mut answer = HttpResponse::Ok();
     answer.insert_header(("x-total-count", page.total));
     if let Some(cursor) = page.next_cursor {
@@ -126,6 +125,7 @@ async fn get_mapping(caller: Caller, asked: Asked, api: web::Data<Api>) -> Resul
 
 /// The active mapping that a request is about.
 async fn find(caller: &Caller, asked: &Asked, api: &Api) -> Result<UserClientMappingModel, ApiError> {
+    caller.not_a_member()?;
     let query: OneQuery = asked.query()?;
     let unknown = || ApiError::not_found("the user has no active mapping");
     let mappings = &api.services.user_client_mapping_db;
@@ -149,6 +149,7 @@ async fn find(caller: &Caller, asked: &Asked, api: &Api) -> Result<UserClientMap
 /// A new mapping.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the fields are the original's")]
 struct NewUserMapping {
     /// The member as we know it.
     #[schema(value_type = String)]
@@ -179,7 +180,7 @@ struct Changed {
 )]
 #[post("/user-mappings")]
 async fn create_mapping(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
-    caller.any_administrator()?;
+    caller.not_a_member()?;
     let new: NewUserMapping = asked.json().await?;
     let form = UserClientMappingForm {
         client_org_id: caller.administered(new.client_org_id.as_deref())?,

@@ -24,6 +24,7 @@ use crate::{
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
     open_webui::sync::Registries,
+    provider_keys::ProviderKeys,
     settings::Settings,
 };
 
@@ -32,7 +33,7 @@ mod jobs;
 mod master_key;
 mod server;
 
-pub use master_key::master_key;
+pub use master_key::{master_key, replace_master_key};
 
 /// How long the last records may take to reach the database at a stop. What does not is applied at
 /// the next start.
@@ -80,8 +81,14 @@ impl Application {
         let registries = Registries::of(settings.registry.as_ref())?;
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
-        let Background { jobs, applier, figures } =
-            jobs::start(beginning, &journal, &recorder, (generations, openrouter), member_sync, &clock);
+        let Background { jobs, applier, figures } = jobs::start(
+            beginning,
+            &journal,
+            &recorder,
+            (generations, openrouter.clone()),
+            member_sync,
+            &clock,
+        );
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -110,6 +117,7 @@ impl Application {
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
             registries,
+            provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),

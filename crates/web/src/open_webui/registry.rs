@@ -180,9 +180,8 @@ impl UsersApi {
     }
 
     async fn page(&self, page: u32) -> Result<Answer, RegistryError> {
-        let unreachable = |cause: reqwest::Error| {
-            RegistryError::Unreachable(mai_capture::causes(&cause.without_url()))
-        };
+        let unreachable =
+            |cause: reqwest::Error| RegistryError::Unreachable(mai_capture::causes(&cause.without_url()));
         let address = format!("{}?page={page}", self.address);
         let request = self.http.get(address).bearer_auth(self.key.expose_secret());
         let mut answer = request.send().await.map_err(unreachable)?;
