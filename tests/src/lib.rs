@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod ledger;
 pub mod load;
 pub mod management;
+pub mod open_webui;
 pub mod postgres;
 pub mod reports;
 

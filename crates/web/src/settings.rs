@@ -81,7 +81,7 @@ pub const VARIABLES: &[Variable] = &[
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
-    plain("WEBUI_BASE_URL", "", "Open WebUI itself, which is asked whether a session still lasts."),
+    plain("WEBUI_BASE_URL", "", "Open WebUI itself, which is asked who its users are."),
     plain(
         "MAI_WEBUI_ORGANIZATION",
         "",

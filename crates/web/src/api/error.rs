@@ -111,11 +111,6 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message)
     }
 
-    /// 415: the body is of a kind that this route does not read.
-    pub fn media_type(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
-    }
-
     /// 404: the route waits for a setting.
     pub fn not_configured(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_configured", message)

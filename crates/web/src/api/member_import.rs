@@ -109,15 +109,13 @@ pub(super) async fn import_members(
     let organization = caller.administered(Some(asked.path("client_id")?))?;
     let query: Query = asked.query()?;
     let mut options = ImportOptions { dry_run: query.dry_run, deactivate_missing: query.deactivate_missing };
-    let list = match media_type(&asked).as_deref() {
-        Some("text/csv") => csv::parse(&asked.body(csv::MAX_BYTES).await?)?,
-        Some("application/json") => {
-            let wanted: MemberImport = asked.json().await?;
-            options.dry_run |= wanted.dry_run;
-            options.deactivate_missing |= wanted.deactivate_missing;
-            read(&api, &organization, wanted.source).await?
-        }
-        _ => return Err(ApiError::media_type("send text/csv, or application/json with a `source`")),
+    let list = if is_csv(&asked) {
+        csv::parse(&asked.body(csv::MAX_BYTES).await?)?
+    } else {
+        let wanted: MemberImport = asked.json().await?;
+        options.dry_run |= wanted.dry_run;
+        options.deactivate_missing |= wanted.deactivate_missing;
+        read(&api, &organization, wanted.source).await?
     };
     let report = caller.services(&api).member_db.import(&organization, list, options).await?;
     let is_refused = !report.applied && !options.dry_run;
@@ -125,9 +123,10 @@ pub(super) async fn import_members(
     Ok(HttpResponse::build(status).json(MemberImportReport::of(report, is_refused)))
 }
 
-fn media_type(asked: &Asked) -> Option<String> {
-    let value = asked.request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+fn is_csv(asked: &Asked) -> bool {
+    let value = asked.request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("text/csv")
 }
 
 /// Reads the registry, if it is that of this organization: its people are nobody else's business.

@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     api::Api,
-    gateway::Stopping,
+    gateway::{Said, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
     open_webui::sync::Registries,
@@ -137,6 +137,7 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
+            said: Said::default(),
             stopping: stopping.clone(),
         };
         let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;
