@@ -10,6 +10,7 @@ pub mod load;
 pub mod management;
 pub mod postgres;
 pub mod reports;
+pub mod statistics;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 
