@@ -14,6 +14,7 @@ pub mod management;
 pub mod open_webui;
 pub mod postgres;
 pub mod reports;
+pub mod statistics;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 
