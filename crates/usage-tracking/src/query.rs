@@ -11,8 +11,8 @@ mod series;
 mod sums;
 
 use diesel::prelude::*;
-use mai_primitives::{OrganizationId, UsageDate, UserId};
-use mai_storage::{DbConnection, Result};
+use mai_primitives::{OrganizationId, UsageDate, Usd, UserId};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
@@ -24,6 +24,7 @@ use crate::{
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
+    totals::Totals,
 };
 
 /// The row of one day, or none.

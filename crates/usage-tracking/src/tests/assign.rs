@@ -227,6 +227,7 @@ fn calls_without_a_cost_and_failed_ones_go_along() {
             markup_rate: generation("g").markup_rate,
             streamed: false,
             gateway_key_id: None,
+            task: None,
             started_at: NOON,
             reason: PendingReason::ClientGone,
         };

@@ -141,7 +141,9 @@ fn bookings_and_assignments_in_any_order_agree_with_a_model() {
                             NewGeneration { client_org_id: organization.clone(), ..on(at(&DATES, date), new) }
                         });
                         let batch: Vec<_> = batch.collect();
-                        batch.iter().for_each(|new| model.book(new));
+                        for new in &batch {
+                            model.book(new);
+                        }
                         storage
                             .write_blocking(|conn| record_generations(conn, &organization, &batch, NOON))
                             .unwrap();
@@ -280,6 +282,7 @@ fn waiting(name: &str) -> NewPendingGeneration {
         markup_rate: like.markup_rate,
         streamed: false,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
         reason: PendingReason::ClientGone,
     }
