@@ -20,6 +20,8 @@ use utoipa_actix_web::AppExt;
                        has a stable `code`.",
     ),
     servers((url = "/")),
+    // The refusals only refer to it.
+    components(schemas(super::error::ErrorBody<'_>)),
     tags(
         (name = "usage", description = "Statistics of one organization"),
         (name = "reports", description = "Usage that others report"),
@@ -82,6 +84,17 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let made = serde_json::to_value(document()).unwrap();
         assert!(checked_in == made, "docs/openapi.json is out of date; run `cargo xtask openapi`");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(document()).unwrap();
+        let text = document.to_string();
+        for (_, rest) in text.match_indices("\"$ref\":\"#").map(|(at, start)| text.split_at(at + start.len()))
+        {
+            let target = rest.split('"').next().unwrap();
+            assert!(document.pointer(target).is_some(), "{target}");
+        }
     }
 
     #[test]

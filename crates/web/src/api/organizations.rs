@@ -81,8 +81,10 @@ struct Query {
     /// Only those whose name or id has this in it.
     search: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     #[serde(default)]
+    #[param(inline)]
     order: Order,
     /// 1 to 500. Without it all organizations are in the answer.
     limit: Option<usize>,
