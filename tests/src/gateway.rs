@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -152,13 +153,14 @@ impl Installation {
     fn start(mut command: Command) -> Gateway {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let complaints = listen(child.stderr.take().expect("its errors"));
+        let said = Arc::new(Mutex::new(String::new()));
+        let complaints = listen(child.stderr.take().expect("its errors"), Arc::clone(&said));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let base = lines
             .map_while(Result::ok)
             .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
         let base = base.expect("the binary says where it listens");
-        Gateway { child, base, complaints: Some(complaints) }
+        Gateway { child, base, said, complaints: Some(complaints) }
     }
 }
 
@@ -178,6 +180,8 @@ pub struct Gateway {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub base: String,
+    /// Its log so far.
+    said: Arc<Mutex<String>>,
     /// Ends with the process, with whether it has panicked.
     complaints: Option<JoinHandle<bool>>,
 }
@@ -186,6 +190,11 @@ impl Gateway {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.said.lock().expect("no listener has panicked").clone()
     }
 
     /// Its resident memory in KiB.
@@ -240,7 +249,7 @@ impl Drop for Gateway {
 }
 
 /// Shows what a gateway complains of, and tells at its end whether a thread has panicked.
-fn listen(stderr: ChildStderr) -> JoinHandle<bool> {
+fn listen(stderr: ChildStderr, said: Arc<Mutex<String>>) -> JoinHandle<bool> {
     std::thread::spawn(move || {
         let mut panicked = false;
         for line in BufReader::new(stderr).split(b'\n') {
@@ -248,6 +257,9 @@ fn listen(stderr: ChildStderr) -> JoinHandle<bool> {
             let line = String::from_utf8_lossy(&line);
             eprintln!("{line}");
             panicked |= line.contains("panicked at");
+            let mut said = said.lock().expect("no reader has panicked");
+            said.push_str(&line);
+            said.push('\n');
         }
         panicked
     })

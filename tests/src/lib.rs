@@ -7,6 +7,7 @@ pub mod client;
 pub mod gateway;
 pub mod ledger;
 pub mod load;
+pub mod management;
 pub mod postgres;
 pub mod reports;
 

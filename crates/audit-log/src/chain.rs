@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use mai_primitives::UnixTime;
-use mai_storage::{DbConnection, Result};
+use mai_storage::{DbConnection, Result as StorageResult};
 use thiserror::Error;
 
 use crate::{
@@ -20,7 +20,12 @@ const PAGE: i64 = 1_000;
 /// transaction does, and after [`bump_revision`] where it calls that, so that writers lock in one order.
 ///
 /// [`bump_revision`]: https://docs.rs/mai-global-settings
-pub fn append(conn: &mut DbConnection, actor: &Actor, now: UnixTime, entry: &NewEntry<'_>) -> Result<i64> {
+pub fn append(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    now: UnixTime,
+    entry: &NewEntry<'_>,
+) -> StorageResult<i64> {
     // The update locks the head, so that what is read behind it stays true until the commit.
     diesel::update(audit_head::table).set(audit_head::seq.eq(audit_head::seq + 1)).execute(conn)?;
     let (seq, previous) =
@@ -65,34 +70,63 @@ pub enum Broken {
     },
 }
 
+/// A walk along the chain, entry by entry, wherever they come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walk {
+    seq: i64,
+    hash: String,
+}
+
+impl Walk {
+    /// Goes on to the next entry, which must follow the one before.
+    pub fn step(&mut self, entry: &AuditEntryModel) -> Result<(), Broken> {
+        let expected = self.seq.saturating_add(1);
+        if entry.seq != expected {
+            return Err(Broken::Gap { expected, found: entry.seq });
+        }
+        if entry.hash != entry.hash_behind(&self.hash) {
+            return Err(Broken::Changed(entry.seq));
+        }
+        (self.seq, self.hash) = (entry.seq, entry.hash.clone());
+        Ok(())
+    }
+
+    /// What was seen so far.
+    pub fn seen(self) -> Verified {
+        Verified { entries: self.seq, head: self.hash }
+    }
+}
+
+/// At most `limit` entries behind a place in the chain, in its order.
+pub fn entries_after(conn: &mut DbConnection, seq: i64, limit: i64) -> StorageResult<Vec<AuditEntryModel>> {
+    let rows = audit_log::table
+        .filter(audit_log::seq.gt(seq))
+        .order(audit_log::seq)
+        .limit(limit)
+        .select(AuditEntryModel::as_select());
+    Ok(rows.load(conn)?)
+}
+
 /// Walks the whole chain, in pages; the outer error is the database's. To be run in one transaction, so
 /// that entries which come meanwhile do not matter.
-pub fn verify(conn: &mut DbConnection) -> Result<Result<Verified, Broken>> {
-    let (mut seq, mut previous) = (0, String::new());
+pub fn verify(conn: &mut DbConnection) -> StorageResult<Result<Verified, Broken>> {
+    let mut walk = Walk::default();
     loop {
-        let rows: Vec<AuditEntryModel> = audit_log::table
-            .filter(audit_log::seq.gt(seq))
-            .order(audit_log::seq)
-            .limit(PAGE)
-            .select(AuditEntryModel::as_select())
-            .load(conn)?;
+        let rows = entries_after(conn, walk.seq, PAGE)?;
         if rows.is_empty() {
             break;
         }
         for row in rows {
-            if row.seq != seq + 1 {
-                return Ok(Err(Broken::Gap { expected: seq + 1, found: row.seq }));
+            if let Err(broken) = walk.step(&row) {
+                return Ok(Err(broken));
             }
-            if row.hash != row.hash_behind(&previous) {
-                return Ok(Err(Broken::Changed(row.seq)));
-            }
-            (seq, previous) = (row.seq, row.hash);
         }
     }
-    let (head_seq, head) =
+    let (expected, head) =
         audit_head::table.select((audit_head::seq, audit_head::hash)).first::<(i64, String)>(conn)?;
-    if (head_seq, &head) != (seq, &previous) {
-        return Ok(Err(Broken::End { expected: head_seq, found: seq }));
+    let seen = walk.seen();
+    if (expected, &head) != (seen.entries, &seen.head) {
+        return Ok(Err(Broken::End { expected, found: seen.entries }));
     }
-    Ok(Ok(Verified { entries: seq, head }))
+    Ok(Ok(seen))
 }

@@ -10,6 +10,7 @@
 pub mod actor;
 pub mod chain;
 pub mod entry;
+pub mod export;
 pub mod schema;
 pub mod service;
 
@@ -17,6 +18,6 @@ pub mod service;
 mod tests;
 
 pub use actor::{Actor, ActorKind};
-pub use chain::{Broken, Verified, append, verify};
+pub use chain::{Broken, Verified, Walk, append, entries_after, verify};
 pub use entry::{AuditEntryModel, Details, NewEntry};
 pub use service::{AuditLogTable, AuditQuery};

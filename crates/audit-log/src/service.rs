@@ -67,6 +67,11 @@ impl AuditLogTable {
         self.storage.read(move |conn| list(conn, &query)).await
     }
 
+    /// At most `limit` entries behind a place in the chain, in its order.
+    pub async fn entries_after(&self, seq: i64, limit: i64) -> Result<Vec<AuditEntryModel>> {
+        self.storage.read(move |conn| chain::entries_after(conn, seq, limit)).await
+    }
+
     /// Walks the whole chain; the outer error is the database's.
     pub async fn verify(&self) -> Result<Result<Verified, Broken>> {
         self.storage.read(chain::verify).await

@@ -92,6 +92,64 @@ fn every_kind_of_damage_is_found() {
 }
 
 #[test]
+fn one_changed_byte_in_any_column_is_found() {
+    type Damage = fn(&mut mai_storage::DbConnection) -> QueryResult<usize>;
+    macro_rules! change {
+        ($column:ident, $to:expr) => {
+            (stringify!($column), |conn| {
+                diesel::update(audit_log::table.find(2)).set(audit_log::$column.eq($to)).execute(conn)
+            })
+        };
+    }
+    let cases: [(&str, Damage); 12] = [
+        change!(seq, 12),
+        change!(created_at, NOW.plus_seconds(1)),
+        change!(actor_kind, ActorKind::ApiToken),
+        change!(actor_id, "account_2"),
+        change!(remote, Some("127.0.0.2")),
+        change!(request_id, Some("")),
+        change!(client_org_id, Some("orh")),
+        change!(action, "settings.updatf"),
+        change!(target, "c"),
+        change!(result, "oK"),
+        change!(details, "{\"name\":\"Zółw\"}"),
+        change!(hash, "0"),
+    ];
+    for (column, spoil) in cases {
+        TestDb::each(|storage| {
+            for target in ["a", "b", "c"] {
+                write(storage, Some("org"), "settings.update", target);
+            }
+            damage(storage, spoil);
+            let broken = check(storage).unwrap_err();
+            let expected =
+                if column == "seq" { Broken::Gap { expected: 2, found: 3 } } else { Broken::Changed(2) };
+            assert_eq!(broken, expected, "{column}");
+        });
+    }
+}
+
+#[test]
+fn an_export_can_be_walked_elsewhere() {
+    TestDb::each(|storage| {
+        write(storage, Some("org"), "settings.update", "a");
+        write(storage, None, "settings.update", "Żółw \"2\"");
+        let rows = storage.read_blocking(|conn| crate::entries_after(conn, 0, 10)).unwrap();
+        let export: String = rows.into_iter().map(|row| crate::export::line(row).unwrap()).collect();
+        let walked = |export: &str| -> std::result::Result<Verified, Broken> {
+            let mut walk = crate::Walk::default();
+            for line in export.lines() {
+                walk.step(&crate::export::parse(line).unwrap())?;
+            }
+            Ok(walk.seen())
+        };
+        assert_eq!(walked(&export), check(storage));
+        assert_eq!(walked(&export.replace("Żółw \\\"2", "Żółw \\\"3")), Err(Broken::Changed(2)));
+        assert!(crate::export::parse("{}").is_err());
+    });
+}
+
+#[test]
 fn writers_of_one_moment_follow_one_another() {
     TestDb::each(|storage| {
         let barrier = Barrier::new(8);

@@ -39,6 +39,9 @@ pub enum Error {
         /// What is wrong, and what is expected.
         reason: String,
     },
+    /// The organization's managed provider key is not the one that the caller knows of.
+    #[error("the organization's provider key was changed meanwhile")]
+    ProviderKeyChanged,
     /// An API token does not open anything.
     #[error(transparent)]
     Token(#[from] TokenRefusal),

@@ -16,6 +16,7 @@ pub mod openrouter_user;
 pub mod query;
 pub mod register;
 pub mod schema;
+pub mod sealed;
 pub mod service;
 pub mod snapshot;
 pub mod webhook_secret;

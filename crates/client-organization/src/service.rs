@@ -15,6 +15,8 @@ use crate::{
     query, validate, webhook_secret,
 };
 
+mod managed_key;
+
 /// Reads and changes organizations.
 ///
 /// What is looked up by id or by key is found only while it is active; [`Self::get_any_by_id`] and

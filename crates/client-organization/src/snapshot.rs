@@ -141,10 +141,9 @@ pub fn load(path: &Path, master_key: &MasterKey) -> Result<Option<Snapshot>, Sna
     if checksum != sha256_hex(content) {
         return Err(damaged("its checksum is another one"));
     }
-    let present = master_key.id();
-    if sealed_with != present {
+    if !master_key.knows(sealed_with) {
         let (path, sealed_with) = (path.to_owned(), sealed_with.to_owned());
-        return Err(SnapshotError::OtherMasterKey { path, sealed_with, present });
+        return Err(SnapshotError::OtherMasterKey { path, sealed_with, present: master_key.id() });
     }
     let content: Content<StoredDirectory> =
         serde_json::from_str(content).map_err(|cause| damaged(&cause.to_string()))?;

@@ -256,3 +256,40 @@ pub fn list_audit(
     }
     Ok(rows.load(conn)?)
 }
+
+/// Where a page of the audit ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPageKey {
+    /// When the row was written.
+    pub created_at: UnixTime,
+    /// The generation.
+    pub generation_id: GenerationId,
+    /// The id of the row.
+    pub id: String,
+}
+
+/// Which rows to list, the newest first.
+#[derive(Debug, Clone)]
+pub struct AuditPageQuery {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Only those behind this one.
+    pub after: Option<AuditPageKey>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// A page of one organization's rows.
+pub fn page_audit(conn: &mut DbConnection, query: &AuditPageQuery) -> Result<Vec<GenerationAuditModel>> {
+    let mut rows = audit::table
+        .filter(audit::client_org_id.eq(&query.organization))
+        .order((audit::created_at.desc(), audit::generation_id.desc(), audit::id.desc()))
+        .limit(query.limit)
+        .into_boxed();
+    if let Some(AuditPageKey { created_at, generation_id, id }) = &query.after {
+        let same = audit::generation_id.eq(generation_id).and(audit::id.lt(id));
+        let behind = audit::created_at.eq(created_at).and(audit::generation_id.lt(generation_id).or(same));
+        rows = rows.filter(audit::created_at.lt(created_at).or(behind));
+    }
+    Ok(rows.load(conn)?)
+}

@@ -338,6 +338,46 @@ pub fn list_pending(
     Ok(rows.load(conn)?)
 }
 
+/// Which generations to list, the oldest request first.
+#[derive(Debug, Clone)]
+pub struct PendingQuery {
+    /// Only those of this organization.
+    pub organization: Option<OrganizationId>,
+    /// Only those in this state.
+    pub state: Option<PendingState>,
+    /// Only those behind this one: when its request began, its id, and its organization.
+    pub after: Option<(UnixTime, GenerationId, OrganizationId)>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// A page of the generations that a query names.
+pub fn page_pending(conn: &mut DbConnection, query: &PendingQuery) -> Result<Vec<PendingGenerationModel>> {
+    let order = (pending::started_at, pending::id, pending::client_org_id);
+    let mut rows = pending::table.order(order).limit(query.limit).into_boxed();
+    if let Some(org) = &query.organization {
+        rows = rows.filter(pending::client_org_id.eq(org));
+    }
+    if let Some(state) = query.state {
+        rows = rows.filter(pending::state.eq(state));
+    }
+    if let Some((started_at, id, org)) = &query.after {
+        let same = pending::started_at.eq(started_at);
+        let behind = pending::id.gt(id).or(pending::id.eq(id).and(pending::client_org_id.gt(org)));
+        rows = rows.filter(pending::started_at.gt(started_at).or(same.and(behind)));
+    }
+    Ok(rows.load(conn)?)
+}
+
+/// A generation that waits or is unresolved; none where there is no such.
+pub fn find_pending(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    id: &GenerationId,
+) -> Result<Option<PendingGenerationModel>> {
+    Ok(pending::table.find((org, id)).first(conn).optional()?)
+}
+
 /// How many generations there are in each state; a state without any is absent.
 pub fn count_by_state(conn: &mut DbConnection) -> Result<BTreeMap<PendingState, i64>> {
     let counts: Vec<(PendingState, i64)> = pending::table

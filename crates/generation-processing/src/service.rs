@@ -8,12 +8,12 @@ use mai_storage::Storage;
 use tracing::error;
 
 use crate::{
-    audit::{self, GenerationAuditModel},
+    audit::{self, AuditPageQuery, GenerationAuditModel},
     by_hand,
     cleanup::{self, Cleanup, CleanupStatsResult, ProcessedGenerationCleanupLogModel},
     error::{Error, Result},
     model::{DuplicateCheck, ProcessedGenerationInfo, ProcessedGenerationModel, ProcessedGenerationStats},
-    pending::{self, PendingGenerationModel, PendingState},
+    pending::{self, PendingGenerationModel, PendingQuery, PendingState},
     query,
 };
 
@@ -148,6 +148,26 @@ impl ProcessedGenerationTable {
     ) -> Result<Vec<PendingGenerationModel>> {
         let org = org.cloned();
         self.storage.read(move |conn| Ok(pending::list_pending(conn, org.as_ref(), state, limit)?)).await
+    }
+
+    /// A page of the generations that a query names, the oldest request first.
+    pub async fn pending_page(&self, query: PendingQuery) -> Result<Vec<PendingGenerationModel>> {
+        self.storage.read(move |conn| Ok(pending::page_pending(conn, &query)?)).await
+    }
+
+    /// A generation that waits or is unresolved; none where there is no such.
+    pub async fn get_pending(
+        &self,
+        org: &OrganizationId,
+        id: &GenerationId,
+    ) -> Result<Option<PendingGenerationModel>> {
+        let (org, id) = (org.clone(), id.clone());
+        self.storage.read(move |conn| Ok(pending::find_pending(conn, &org, &id)?)).await
+    }
+
+    /// A page of corrected, refused and dismissed reports of one organization, the newest first.
+    pub async fn audit_page(&self, query: AuditPageQuery) -> Result<Vec<GenerationAuditModel>> {
+        self.storage.read(move |conn| Ok(audit::page_audit(conn, &query)?)).await
     }
 
     /// Ends the waiting of a generation that was not charged: see [`by_hand::dismiss`].

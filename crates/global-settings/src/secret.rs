@@ -4,7 +4,10 @@
 //! database is authenticated together with the text, so a sealed key that is copied to another row
 //! does not open there.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64::{
     Engine, alphabet,
@@ -51,6 +54,9 @@ pub enum SecretError {
     /// The secret is too long to be sealed.
     #[error("the secret is too long")]
     TooLong,
+    /// The master key is kept elsewhere and cannot be read there now.
+    #[error("the master key cannot be read again: {0}")]
+    Unreadable(String),
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes: {0}")]
     NoRandomness(String),
@@ -63,10 +69,48 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], SecretError> {
     Ok(bytes)
 }
 
-/// The key that seals the secrets in the database. Clones share it; it is wiped from memory when
-/// the last one goes.
+/// The keys that seal and open the secrets in the database: the present one does both, former ones only
+/// open, so that a change of the key needs no moment at which everything changes. Clones share them;
+/// they are wiped from memory when the last one goes.
 #[derive(Clone)]
-pub struct MasterKey(Arc<SecretBox<[u8; 32]>>);
+pub struct MasterKey(Arc<Keyring>);
+
+struct Keyring {
+    keys: RwLock<Keys>,
+    /// Reads the keys again where they may have changed.
+    source: Option<Source>,
+}
+
+type Source = Box<dyn Fn() -> Result<MasterKey, String> + Send + Sync>;
+
+#[derive(Clone)]
+struct Keys {
+    present: Key,
+    former: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: String,
+    bytes: Arc<SecretBox<[u8; 32]>>,
+}
+
+impl Key {
+    fn new(bytes: SecretBox<[u8; 32]>) -> Self {
+        let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(bytes.expose_secret()).into();
+        Self { id: format!("{:08x}", u32::from_be_bytes([a, b, c, d])), bytes: Arc::new(bytes) }
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.bytes.expose_secret().into())
+    }
+}
+
+impl Keys {
+    fn find(&self, id: &str) -> Option<Key> {
+        std::iter::once(&self.present).chain(&self.former).find(|key| key.id == id).cloned()
+    }
+}
 
 impl MasterKey {
     /// Reads 32 bytes in base64, with or without the `=` at the end.
@@ -75,37 +119,87 @@ impl MasterKey {
         let decoded = SecretSlice::from(decoded);
         let key = SecretBox::try_init_with(|| decoded.expose_secret().try_into())
             .map_err(|_| SecretError::NotAMasterKey)?;
-        Ok(Self(Arc::new(key)))
+        Ok(Self::of(Keys { present: Key::new(key), former: Vec::new() }, None))
     }
 
     /// A new random key.
     pub fn generate() -> Result<Self, SecretError> {
-        Ok(Self(Arc::new(SecretBox::try_init_with(random_bytes)?)))
+        let key = SecretBox::try_init_with(random_bytes)?;
+        Ok(Self::of(Keys { present: Key::new(key), former: Vec::new() }, None))
     }
 
-    /// The form that [`Self::from_base64`] reads, to be kept outside of the database.
+    /// The same key, which also opens what others have sealed.
+    #[must_use]
+    pub fn with_former(&self, others: &[Self]) -> Self {
+        let mut keys = self.keys();
+        for other in others {
+            let Keys { present, former } = other.keys();
+            keys.former.extend(std::iter::once(present).chain(former));
+        }
+        Self::of(keys, None)
+    }
+
+    /// The keys that `read` returns. It is asked now, before anything is sealed, and whenever something
+    /// turns up that no known key has sealed, so that a running service follows a change of the key. It
+    /// must be quick; its error is a text without secrets.
+    pub fn reloading(
+        read: impl Fn() -> Result<Self, String> + Send + Sync + 'static,
+    ) -> Result<Self, SecretError> {
+        let keys = read().map_err(SecretError::Unreadable)?.keys();
+        Ok(Self::of(keys, Some(Box::new(read))))
+    }
+
+    fn of(keys: Keys, source: Option<Source>) -> Self {
+        Self(Arc::new(Keyring { keys: RwLock::new(keys), source }))
+    }
+
+    fn keys(&self) -> Keys {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keys as they are now, where they can be read again.
+    fn read_again(&self) -> Result<Keys, SecretError> {
+        let Some(read) = &self.0.source else { return Ok(self.keys()) };
+        let keys = read().map_err(SecretError::Unreadable)?.keys();
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys.clone();
+        Ok(keys)
+    }
+
+    /// The form of the present key that [`Self::from_base64`] reads, to be kept outside of the database.
     pub fn to_base64(&self) -> SecretString {
-        STANDARD.encode(self.0.expose_secret()).into()
+        STANDARD.encode(self.keys().present.bytes.expose_secret()).into()
     }
 
-    /// The public name of the key: the first four bytes of its SHA-256 in hex.
+    /// The public name of the present key: the first four bytes of its SHA-256 in hex.
     pub fn id(&self) -> String {
-        let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(self.0.expose_secret()).into();
-        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+        self.keys().present.id
+    }
+
+    /// Whether the key with this id is the present one or a former one.
+    pub fn knows(&self, id: &str) -> bool {
+        self.keys().find(id).is_some()
+    }
+
+    /// Whether the present key has sealed this.
+    pub fn is_present(&self, sealed: &str) -> bool {
+        sealed.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix(':')).is_some_and(|rest| {
+            rest.split_once(':').is_some_and(|(key_id, _)| key_id == self.keys().present.id)
+        })
     }
 
     /// Seals `plain` for the place `context` (table, column and row id), as
     /// `v1:{key id}:{base64 of nonce and ciphertext}`.
     pub fn seal(&self, context: &str, plain: &SecretString) -> Result<String, SecretError> {
+        let key = self.read_again()?.present;
         let nonce = random_bytes::<NONCE_BYTES>()?;
         let payload = Payload { msg: plain.expose_secret().as_bytes(), aad: context.as_bytes() };
         let ciphertext =
-            self.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::TooLong)?;
+            key.cipher().encrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::TooLong)?;
         let body = STANDARD.encode([&nonce[..], &ciphertext].concat());
-        Ok(format!("{VERSION}:{}:{body}", self.id()))
+        Ok(format!("{VERSION}:{}:{body}", key.id))
     }
 
-    /// Opens what [`Self::seal`] made for the same `context`.
+    /// Opens what [`Self::seal`] made for the same `context` with the present or a former key.
     pub fn open(&self, context: &str, sealed: &str) -> Result<SecretString, SecretError> {
         let mut fields = sealed.splitn(3, ':');
         let (Some(VERSION), Some(key_id), Some(body)) = (fields.next(), fields.next(), fields.next()) else {
@@ -114,23 +208,25 @@ impl MasterKey {
         if key_id.len() != 8 || !key_id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(SecretError::NotSealed);
         }
-        let present = self.id();
-        if key_id != present {
-            return Err(SecretError::OtherMasterKey { sealed_with: key_id.to_owned(), present });
-        }
+        let key = if let Some(key) = self.keys().find(key_id) {
+            key
+        } else {
+            let keys = self.read_again()?;
+            let other = SecretError::OtherMasterKey {
+                sealed_with: key_id.to_owned(),
+                present: keys.present.id.clone(),
+            };
+            keys.find(key_id).ok_or(other)?
+        };
         let body = STANDARD.decode(body).map_err(|_| SecretError::NotSealed)?;
         let (nonce, ciphertext) = body.split_first_chunk::<NONCE_BYTES>().ok_or(SecretError::NotSealed)?;
         let payload = Payload { msg: ciphertext, aad: context.as_bytes() };
-        let plain = self.cipher().decrypt(nonce.into(), payload).map_err(|_| SecretError::Forged)?;
+        let plain = key.cipher().decrypt(nonce.into(), payload).map_err(|_| SecretError::Forged)?;
         String::from_utf8(plain).map(SecretString::from).map_err(|_| SecretError::NotSealed)
-    }
-
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(self.0.expose_secret().into())
     }
 }
 
-/// Shows the id only.
+/// Shows the id of the present key only.
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey({})", self.id())
@@ -186,6 +282,37 @@ mod tests {
     fn the_same_secret_is_never_sealed_twice_alike() {
         let secret = SecretString::from("same");
         assert_ne!(key(1).seal("c", &secret).unwrap(), key(1).seal("c", &secret).unwrap());
+    }
+
+    #[test]
+    fn a_former_key_opens_and_the_present_one_seals() {
+        let old = key(1).seal("c", &"old".into()).unwrap();
+        let both = key(2).with_former(&[key(3), key(1)]);
+        assert_eq!(both.open("c", &old).unwrap().expose_secret(), "old");
+        assert!(!both.is_present(&old) && both.knows(&key(1).id()) && !both.knows(&key(4).id()));
+        let new = both.seal("c", &"new".into()).unwrap();
+        assert!(both.is_present(&new));
+        assert_eq!(key(2).open("c", &new).unwrap().expose_secret(), "new");
+        assert!(key(1).open("c", &new).is_err());
+    }
+
+    #[test]
+    fn a_key_that_changes_is_followed() {
+        let kept = Arc::new(std::sync::Mutex::new(Ok(key(1))));
+        let read = Arc::clone(&kept);
+        let follower = MasterKey::reloading(move || read.lock().unwrap().clone()).unwrap();
+        let old = follower.seal("c", &"old".into()).unwrap();
+        *kept.lock().unwrap() = Ok(key(2).with_former(&[key(1)]));
+        let new = key(2).seal("c", &"new".into()).unwrap();
+        assert_eq!(follower.open("c", &new).unwrap().expose_secret(), "new");
+        assert_eq!(follower.open("c", &old).unwrap().expose_secret(), "old");
+        *kept.lock().unwrap() = Ok(key(3).with_former(&[key(2)]));
+        let sealed = follower.seal("c", &"x".into()).unwrap();
+        assert!(follower.is_present(&sealed) && key(3).open("c", &sealed).is_ok());
+        *kept.lock().unwrap() = Err("no such file".into());
+        let error = follower.seal("c", &"x".into()).unwrap_err();
+        assert_eq!(error, SecretError::Unreadable("no such file".into()));
+        assert!(follower.open("c", &new).is_ok(), "what is known needs no file");
     }
 
     proptest! {

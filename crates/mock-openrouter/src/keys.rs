@@ -50,6 +50,10 @@ struct Managed {
     /// Secrets of disabled and deleted keys.
     blocked: HashSet<String>,
     made: u64,
+    /// The secret of the next key, where a test wants a certain one.
+    next_secret: Option<String>,
+    /// Methods that fail.
+    failing: HashSet<Method>,
 }
 
 /// The keys of the account. A key that was never made here works too, as long as it looks like one.
@@ -61,6 +65,22 @@ pub(crate) struct Keys {
 impl Keys {
     fn managed(&self) -> MutexGuard<'_, Managed> {
         self.managed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next key that is made gets this secret.
+    pub(crate) fn set_next_secret(&self, secret: &str) {
+        self.managed().next_secret = Some(secret.to_owned());
+    }
+
+    /// Requests with these methods fail from now on, and do nothing.
+    pub(crate) fn set_failing(&self, methods: &[Method]) {
+        self.managed().failing = methods.iter().cloned().collect();
+    }
+
+    /// Name, secret, and whether it is disabled, of each key that was made and not deleted.
+    pub(crate) fn all(&self) -> Vec<(String, String, bool)> {
+        let managed = self.managed();
+        managed.by_hash.values().map(|key| (key.name.clone(), key.secret.clone(), key.disabled)).collect()
     }
 
     /// Whether a key may be used for inference: it begins with `sk-or-` and is neither disabled nor deleted.
@@ -96,6 +116,9 @@ pub(crate) fn manage(
         let status = if secret.is_some() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         return error(status, "Only management keys can perform this operation", None);
     }
+    if state.keys.managed().failing.contains(method) {
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error", None);
+    }
     match (method.as_str(), rest.trim_matches('/')) {
         ("GET", "") => list(state, query),
         ("POST", "") => match fields(body) {
@@ -121,7 +144,10 @@ fn create(state: &State, fields: &Map<String, Value>) -> MockResponse {
     let now = (state.settings.now)();
     let mut managed = state.keys.managed();
     managed.made += 1;
-    let secret = format!("sk-or-v1-{}", alphanumeric(mix(state.instance, 1), managed.made, 64));
+    let made = managed.made;
+    let secret = managed.next_secret.take();
+    let secret =
+        secret.unwrap_or_else(|| format!("sk-or-v1-{}", alphanumeric(mix(state.instance, 1), made, 64)));
     let mut key = Key::new(secret.clone(), now);
     apply(&mut key, fields);
     if key.name.is_empty() {

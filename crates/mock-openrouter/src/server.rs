@@ -174,6 +174,21 @@ impl Mock {
         self.state.broadcasts.delivered().await;
     }
 
+    /// The next key that is made through `/keys` gets this secret.
+    pub fn next_managed_key(&self, secret: &str) {
+        self.state.keys.set_next_secret(secret);
+    }
+
+    /// Requests to `/keys` with these methods fail from now on with status 500, and do nothing.
+    pub fn fail_management(&self, methods: &[Method]) {
+        self.state.keys.set_failing(methods);
+    }
+
+    /// Name, secret, and whether it is disabled, of each key that was made through `/keys` and not deleted.
+    pub fn managed_keys(&self) -> Vec<(String, String, bool)> {
+        self.state.keys.all()
+    }
+
     /// Stops the server and breaks its connections; what was running is charged as if the clients had left. The ledger
     /// stays readable; what was not broadcast yet never is. Calling it again does nothing.
     pub fn stop(&self) {

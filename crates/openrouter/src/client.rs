@@ -70,12 +70,14 @@ pub enum ClientError {
     Setup(#[source] reqwest::Error),
 }
 
-/// Client of OpenRouter's own API. It follows no redirect and gives up after 15 seconds.
+/// Client of OpenRouter's own API. It follows no redirect, and gives up a look-up after 15 seconds and a call of the
+/// management API after 30.
 #[derive(Clone, Debug)]
 pub struct OpenRouterClient {
     http: reqwest::Client,
     generation_url: Url,
     key_url: Url,
+    keys_url: Url,
 }
 
 impl OpenRouterClient {
@@ -89,7 +91,7 @@ impl OpenRouterClient {
             url.filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
                 .ok_or_else(refused)
         };
-        let (generation_url, key_url) = (url("generation")?, url("key")?);
+        let (generation_url, key_url, keys_url) = (url("generation")?, url("key")?, url("keys")?);
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
@@ -97,7 +99,7 @@ impl OpenRouterClient {
             .user_agent(concat!("mai-usage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { http, generation_url, key_url })
+        Ok(Self { http, generation_url, key_url, keys_url })
     }
 
     async fn look_up(&self, api_key: &SecretString, id: &str) -> Result<GenerationLookup, LookupError> {
@@ -169,5 +171,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
+mod management;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 //! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
 //! - [`parse_broadcast`] reads the traces that OpenRouter pushes.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
-//! - [`OpenRouterClient`] asks OpenRouter what a generation cost, and what was charged to a key.
+//! - [`OpenRouterClient`] asks OpenRouter what a generation cost, and what was charged to a key, and manages keys.
 //!
 //! Nothing here knows organizations, storage or the web framework.
 
@@ -16,6 +16,7 @@ mod error;
 mod generation;
 mod json_scan;
 mod key;
+mod management;
 mod members;
 mod multipart;
 mod request;
@@ -33,6 +34,7 @@ pub use generation::{GenerationDetails, GenerationLookup};
 #[cfg(any(test, feature = "testing"))]
 pub use key::MockKeyUsageSource;
 pub use key::{KeyUsage, KeyUsageFuture, KeyUsageSource};
+pub use management::{CreatedManagedKey, KeyField, LimitReset, ManagedKey, ManagedKeyPatch, NewManagedKey};
 pub use multipart::{MultipartFields, MultipartScan};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;

@@ -39,7 +39,8 @@ pub struct Health {
 
 /// What came of a check.
 #[derive(Debug, PartialEq, Eq)]
-enum Check {
+pub(crate) enum Check {
+    /// Nothing is wrong.
     Ok,
     /// Somebody should look, and calls are taken and recorded all the same.
     Warning(String),
@@ -52,20 +53,61 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
+/// What a look at everything has found.
+pub(crate) struct Examination {
+    pub(crate) database: Check,
+    pub(crate) journal: Check,
+    pub(crate) applier: Check,
+    pub(crate) unresolved: Check,
+    pub(crate) accepting: Check,
+    pub(crate) stats: JournalStats,
+    /// Bytes of the journal that have not reached the database.
+    pub(crate) lag_bytes: u64,
+    /// Age of the oldest record that has not reached the database.
+    pub(crate) waiting: Duration,
+    /// How many generations wait for a person; none while that is not known.
+    pub(crate) unresolved_count: Option<i64>,
+}
+
+/// Looks at everything.
+pub(crate) async fn examine(health: &Health) -> Examination {
+    let stats = health.journal.stats();
+    let figures = health.figures.borrow().clone();
+    Examination {
+        database: database(&health.storage).await,
+        journal: journal(&stats),
+        applier: applier(&health.applier, figures.waiting),
+        unresolved: unresolved(figures.unresolved()),
+        accepting: accepting(&health.stopping),
+        lag_bytes: stats.durable_end.get().saturating_sub(health.applier.applied_to().get()),
+        stats,
+        waiting: figures.waiting,
+        unresolved_count: figures.unresolved(),
+    }
+}
+
+impl Examination {
+    fn checks(&self) -> [(&'static str, &Check); 5] {
+        [
+            ("database", &self.database),
+            ("journal", &self.journal),
+            ("applier", &self.applier),
+            ("unresolved", &self.unresolved),
+            ("accepting", &self.accepting),
+        ]
+    }
+
+    /// Whether new calls are taken and recorded.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.checks().iter().any(|(_, check)| matches!(check, Check::Unready(_)))
+    }
+}
+
 /// 200 while new calls are taken and recorded, else 503; either way each check by name, with `ok` or
 /// what is wrong, and the names of those that only warn.
 pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
-    let stats = health.journal.stats();
-    let figures = health.figures.borrow().clone();
-    let lag = stats.durable_end.get().saturating_sub(health.applier.applied_to().get());
-    let checks = [
-        ("database", database(&health.storage).await),
-        ("journal", journal(&stats)),
-        ("applier", applier(&health.applier, figures.waiting)),
-        ("unresolved", unresolved(figures.unresolved())),
-        ("accepting", accepting(&health.stopping)),
-    ];
-    let ready = !checks.iter().any(|(_, check)| matches!(check, Check::Unready(_)));
+    let found = examine(&health).await;
+    let (checks, ready) = (found.checks(), found.is_ready());
     let warns = |check: &Check| matches!(check, Check::Warning(_));
     let warnings: Vec<&str> =
         checks.iter().filter(|(_, check)| warns(check)).map(|(name, _)| *name).collect();
@@ -76,11 +118,11 @@ pub async fn readyz(health: web::Data<Health>) -> HttpResponse {
         "ready": ready,
         "checks": shown,
         "warnings": warnings,
-        "journal_bytes": stats.retained_bytes,
-        "journal_used_percent": used_percent(&stats),
-        "journal_lag_bytes": lag,
-        "oldest_unapplied_seconds": figures.waiting.as_secs(),
-        "unresolved_generations": figures.unresolved(),
+        "journal_bytes": found.stats.retained_bytes,
+        "journal_used_percent": used_percent(&found.stats),
+        "journal_lag_bytes": found.lag_bytes,
+        "oldest_unapplied_seconds": found.waiting.as_secs(),
+        "unresolved_generations": found.unresolved_count,
     }))
 }
 

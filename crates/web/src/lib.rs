@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod health;
 pub mod metrics;
 pub mod monitor;
+pub mod provider_keys;
 pub mod settings;
 pub mod telemetry;
 

@@ -54,6 +54,10 @@ pub const VARIABLES: &[Variable] = &[
         "MAI_MASTER_KEY",
         "32 bytes in base64; encrypts provider keys at rest. Generated into the data folder when absent.",
     ),
+    secret(
+        "MAI_MASTER_KEY_PREVIOUS",
+        "Further master keys, separated by commas, that open what they have sealed while the key is changed.",
+    ),
     secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
     secret(
         "MAI_BROADCAST_TOKEN",
@@ -65,6 +69,10 @@ pub const VARIABLES: &[Variable] = &[
         "Whether `/metrics` needs no token; else it needs one of the reseller.",
     ),
     plain("OPENROUTER_BASE_URL", "https://openrouter.ai/api/v1", "Base URL of OpenRouter's API."),
+    secret(
+        "OPENROUTER_PROVISIONING_KEY",
+        "Key of OpenRouter's management API, by which provider keys are made, where the settings have none.",
+    ),
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
@@ -116,6 +124,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// The master key, where it was given.
     pub master_key: Option<SecretString>,
+    /// Further master keys that only open.
+    pub former_master_keys: Vec<SecretString>,
+    /// The key of OpenRouter's management API, where it was given.
+    pub provisioning_key: Option<SecretString>,
     /// The reseller's API token, where it was given.
     pub admin_token: Option<SecretString>,
     /// What OpenRouter's Broadcast presents, where it was given.
@@ -181,6 +193,13 @@ impl Settings {
             database_connections: values.parse("MAI_DATABASE_CONNECTIONS")?,
             data_dir: values.parse("MAI_DATA_DIR")?,
             master_key: values.get("MAI_MASTER_KEY").map(SecretString::from),
+            former_master_keys: values
+                .get("MAI_MASTER_KEY_PREVIOUS")
+                .iter()
+                .flat_map(|keys| keys.split(','))
+                .map(|key| SecretString::from(key.trim()))
+                .collect(),
+            provisioning_key: values.get("OPENROUTER_PROVISIONING_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
             metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {

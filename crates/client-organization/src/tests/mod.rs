@@ -8,6 +8,7 @@ mod members;
 mod organizations;
 mod rates;
 mod reporters;
+mod sealed;
 mod snapshot;
 
 use std::sync::Arc;

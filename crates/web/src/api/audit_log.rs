@@ -1,7 +1,9 @@
 //! The audit log: entries, the check of its chain, and an export.
 
-use actix_web::{HttpResponse, get, web};
-use mai_organization::audit_log::{AuditEntryModel, AuditQuery, Broken};
+use actix_web::{HttpResponse, get, http::header::ContentType, web};
+use bytes::Bytes;
+use futures_util::stream;
+use mai_organization::audit_log::{AuditEntryModel, AuditLogTable, AuditQuery, Broken, export};
 use mai_primitives::UnixTime;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -161,6 +163,47 @@ pub(super) async fn verify_audit_log(caller: Caller, api: web::Data<Api>) -> Res
         Err(broken) => broken_chain(&broken),
     };
     Ok(HttpResponse::Ok().json(answer))
+}
+
+/// How many entries of an export are read at once.
+const EXPORTED_AT_ONCE: i64 = 1_000;
+
+/// The whole audit log, an entry per line in the order of the chain, so that the chain can be walked
+/// elsewhere; there `details` is a text.
+#[utoipa::path(
+    tag = "operations",
+    extensions(("x-access" = json!("reseller"))),
+    responses(
+        (status = 200, description = "An entry per line", body = String, content_type = "application/x-ndjson"),
+        Refusals,
+    ),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/audit-log/export")]
+pub(super) async fn export_audit_log(caller: Caller, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    caller.reseller()?;
+    let table = api.services.audit_log_db.clone();
+    // The first piece is read here, so that a database that is away is told by the status.
+    let first = exported(&table, 0).await?;
+    let pieces = stream::try_unfold((table, first), |(table, piece)| async move {
+        let Some((lines, last)) = piece else { return Ok(None) };
+        let next = exported(&table, last).await?;
+        Ok::<_, ApiError>(Some((lines, (table, next))))
+    });
+    let kind = ContentType("application/x-ndjson".parse().map_err(|_| ApiError::misconfigured())?);
+    Ok(HttpResponse::Ok()
+        .insert_header(kind)
+        .insert_header(("content-disposition", "attachment; filename=\"audit-log.jsonl\""))
+        .streaming(pieces))
+}
+
+/// The lines behind a place in the chain, and the place of the last; none at the end.
+async fn exported(table: &AuditLogTable, after: i64) -> Result<Option<(Bytes, i64)>, ApiError> {
+    let rows = table.entries_after(after, EXPORTED_AT_ONCE).await?;
+    let Some(last) = rows.last().map(|row| row.seq) else { return Ok(None) };
+    let lines = rows.into_iter().map(export::line).collect::<Result<String, _>>();
+    let lines = lines.map_err(|error| ApiError::internal(&error, None))?;
+    Ok(Some((Bytes::from(lines), last)))
 }
 
 fn broken_chain(broken: &Broken) -> Verification {

@@ -6,6 +6,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::Error as OrganizationError, generation_processing::Error as LedgerError,
     global_settings::Error as SettingsError, usage_tracking::Error as UsageError,
@@ -15,6 +16,7 @@ use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::{caller::unknown_organization, ingest::ReportError};
+use crate::provider_keys::ProviderKeyError;
 
 /// A refusal: status, stable code, and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +149,16 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "recording_unavailable", message)
     }
 
+    /// 503: OpenRouter did not do what it was asked for; nothing was changed.
+    pub fn upstream(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable", message)
+    }
+
+    /// 500: a change was made at OpenRouter only, and could not be undone. The text names the key.
+    pub fn half_done(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "provider_key_left", message)
+    }
+
     /// 503 for a database that is away, 500 for a defect of ours. The cause goes to the log, once,
     /// and not to the caller.
     pub fn internal(cause: &(dyn std::error::Error + 'static), storage: Option<&mai_storage::Error>) -> Self {
@@ -245,6 +257,7 @@ impl From<OrganizationError> for ApiError {
             OrganizationError::Taken(_) => Self::taken(error.to_string()),
             OrganizationError::Invalid { field, reason } => Self::field(field, reason),
             OrganizationError::Id(_) => Self::invalid(error.to_string()),
+            OrganizationError::ProviderKeyChanged => Self::wrong_state(error.to_string()),
             OrganizationError::Token(_) => Self::unauthorized(error.to_string()),
             OrganizationError::Storage(_) | OrganizationError::Secret(_) => {
                 Self::internal(&error, error.storage())
@@ -265,10 +278,11 @@ impl From<SettingsError> for ApiError {
 
 impl From<UsageError> for ApiError {
     fn from(error: UsageError) -> Self {
-        match &error {
+        match error {
             UsageError::UnknownOrganization(_) => unknown_organization(),
             UsageError::InvalidRange(..) => Self::field("start_date", "must not be after end_date"),
-            _ => Self::internal(&error, error.storage()),
+            UsageError::Ledger(cause) => cause.into(),
+            other => Self::internal(&other, other.storage()),
         }
     }
 }
@@ -276,10 +290,34 @@ impl From<UsageError> for ApiError {
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match &error {
+            LedgerError::Unbookable { .. } => Self::unbookable(error.to_string()),
             LedgerError::NotPending(_) => Self::not_found(error.to_string()),
             LedgerError::NoReason => Self::field("reason", "must not be empty"),
             LedgerError::NothingToLookUp { .. } => Self::wrong_state(error.to_string()),
             _ => Self::internal(&error, error.storage()),
+        }
+    }
+}
+
+impl From<ProviderKeyError> for ApiError {
+    fn from(error: ProviderKeyError) -> Self {
+        let text = error.to_string();
+        match error {
+            ProviderKeyError::NotConfigured | ProviderKeyError::AlreadyThere => Self::wrong_state(text),
+            ProviderKeyError::NoKey => Self::not_found(text),
+            ProviderKeyError::Settings(cause) => cause.into(),
+            ProviderKeyError::Organization(cause) => cause.into(),
+            ProviderKeyError::NotUndone { .. } => Self::half_done(text),
+            ProviderKeyError::Upstream(LookupError::Unauthorized) => {
+                Self::wrong_state("OpenRouter refuses the provisioning key")
+            }
+            ProviderKeyError::Upstream(LookupError::Upstream { status: 404 }) => {
+                Self::wrong_state("OpenRouter no longer has the organization's provider key")
+            }
+            ProviderKeyError::Upstream(cause) => {
+                tracing::warn!(error = %mai_capture::causes(&cause), "OpenRouter's management API failed");
+                Self::upstream(text)
+            }
         }
     }
 }

@@ -13,17 +13,26 @@ mod asked;
 mod audit_log;
 pub(crate) mod caller;
 mod error;
+mod gateway_keys;
+mod generation_audit;
 pub mod ingest;
 mod json_money;
 pub mod openapi;
 mod organizations;
 mod paging;
+mod pending;
+mod provider_key;
 mod refusals;
 pub mod request_id;
+mod settings;
+mod system_health;
 pub mod try_it;
 mod usage_summary;
+mod webhook_secret;
 
 pub use error::ApiError;
+
+use crate::provider_keys::ProviderKeys;
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -36,6 +45,8 @@ pub struct Api {
     pub broadcast_token: Option<SecretString>,
     /// Organizations and keys.
     pub directory: SharedDirectory,
+    /// Provider keys that are made at OpenRouter.
+    pub provider_keys: ProviderKeys,
     /// The door for usage that others report.
     pub ingest: Ingest,
     /// The time.
@@ -62,7 +73,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).service(usage_summary::usage_summary);
+    config
+        .configure(ingest::routes)
+        .service(usage_summary::usage_summary)
+        .service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -73,8 +87,27 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::get_client)
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
+        .service(settings::get_settings)
+        .service(settings::update_settings)
+        .service(gateway_keys::list_gateway_keys)
+        .service(gateway_keys::create_gateway_key)
+        .service(gateway_keys::rotate_gateway_key)
+        .service(gateway_keys::revoke_gateway_key)
+        .service(webhook_secret::set_webhook_secret)
+        .service(webhook_secret::clear_webhook_secret)
+        .service(provider_key::get_provider_key)
+        .service(provider_key::create_provider_key)
+        .service(provider_key::update_provider_key)
+        .service(provider_key::remove_provider_key)
+        .service(pending::list_all_pending)
+        .service(pending::list_pending)
+        .service(pending::settle)
+        .service(pending::dismiss)
+        .service(pending::look_up)
+        .service(generation_audit::generation_audit)
         .service(audit_log::audit_log)
-        .service(audit_log::verify_audit_log);
+        .service(audit_log::verify_audit_log)
+        .service(audit_log::export_audit_log);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

@@ -16,6 +16,7 @@ use super::{
     error::Refusals,
     json_money::{JsonRate, JsonUsd},
     paging::{self, Order},
+    provider_key::{NewProviderKey, ProviderKey},
 };
 
 /// An organization. Of its secrets only the last four characters of the provider key are shown.
@@ -181,6 +182,8 @@ struct NewOrganization {
     openrouter_api_key: Option<SecretString>,
     /// The organization's own rate; without one the global default of the time of use counts.
     markup_rate: Option<JsonRate>,
+    /// Makes a key at OpenRouter for the organization, in place of `openrouter_api_key`.
+    create_provider_key: Option<NewProviderKey>,
     /// What it may spend in a calendar month, in client price.
     monthly_limit: Option<JsonUsd>,
     /// Where statements go.
@@ -198,6 +201,18 @@ struct Changed {
     success: bool,
     message: &'static str,
     client: Organization,
+    /// The key that was made at OpenRouter, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_info: Option<ProviderKey>,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+impl Changed {
+    fn new(message: &'static str, row: ClientOrganizationModel) -> Self {
+        Self { success: true, message, client: row.into(), api_key_info: None, warning: None }
+    }
 }
 
 /// Makes an organization.
@@ -216,6 +231,10 @@ pub(super) async fn create_client(
 ) -> Result<HttpResponse, ApiError> {
     caller.reseller()?;
     let new: NewOrganization = asked.json().await?;
+    let provider_key = new.create_provider_key.map(NewProviderKey::check).transpose()?;
+    if provider_key.is_some() && new.openrouter_api_key.is_some() {
+        return Err(ApiError::field("create_provider_key", "cannot stand beside openrouter_api_key"));
+    }
     let form = ClientOrganizationForm {
         id: new.id,
         name: new.name,
@@ -227,9 +246,16 @@ pub(super) async fn create_client(
         timezone: new.timezone,
         drain_on_disconnect: new.drain_on_disconnect,
     };
-    let row = caller.services(&api).client_organization_db.create(form).await?;
-    let client = Organization::from(row);
-    Ok(HttpResponse::Created().json(Changed { success: true, message: "Organization created", client }))
+    let services = caller.services(&api);
+    let message = "Organization created";
+    let Some(provider_key) = provider_key else {
+        let row = services.client_organization_db.create(form).await?;
+        return Ok(HttpResponse::Created().json(Changed::new(message, row)));
+    };
+    let stored = api.provider_keys.create_organization(&services, form, provider_key).await?;
+    let api_key_info = Some(ProviderKey::of(&stored.organization, stored.info));
+    let changed = Changed { api_key_info, ..Changed::new(message, stored.organization) };
+    Ok(HttpResponse::Created().json(changed))
 }
 
 /// A partial update: what is absent stays, null clears.
@@ -279,6 +305,14 @@ pub(super) async fn update_client(
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
+    let services = caller.services(&api);
+    let old = services.client_organization_db.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
+    if old.openrouter_key_hash.is_some() && !matches!(patch.openrouter_api_key, Change::Keep) {
+        return Err(ApiError::wrong_state(
+            "the organization has a key that was made at OpenRouter; take it back first, by DELETE on its \
+             provider-key",
+        ));
+    }
     let patch = ClientOrganizationPatch {
         name: patch.name,
         openrouter_api_key: patch.openrouter_api_key,
@@ -290,24 +324,29 @@ pub(super) async fn update_client(
         is_active: patch.is_active,
         ..ClientOrganizationPatch::default()
     };
-    let row = caller.services(&api).client_organization_db.update(&id, patch).await?;
-    let client = Organization::from(row);
-    Ok(HttpResponse::Ok().json(Changed { success: true, message: "Organization updated", client }))
+    let row = services.client_organization_db.update(&id, patch).await?;
+    let is_switched = row.is_active != old.is_active;
+    let warning = if is_switched { api.provider_keys.follow_activity(&services, &row).await } else { None };
+    Ok(HttpResponse::Ok().json(Changed { warning, ..Changed::new("Organization updated", row) }))
 }
 
 /// What was done.
 #[derive(Serialize, ToSchema)]
-struct Done {
+struct Deactivated {
     success: bool,
     message: &'static str,
+    /// What a person should look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
-/// Makes an organization inactive: its keys no longer work, its figures stay.
+/// Makes an organization inactive: its keys no longer work, its figures stay. A key that was made for it
+/// at OpenRouter is disabled there.
 #[utoipa::path(
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "It is inactive", body = Done), Refusals),
+    responses((status = 200, description = "It is inactive", body = Deactivated), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}")]
@@ -317,8 +356,12 @@ pub(super) async fn deactivate_client(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
-    if !caller.services(&api).client_organization_db.deactivate(&id).await? {
+    let services = caller.services(&api);
+    if !services.client_organization_db.deactivate(&id).await? {
         return Err(unknown_organization());
     }
-    Ok(HttpResponse::Ok().json(Done { success: true, message: "Organization deactivated" }))
+    let row = services.client_organization_db.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
+    let warning = api.provider_keys.follow_activity(&services, &row).await;
+    let message = "Organization deactivated";
+    Ok(HttpResponse::Ok().json(Deactivated { success: true, message, warning }))
 }

@@ -23,6 +23,7 @@ use crate::{
     gateway::Stopping,
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
+    provider_keys::ProviderKeys,
     settings::Settings,
 };
 
@@ -31,7 +32,7 @@ mod jobs;
 mod master_key;
 mod server;
 
-pub use master_key::master_key;
+pub use master_key::{master_key, replace_master_key};
 
 /// How long the last records may take to reach the database at a stop. What does not is applied at
 /// the next start.
@@ -77,7 +78,7 @@ impl Application {
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
         let Background { jobs, applier, figures } =
-            jobs::start(beginning, &journal, &recorder, (generations, openrouter), &clock);
+            jobs::start(beginning, &journal, &recorder, (generations, openrouter.clone()), &clock);
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -103,6 +104,7 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
+            provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),

@@ -1,6 +1,6 @@
 //! `mai-usage keys …`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use mai_organization::{
     OrganizationServices,
     client_organization::{GatewayKeyModel, NewGatewayKey},
@@ -9,7 +9,7 @@ use mai_primitives::{OrganizationId, UserId};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::Output;
+use super::{Output, rotate_master};
 
 /// What to do with gateway keys.
 #[derive(Debug, clap::Subcommand)]
@@ -20,6 +20,9 @@ pub(super) enum Command {
     /// List the keys of an organization.
     #[command(after_help = "Example: mai-usage keys list --org org_…")]
     List(List),
+    /// Replace the master key that seals the secrets in the database, while the service runs.
+    #[command(after_help = "Example: mai-usage keys rotate-master")]
+    RotateMaster(rotate_master::Arguments),
 }
 
 /// A new key.
@@ -55,6 +58,7 @@ pub(super) async fn run(command: Command, services: &OrganizationServices) -> Re
     match command {
         Command::Create(create) => create_key(create, services).await,
         Command::List(which) => list(which, services).await,
+        Command::RotateMaster(_) => Err(anyhow!("the master key is changed without the services")),
     }
 }
 

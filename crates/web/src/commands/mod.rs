@@ -22,6 +22,7 @@ macro_rules! say {
     }};
 }
 
+mod audit;
 mod config;
 mod demo;
 mod demo_chat;
@@ -31,6 +32,7 @@ mod openapi;
 mod org;
 mod pending;
 mod rebuild;
+mod rotate_master;
 mod serve;
 mod tokens;
 mod verify;
@@ -79,6 +81,9 @@ enum Command {
     /// List, settle and dismiss generations whose cost is not known.
     #[command(subcommand)]
     Pending(pending::Command),
+    /// List, export and check the audit log.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print the description of the API (OpenAPI 3.1).
     #[command(after_help = "Example: mai-usage openapi > openapi.json")]
     Openapi,
@@ -100,7 +105,10 @@ const NOT_CHECKED: u8 = 2;
 
 /// Runs a command. Errors are printed with their causes.
 pub fn run(line: CommandLine) -> ExitCode {
-    let is_check = matches!(line.command, Command::Verify(_) | Command::Rebuild(_));
+    let is_check = matches!(
+        line.command,
+        Command::Verify(_) | Command::Rebuild(_) | Command::Audit(audit::Command::Verify(_))
+    );
     let outcome = actix_web::rt::System::new().block_on(dispatch(line));
     match outcome {
         Ok(code) => code,
@@ -142,10 +150,14 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Serve(arguments) => serve::run(settings, arguments).await?,
         Command::Migrate => migrate_database(&settings)?,
         Command::Org(command) => org::run(command, &services(&settings)?, settings.time_zone).await?,
+        Command::Keys(keys::Command::RotateMaster(arguments)) => {
+            rotate_master::run(&arguments, &settings, &migrated(&settings)?)?;
+        }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
         Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
+        Command::Audit(command) => return audit::run(command, || migrated(&settings)),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
         Command::Config | Command::Demo(_) | Command::Openapi => {}

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use mai_organization::audit_log::{self, Broken, Verified};
 use mai_organization::usage_tracking::{
     Totals,
     verify::{
@@ -14,7 +15,7 @@ use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd};
 use mai_storage::Storage;
 use serde_json::{Map, Value, json};
 
-use super::Output;
+use super::{Output, audit};
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -52,8 +53,9 @@ pub(super) fn run(arguments: &Arguments, storage: &Storage) -> Result<ExitCode> 
         bar.inc(1);
     }
     bar.finish_and_clear();
-    report.end(chosen.len(), &sum)?;
-    Ok(ExitCode::from(u8::from(sum.mismatches > 0)))
+    let chain = storage.read_blocking(audit_log::verify)?;
+    report.end(chosen.len(), &sum, &chain)?;
+    Ok(ExitCode::from(u8::from(sum.mismatches > 0 || chain.is_err())))
 }
 
 /// The organizations to work on: a known one, or all.
@@ -102,13 +104,17 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn end(&self, organizations: usize, checked: &Checked) -> Result<()> {
+    fn end(&self, organizations: usize, checked: &Checked, chain: &Result<Verified, Broken>) -> Result<()> {
         let Checked { days, ledger_rows, mismatches, pending, unresolved } = checked;
         if self.json {
             say!(
                 "],\"holds\":{},\"organizations\":{organizations},\"days\":{days},\"ledger_rows\":{ledger_rows},\
-                 \"pending\":{pending},\"unresolved\":{unresolved}}}",
-                *mismatches == 0
+                 \"pending\":{pending},\"unresolved\":{unresolved},\"audit_log\":{}}}",
+                *mismatches == 0 && chain.is_ok(),
+                match chain {
+                    Ok(seen) => json!({ "unbroken": true, "entries": seen.entries, "head": seen.head }),
+                    Err(broken) => json!({ "unbroken": false, "broken": broken.to_string() }),
+                }
             )?;
             return Ok(());
         }
@@ -121,6 +127,10 @@ impl Report<'_> {
             "{verdict}: {organizations} organizations, {days} days, {ledger_rows} ledger rows checked; \
              {pending} generations are pending, {unresolved} unresolved."
         )?;
+        match chain {
+            Ok(seen) => say!("{}", audit::as_text(seen))?,
+            Err(broken) => say!("The audit log is broken: {broken}.")?,
+        }
         Ok(())
     }
 }
