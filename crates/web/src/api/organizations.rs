@@ -85,7 +85,6 @@ struct Query {
     #[param(inline)]
     sort: Sort,
     #[serde(default)]
-    #[param(inline)]
     order: Order,
     /// 1 to 500. Without it all organizations are in the answer.
     limit: Option<usize>,
