@@ -1,7 +1,7 @@
 //! `mai-usage serve` as a child process.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -45,6 +45,8 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
+            // Most tests call as fast as they can.
+            ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             // Long runs are silenced: what upstream does on purpose would fill pages.
             ("MAI_LOG", std::env::var("MAI_TEST_LOG").unwrap_or_else(|_| "warn,mai_capture=info".to_owned())),
         ]
@@ -74,6 +76,17 @@ impl Installation {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// Runs a command that reads its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
     }
 
     /// Runs a command that prints one JSON value.

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod identity;
 pub mod ledger;
 pub mod load;
 pub mod management;

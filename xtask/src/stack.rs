@@ -249,6 +249,8 @@ impl Installation {
             ("MAI_ADMIN_TOKEN", ADMIN_TOKEN),
             ("MAI_JOURNAL_SYNC", "disk"),
             ("MAI_LOG", "warn"),
+            // The load is that of one key. Its calls are counted all the same, as in production.
+            ("MAI_RATE_LIMIT_PER_MINUTE", "1000000"),
             ("OPENROUTER_BASE_URL", &self.upstream),
         ]);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));

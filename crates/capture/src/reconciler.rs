@@ -258,6 +258,7 @@ fn exact_generation(
         streamed: row.streamed,
         source: UsageSource::GenerationLookup,
         gateway_key_id: row.gateway_key_id.clone(),
+        task: row.task.clone(),
         started_at: row.started_at,
     })
 }

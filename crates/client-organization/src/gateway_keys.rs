@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_global_settings::bump_revision;
+use mai_global_settings::{Change, MasterKey, bump_revision};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
 use secrecy::SecretString;
@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use crate::{
     digest,
     error::{Error, Result},
+    identity_secret::{self, seal_for_another},
     query::require_organization,
     schema::gateway_keys,
     validate,
@@ -21,8 +22,9 @@ use crate::{
 pub const KEY_PREFIX: &str = "sk-mai-";
 
 /// A key as it is stored, without the key.
-#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = gateway_keys)]
+#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = gateway_keys, primary_key(client_org_id, id))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub struct GatewayKeyModel {
     /// The organization.
     pub client_org_id: OrganizationId,
@@ -38,6 +40,12 @@ pub struct GatewayKeyModel {
     pub user_id: Option<UserId>,
     /// Whether the identity headers of its caller are believed.
     pub is_trusted_client: bool,
+    /// Whether its caller is Open WebUI, to which an error within a stream must be shown in its own form.
+    pub is_open_webui: bool,
+    /// What its caller signs identities with, sealed. With one, plain headers are refused.
+    pub identity_secret: Option<String>,
+    /// How many calls a minute may bring; none means that only each member's rate is limited.
+    pub requests_per_minute: Option<i64>,
     /// From when on the key does not work; none means never.
     pub expires_at: Option<UnixTime>,
     /// When the key was taken back; none means it was not.
@@ -48,7 +56,7 @@ pub struct GatewayKeyModel {
     pub updated_at: UnixTime,
 }
 
-/// Leaves the hash out: it opens nothing, but it has no place in a log.
+/// Leaves the hash and the sealed secret out: they open nothing, but they have no place in a log.
 impl fmt::Debug for GatewayKeyModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewayKeyModel")
@@ -58,6 +66,9 @@ impl fmt::Debug for GatewayKeyModel {
             .field("name", &self.name)
             .field("user_id", &self.user_id)
             .field("is_trusted_client", &self.is_trusted_client)
+            .field("is_open_webui", &self.is_open_webui)
+            .field("signs_identities", &self.identity_secret.is_some())
+            .field("requests_per_minute", &self.requests_per_minute)
             .field("expires_at", &self.expires_at)
             .field("revoked_at", &self.revoked_at)
             .finish_non_exhaustive()
@@ -73,8 +84,32 @@ pub struct NewGatewayKey {
     pub user_id: Option<UserId>,
     /// Whether the identity headers of its caller are believed.
     pub is_trusted_client: bool,
+    /// Whether its caller is Open WebUI.
+    pub is_open_webui: bool,
+    /// What its caller signs identities with, in clear: 32 to 512 visible ASCII characters.
+    pub identity_secret: Option<SecretString>,
+    /// How many calls a minute may bring, 1 to 1,000,000; none means no limit of the key's own.
+    pub requests_per_minute: Option<i64>,
     /// From when on the key does not work; none means never.
     pub expires_at: Option<UnixTime>,
+}
+
+/// A partial update of a key: what is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayKeyPatch {
+    /// 1 to 200 characters.
+    pub name: Option<String>,
+    /// Whether the identity headers of its caller are believed.
+    pub is_trusted_client: Option<bool>,
+    /// Whether its caller is Open WebUI.
+    pub is_open_webui: Option<bool>,
+    /// What its caller signs identities with, in clear: 32 to 512 visible ASCII characters. Cleared, no
+    /// signature is asked for.
+    pub identity_secret: Change<SecretString>,
+    /// How many calls a minute may bring, 1 to 1,000,000; cleared means no limit of the key's own.
+    pub requests_per_minute: Change<i64>,
+    /// From when on the key does not work; cleared means never.
+    pub expires_at: Change<UnixTime>,
 }
 
 /// A new key. This is the only time that the key itself is there.
@@ -104,14 +139,40 @@ fn key(conn: &mut DbConnection, organization: &OrganizationId, id: &str) -> Resu
     found.ok_or_else(|| Error::not_found("gateway key", id))
 }
 
-/// What the audit log shows of a key, which is never the key.
+/// A key that was not taken back; one that was can only be looked at.
+fn usable_key(conn: &mut DbConnection, organization: &OrganizationId, id: &str) -> Result<GatewayKeyModel> {
+    let found = key(conn, organization, id)?;
+    match found.revoked_at {
+        Some(_) => Err(Error::invalid("id", "the key was revoked")),
+        None => Ok(found),
+    }
+}
+
+fn replace(conn: &mut DbConnection, key: &GatewayKeyModel) -> Result<()> {
+    diesel::update(gateway_keys::table.find((&key.client_org_id, &key.id))).set(key).execute(conn)?;
+    Ok(())
+}
+
+/// What the audit log shows of a key, which is never the key nor its secret.
 fn details(key: &GatewayKeyModel) -> Details {
     Details::none()
         .with("name", key.name.as_str())
         .with("key_prefix", key.key_prefix.as_str())
         .with("is_trusted_client", key.is_trusted_client)
+        .with("is_open_webui", key.is_open_webui)
+        .with("signs_identities", key.identity_secret.is_some())
+        .with_some("requests_per_minute", key.requests_per_minute)
         .with_some("user_id", key.user_id.as_ref().map(UserId::as_str))
         .with_some("expires_at", key.expires_at.map(UnixTime::seconds))
+}
+
+/// A changed number; null where it was cleared.
+fn shown(change: Change<i64>) -> Option<serde_json::Value> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(serde_json::Value::Null),
+        Change::Set(number) => Some(number.into()),
+    }
 }
 
 fn log(
@@ -126,18 +187,19 @@ fn log(
     Ok(())
 }
 
-/// Makes, lists and takes back gateway keys.
+/// Makes, lists, changes and takes back gateway keys.
 #[derive(Clone)]
 pub struct GatewayKeyTable {
     storage: Storage,
+    master_key: MasterKey,
     clock: Arc<dyn Clock>,
     actor: Actor,
 }
 
 impl GatewayKeyTable {
-    /// A service on `storage`.
-    pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, actor: Actor::system() }
+    /// A service on `storage` that seals identity secrets with `master_key`.
+    pub fn new(storage: Storage, master_key: MasterKey, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, master_key, clock, actor: Actor::system() }
     }
 
     /// The same service in the name of `actor`, whom the audit log will tell.
@@ -154,15 +216,22 @@ impl GatewayKeyTable {
     ) -> Result<CreatedGatewayKey> {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         validate::expiry(new.expires_at, now)?;
+        validate::requests_per_minute(new.requests_per_minute)?;
         let generated = digest::new_key(KEY_PREFIX)?;
+        let id = digest::new_id("key_")?;
+        let seal = |secret| identity_secret::seal(&self.master_key, organization, &id, secret);
+        let identity_secret = new.identity_secret.as_ref().map(seal).transpose()?;
         let model = GatewayKeyModel {
             client_org_id: organization.clone(),
-            id: digest::new_id("key_")?,
+            id,
             key_hash: generated.hash,
             key_prefix: generated.prefix,
             name: validate::name(&new.name)?,
             user_id: new.user_id,
             is_trusted_client: new.is_trusted_client,
+            is_open_webui: new.is_open_webui,
+            identity_secret,
+            requests_per_minute: new.requests_per_minute,
             expires_at: new.expires_at,
             revoked_at: None,
             created_at: now,
@@ -200,16 +269,57 @@ impl GatewayKeyTable {
                     return Ok(old);
                 }
                 let new = GatewayKeyModel { revoked_at: Some(now), updated_at: now, ..old };
-                diesel::update(gateway_keys::table.find((&organization, &id)))
-                    .set((gateway_keys::revoked_at.eq(new.revoked_at), gateway_keys::updated_at.eq(now)))
-                    .execute(conn)?;
+                replace(conn, &new)?;
                 log(conn, &actor, "gateway_key.revoke", &new, now)?;
                 Ok(new)
             })
             .await
     }
 
-    /// Makes a key that replaces another: it has its name, user and trust, and never expires. The old
+    /// Changes what the patch names. A key that the organization does not have is [`Error::NotFound`],
+    /// one that was revoked [`Error::Invalid`].
+    pub async fn update(
+        &self,
+        organization: &OrganizationId,
+        id: &str,
+        patch: GatewayKeyPatch,
+    ) -> Result<GatewayKeyModel> {
+        let (patch, actor) = (self.check(organization, id, patch)?, self.actor.clone());
+        let (organization, id) = (organization.clone(), id.to_owned());
+        self.storage
+            .write(move |conn| {
+                bump_revision(conn)?;
+                let new = patch.apply(usable_key(conn, &organization, &id)?);
+                replace(conn, &new)?;
+                let entry = NewEntry::done(Some(&organization), "gateway_key.update", &id);
+                append(conn, &actor, patch.now, &entry.with(patch.details()))?;
+                Ok(new)
+            })
+            .await
+    }
+
+    /// Checks a patch and seals its secret, so that the transaction, which may run more than once, only
+    /// writes.
+    fn check(&self, organization: &OrganizationId, id: &str, patch: GatewayKeyPatch) -> Result<CheckedPatch> {
+        let now = self.clock.now().into();
+        if let Change::Set(expires_at) = patch.expires_at {
+            validate::expiry(Some(expires_at), now)?;
+        }
+        if let Change::Set(rate) = patch.requests_per_minute {
+            validate::requests_per_minute(Some(rate))?;
+        }
+        let identity_secret = match &patch.identity_secret {
+            Change::Keep => Change::Keep,
+            Change::Clear => Change::Clear,
+            Change::Set(secret) => {
+                Change::Set(identity_secret::seal(&self.master_key, organization, id, secret)?)
+            }
+        };
+        let name = patch.name.as_deref().map(validate::name).transpose()?;
+        Ok(CheckedPatch { patch: GatewayKeyPatch { name, ..patch }, identity_secret, now })
+    }
+
+    /// Makes a key that replaces another: it is in everything like that one but never expires. The old
     /// one works for `grace_seconds` more, unless it would have expired before.
     pub async fn rotate(
         &self,
@@ -223,22 +333,23 @@ impl GatewayKeyTable {
         let generated = digest::new_key(KEY_PREFIX)?;
         let new_id = digest::new_id("key_")?;
         let (hash, prefix) = (generated.hash, generated.prefix);
+        let master_key = self.master_key.clone();
         let model = self
             .storage
             .write(move |conn| {
                 bump_revision(conn)?;
-                let old = key(conn, &organization, &id)?;
-                if old.revoked_at.is_some() {
-                    return Err(Error::invalid("id", "the key was revoked"));
-                }
-                let expires_at = old.expires_at.map_or(ends_at, |at| at.min(ends_at));
-                diesel::update(gateway_keys::table.find((&organization, &id)))
-                    .set((gateway_keys::expires_at.eq(Some(expires_at)), gateway_keys::updated_at.eq(now)))
-                    .execute(conn)?;
+                let mut old = usable_key(conn, &organization, &id)?;
+                old.expires_at = Some(old.expires_at.map_or(ends_at, |at| at.min(ends_at)));
+                old.updated_at = now;
+                replace(conn, &old)?;
+                // It is sealed for the row that it is in.
+                let seal = |sealed| seal_for_another(&master_key, &organization, (&id, sealed), &new_id);
+                let identity_secret = old.identity_secret.as_deref().map(seal).transpose()?;
                 let new = GatewayKeyModel {
                     id: new_id.clone(),
                     key_hash: hash.clone(),
                     key_prefix: prefix.clone(),
+                    identity_secret,
                     expires_at: None,
                     created_at: now,
                     updated_at: now,
@@ -248,9 +359,45 @@ impl GatewayKeyTable {
                 let details = details(&new).with("replaces", id.as_str());
                 let entry = NewEntry::done(Some(&organization), "gateway_key.rotate", &new.id);
                 append(conn, &actor, now, &entry.with(details))?;
-                Ok(new)
+                Ok::<_, Error>(new)
             })
             .await?;
         Ok(CreatedGatewayKey { key: generated.key, model })
+    }
+}
+
+/// A patch whose values are good and whose secret is sealed.
+struct CheckedPatch {
+    patch: GatewayKeyPatch,
+    /// Sealed.
+    identity_secret: Change<String>,
+    now: UnixTime,
+}
+
+impl CheckedPatch {
+    /// What changes, the secret by name only.
+    fn details(&self) -> Details {
+        let patch = &self.patch;
+        Details::none()
+            .with_some("name", patch.name.as_deref())
+            .with_some("is_trusted_client", patch.is_trusted_client)
+            .with_some("is_open_webui", patch.is_open_webui)
+            .with_some("identity_secret", patch.identity_secret.word())
+            .with_some("requests_per_minute", shown(patch.requests_per_minute))
+            .with_some("expires_at", shown(patch.expires_at.map(UnixTime::seconds)))
+    }
+
+    fn apply(&self, old: GatewayKeyModel) -> GatewayKeyModel {
+        let patch = self.patch.clone();
+        GatewayKeyModel {
+            name: patch.name.unwrap_or(old.name),
+            is_trusted_client: patch.is_trusted_client.unwrap_or(old.is_trusted_client),
+            is_open_webui: patch.is_open_webui.unwrap_or(old.is_open_webui),
+            identity_secret: self.identity_secret.clone().apply(old.identity_secret),
+            requests_per_minute: patch.requests_per_minute.apply(old.requests_per_minute),
+            expires_at: patch.expires_at.apply(old.expires_at),
+            updated_at: self.now,
+            ..old
+        }
     }
 }

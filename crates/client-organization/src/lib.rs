@@ -9,6 +9,7 @@ pub mod api_tokens;
 pub mod directory;
 pub mod error;
 pub mod gateway_keys;
+pub mod identity_secret;
 pub mod mapping;
 pub mod members;
 pub mod model;
@@ -33,7 +34,8 @@ pub use api_tokens::{ApiTokenModel, ApiTokenRole, ApiTokenTable, CreatedApiToken
 pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, TokenRefusal};
-pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyTable, NewGatewayKey};
+pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
+pub use identity_secret::IdentitySecret;
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
     UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,

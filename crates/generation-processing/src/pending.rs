@@ -95,6 +95,8 @@ pub struct NewPendingGeneration {
     pub streamed: bool,
     /// The gateway key of the request.
     pub gateway_key_id: Option<String>,
+    /// What the client says that the call was for, such as `title_generation`.
+    pub task: Option<String>,
     /// When the request began.
     pub started_at: UnixTime,
     /// Why the cost is not known.
@@ -123,6 +125,8 @@ pub struct PendingGenerationModel {
     pub streamed: bool,
     /// The gateway key of the request.
     pub gateway_key_id: Option<String>,
+    /// What the client says that the call was for, such as `title_generation`.
+    pub task: Option<String>,
     /// When the request began.
     pub started_at: UnixTime,
     /// Why the cost is not known.
@@ -202,6 +206,7 @@ fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerat
         markup_rate: new.markup_rate,
         streamed: new.streamed,
         gateway_key_id: new.gateway_key_id,
+        task: new.task,
         started_at: new.started_at,
         reason: new.reason,
         state: if can_be_looked_up { PendingState::Pending } else { PendingState::Unresolved },

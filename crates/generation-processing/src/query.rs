@@ -159,3 +159,48 @@ pub fn complete_from(conn: &mut DbConnection) -> Result<Option<UsageDate>> {
         log::table.filter(log::success.eq(true)).select(diesel::dsl::max(log::cutoff_date)).first(conn)?;
     Ok(cutoff.map(|day| day.plus_days(2)))
 }
+
+/// At most `limit` of an organization's ledger rows of the days from `from` to `to`, both included, by
+/// day, then in the database's own order of ids, behind the row `after`.
+///
+/// A page is two reads of the index by day and id: the rest of the day on which the last one ended, and
+/// the days behind it.
+pub fn rows_after(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (UsageDate, UsageDate),
+    after: Option<&(UsageDate, GenerationId)>,
+    limit: i64,
+) -> Result<Vec<ProcessedGenerationModel>> {
+    let rows = || ledger::table.filter(ledger::client_org_id.eq(org));
+    let mut page: Vec<ProcessedGenerationModel> = Vec::new();
+    if let Some((date, id)) = after {
+        let rest = rows().filter(ledger::generation_date.eq(date)).filter(ledger::id.gt(id));
+        page = rest.order(ledger::id).limit(limit).load(conn)?;
+    }
+    let behind = after.map(|(date, _)| *date);
+    let Some((from, left)) = rest_of_page((from, to), behind, page.len(), limit) else { return Ok(page) };
+    let later: Vec<ProcessedGenerationModel> = rows()
+        .filter(ledger::generation_date.between(from, to))
+        .order((ledger::generation_date, ledger::id))
+        .limit(left)
+        .load(conn)?;
+    page.extend(later);
+    Ok(page)
+}
+
+/// From which day on the rest of a page of at most `limit` rows is read, and how many of them. The page
+/// before ended on the day `behind`, of which `read` more rows were found. None when the page is full or
+/// no day of the range is left.
+pub fn rest_of_page(
+    (from, to): (UsageDate, UsageDate),
+    behind: Option<UsageDate>,
+    read: usize,
+    limit: i64,
+) -> Option<(UsageDate, i64)> {
+    let left = limit - i64::try_from(read).unwrap_or(limit);
+    let next = behind.map_or(from, |date| date.plus_days(1));
+    // The last day of the calendar has no next one.
+    let is_over = next > to || behind == Some(next);
+    (left > 0 && !is_over).then_some((next, left))
+}

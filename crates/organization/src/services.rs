@@ -40,7 +40,7 @@ pub struct OrganizationServices {
 }
 
 impl OrganizationServices {
-    /// The services on `storage`, which seal provider keys with `secrets` and take the present from
+    /// The services on `storage`, which seal secrets with `secrets` and take the present from
     /// `clock`.
     #[expect(clippy::needless_pass_by_value, reason = "whoever calls hands over what the services share")]
     pub fn new(storage: Storage, secrets: MasterKey, clock: Arc<dyn Clock>) -> Self {
@@ -51,7 +51,7 @@ impl OrganizationServices {
             user_client_mapping_db: UserClientMappingDB::new(storage.clone(), clock()),
             client_usage_db: ClientUsageDB::new(storage.clone(), clock()),
             processed_generation_db: ProcessedGenerationDB::new(storage.clone(), clock()),
-            gateway_key_db: GatewayKeyTable::new(storage.clone(), clock()),
+            gateway_key_db: GatewayKeyTable::new(storage.clone(), secrets.clone(), clock()),
             member_db: MemberTable::new(storage.clone(), clock()),
             api_token_db: ApiTokenTable::new(storage.clone(), clock()),
             audit_log_db: AuditLogTable::new(storage.clone(), clock()),

@@ -10,6 +10,7 @@ pub mod display;
 pub mod ids;
 pub mod markup;
 pub mod pln;
+pub mod ratio;
 pub mod usd;
 
 mod decimal;

@@ -8,10 +8,14 @@
 pub mod catalogue;
 pub mod drift;
 pub mod error;
+pub mod exports;
+pub mod listing;
 pub mod manual;
 pub mod model;
 pub mod provider;
 pub mod query;
+pub mod range;
+pub mod reading;
 pub mod rebuild;
 pub mod record;
 pub mod schema;
@@ -29,11 +33,14 @@ mod tests;
 
 pub use catalogue::{CATALOGUE, CatalogueModel};
 pub use error::{Error, Result};
+pub use listing::{Listing, Order, Page, Position, SortKey};
 pub use manual::UsageRecordDto;
 pub use model::{
     ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
 };
 pub use provider::provider_name;
+pub use range::DayRange;
+pub use reading::{Days, Listed, MAX_TREND_MONTHS};
 pub use record::{Recorded, record_generations};
 pub use service::ClientUsageTable;
 pub use stats::{

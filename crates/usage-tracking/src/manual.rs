@@ -96,6 +96,7 @@ impl UsageRecordDto {
             streamed: false,
             source: UsageSource::Manual,
             gateway_key_id: None,
+            task: None,
             started_at: at,
         })
     }
@@ -148,6 +149,7 @@ impl Figures {
             streamed: pending.streamed,
             source: UsageSource::Manual,
             gateway_key_id: pending.gateway_key_id,
+            task: pending.task,
             started_at: pending.started_at,
         }
     }

@@ -1,24 +1,27 @@
 //! Reading the daily tables. Statistics never read the ledger.
 //!
-//! Texts are sorted here and not in SQL, because there their order depends on the database's
-//! locale.
+//! Every query reads ranges of an organization's days in the primary key, or in the index by member or
+//! model, whatever the size of the fleet. Texts are sorted here and not in SQL, because there their order
+//! depends on the database's locale.
 
-use std::collections::HashMap;
+mod pages;
+mod series;
+mod sums;
 
-use diesel::{
-    dsl::{count_star, max, min},
-    prelude::*,
+use diesel::prelude::*;
+use mai_primitives::{OrganizationId, UsageDate, UserId};
+use mai_storage::{DbConnection, Result};
+
+pub use self::{
+    pages::{DayKey, model_rows_after, user_rows_after},
+    series::{PerDay, days_of_models, models_per_day, users_per_day},
+    sums::{ModelSums, UserSums, by_model, by_organization, by_user, known_before, unique_users},
 };
-use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
-use mai_storage::{DbConnection, Result, sum_i64};
-
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
-    stats::{ModelUsage, UserUsage},
-    totals::Totals,
 };
 
 /// The row of one day, or none.
@@ -86,119 +89,18 @@ pub fn model_daily_rows(
     Ok(rows)
 }
 
-/// The number of distinct members with usage in the days from `from` to `to`, both included.
-pub fn unique_users(
+/// One member's rows of the days from `from` to `to`, both included, ascending.
+pub fn rows_of_user(
     conn: &mut DbConnection,
     org: &OrganizationId,
+    user: &UserId,
     from: UsageDate,
     to: UsageDate,
-) -> Result<i64> {
-    let used = users::table
+) -> Result<Vec<ClientUserDailyUsageModel>> {
+    let rows = users::table
         .filter(users::client_org_id.eq(org))
+        .filter(users::user_id.eq(user))
         .filter(users::usage_date.between(from, to))
-        .select(diesel::dsl::count(users::user_id).aggregate_distinct());
-    Ok(used.first(conn)?)
-}
-
-/// Sums per member with usage in the days from `from` to `to`, both included; the greatest cost to
-/// the client first, then by member.
-pub fn by_user(
-    conn: &mut DbConnection,
-    org: &OrganizationId,
-    from: UsageDate,
-    to: UsageDate,
-) -> Result<Vec<UserUsage>> {
-    type Row = (UserId, Option<OpenRouterUserId>, i64, i64, Usd, Usd, i64, Option<UnixTime>);
-    let rows: Vec<Row> = users::table
-        .filter(users::client_org_id.eq(org))
-        .filter(users::usage_date.between(from, to))
-        .group_by(users::user_id)
-        .select((
-            users::user_id,
-            min(users::openrouter_user_id),
-            sum_i64(users::total_tokens),
-            sum_i64(users::total_requests),
-            sum_i64(users::raw_cost),
-            sum_i64(users::markup_cost),
-            count_star(),
-            max(users::updated_at),
-        ))
-        .load(conn)?;
-    let item =
-        |(user_id, openrouter_user_id, tokens, requests, raw_cost, markup_cost, days_active, last): Row| {
-            UserUsage {
-                user_id,
-                openrouter_user_id,
-                totals: Totals { tokens, requests, raw_cost, markup_cost },
-                days_active,
-                last_activity: last,
-            }
-        };
-    let mut items: Vec<UserUsage> = rows.into_iter().map(item).collect();
-    items.sort_by(|a, b| {
-        b.totals.markup_cost.cmp(&a.totals.markup_cost).then_with(|| a.user_id.cmp(&b.user_id))
-    });
-    Ok(items)
-}
-
-/// Sums per model with usage in the days from `from` to `to`, both included; the greatest cost to
-/// the client first, then by name.
-pub fn by_model(
-    conn: &mut DbConnection,
-    org: &OrganizationId,
-    from: UsageDate,
-    to: UsageDate,
-) -> Result<Vec<ModelUsage>> {
-    type Row = (ModelName, Option<String>, i64, i64, Usd, Usd, i64);
-    let rows: Vec<Row> = models::table
-        .filter(models::client_org_id.eq(org))
-        .filter(models::usage_date.between(from, to))
-        .group_by(models::model_name)
-        .select((
-            models::model_name,
-            max(models::provider),
-            sum_i64(models::total_tokens),
-            sum_i64(models::total_requests),
-            sum_i64(models::raw_cost),
-            sum_i64(models::markup_cost),
-            count_star(),
-        ))
-        .load(conn)?;
-    let item = |(model_name, provider, tokens, requests, raw_cost, markup_cost, days_used): Row| ModelUsage {
-        model_name,
-        provider,
-        totals: Totals { tokens, requests, raw_cost, markup_cost },
-        days_used,
-    };
-    let mut items: Vec<ModelUsage> = rows.into_iter().map(item).collect();
-    items.sort_by(|a, b| {
-        b.totals.markup_cost.cmp(&a.totals.markup_cost).then_with(|| a.model_name.cmp(&b.model_name))
-    });
-    Ok(items)
-}
-
-/// Sums and days with usage per organization, in the days from `from` to `to`, both included;
-/// organizations without usage are absent.
-pub fn by_organization(
-    conn: &mut DbConnection,
-    from: UsageDate,
-    to: UsageDate,
-) -> Result<HashMap<OrganizationId, (Totals, i64)>> {
-    type Row = (OrganizationId, i64, i64, Usd, Usd, i64);
-    let rows: Vec<Row> = days::table
-        .filter(days::usage_date.between(from, to))
-        .group_by(days::client_org_id)
-        .select((
-            days::client_org_id,
-            sum_i64(days::total_tokens),
-            sum_i64(days::total_requests),
-            sum_i64(days::raw_cost),
-            sum_i64(days::markup_cost),
-            count_star(),
-        ))
-        .load(conn)?;
-    let item = |(org, tokens, requests, raw_cost, markup_cost, days): Row| {
-        (org, (Totals { tokens, requests, raw_cost, markup_cost }, days))
-    };
-    Ok(rows.into_iter().map(item).collect())
+        .order(users::usage_date);
+    Ok(rows.load(conn)?)
 }

@@ -44,7 +44,7 @@ pub enum Recorded {
 /// are taken as arriving one after the other, within one input as well. In the end its row is what the
 /// most authoritative source says ([`UsageSource::authority`]), of equal ones the first; only where
 /// that one merely estimates the token counts, they are those of the best source that has the native
-/// ones at the same cost. The ledger rows and the three daily tables change together or not at all, so
+/// ones at the same cost, and where it does not know the task, that of another report stays. The ledger rows and the three daily tables change together or not at all, so
 /// their sums stay equal.
 ///
 /// Reports from outside, which did not fix their rate when the call began, are priced with the rate

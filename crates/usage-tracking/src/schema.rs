@@ -64,3 +64,14 @@ diesel::table! {
         read_at -> BigInt,
     }
 }
+
+diesel::table! {
+    /// The registry of members, as far as the statistics compare it with usage in one query, which Diesel
+    /// allows for tables of the same crate only.
+    members (client_org_id, user_id) {
+        client_org_id -> Text,
+        user_id -> Text,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(client_user_daily_usage, members);

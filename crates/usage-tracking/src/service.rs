@@ -1,39 +1,27 @@
-//! [`ClientUsageTable`]: recording usage and reading statistics.
+//! [`ClientUsageTable`]: recording usage; `reading` adds the statistics.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_client_organization::{
-    ClientOrganizationModel,
-    query::{active_organizations, markup_rate_at},
-};
+use mai_client_organization::query::markup_rate_at;
 use mai_generation_processing::NewGeneration;
-use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, UsageDate, Usd};
+use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, Usd};
 use mai_storage::{DbConnection, Storage};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
-    catalogue::CATALOGUE,
-    error::{Error, Result},
+    error::Result,
     manual::{Figures, UsageRecordDto, settle},
-    model::{ClientDailyUsageModel, ClientLiveCountersModel},
-    organization, query,
+    organization,
     record::{Recorded, only, record_generations},
-    stats::{
-        self, ClientBillingResponse, ClientUsageStatsResponse, LegacyMonth, LegacyUsageStats, ModelUsage,
-        MonthlySummary, RolloverResult, UserUsage,
-    },
-    totals::Totals,
+    stats::RolloverResult,
 };
-
-/// How many days the old shape's history shows.
-const LEGACY_HISTORY_DAYS: i64 = 30;
 
 /// Records usage and reads statistics. "Today" is the organization's own local day.
 #[derive(Clone)]
 pub struct ClientUsageTable {
-    storage: Storage,
-    clock: Arc<dyn Clock>,
+    pub(crate) storage: Storage,
+    pub(crate) clock: Arc<dyn Clock>,
     actor: Actor,
 }
 
@@ -121,136 +109,6 @@ impl ClientUsageTable {
             .await
     }
 
-    /// The statistics of the present month.
-    pub async fn get_usage_stats_by_client(&self, org: &OrganizationId) -> Result<ClientUsageStatsResponse> {
-        let (org, now) = (org.clone(), self.clock.now());
-        let stats = self.storage.read(move |conn| {
-            let organization = organization::load(conn, &org)?;
-            let today = organization.calendar.usage_date(now);
-            let first = today.first_of_month();
-            let rows = query::daily_rows(conn, &org, first, today)?;
-            let monthly_summary = MonthlySummary {
-                total_unique_users: query::unique_users(conn, &org, first, today)?,
-                top_models: stats::top_models(query::by_model(conn, &org, first, today)?),
-            };
-            let breakdown = |row| stats::breakdown(organization.calendar, row);
-            Ok(ClientUsageStatsResponse {
-                current_month: stats::current_month(today, &rows)?,
-                daily_breakdown: rows.into_iter().map(breakdown).collect(),
-                monthly_summary,
-                client_org_name: organization.name,
-            })
-        });
-        stats.await
-    }
-
-    /// The same as [`Self::get_usage_stats_by_client`]; the other name of the original.
-    pub async fn get_usage_stats(&self, org: &OrganizationId) -> Result<ClientUsageStatsResponse> {
-        self.get_usage_stats_by_client(org).await
-    }
-
-    /// The statistics in the shape of the original's first versions.
-    pub async fn get_legacy_usage_stats(&self, org: &OrganizationId) -> Result<LegacyUsageStats> {
-        let (org, now) = (org.clone(), self.clock.now());
-        let stats = self.storage.read(move |conn| {
-            let organization = organization::load(conn, &org)?;
-            let today = organization.calendar.usage_date(now);
-            let month = query::daily_rows(conn, &org, today.first_of_month(), today)?;
-            let history = query::latest_rows(conn, &org, today, LEGACY_HISTORY_DAYS)?;
-            let row = month.last().filter(|row| row.usage_date == today);
-            Ok(LegacyUsageStats {
-                today: ClientLiveCountersModel::from_row(org.clone(), today, row),
-                this_month: LegacyMonth {
-                    totals: stats::row_totals(&month)?,
-                    days_active: stats::count(&month),
-                },
-                daily_history: history,
-                client_org_name: organization.name,
-            })
-        });
-        stats.await
-    }
-
-    /// Usage per member in a range of days, both included; the present month up to today where the
-    /// range is not named. The greatest cost to the client first, then by member. Members without
-    /// usage are absent.
-    pub async fn get_usage_by_user(
-        &self,
-        org: &OrganizationId,
-        start: Option<UsageDate>,
-        end: Option<UsageDate>,
-    ) -> Result<Vec<UserUsage>> {
-        self.read_range(org, start, end, |conn, org, (from, to)| Ok(query::by_user(conn, org, from, to)?))
-            .await
-    }
-
-    /// Usage per model in a range of days, as [`Self::get_usage_by_user`]: every model with usage,
-    /// so that the sums are the organization's, and after them the models of the catalogue that
-    /// have none, in the catalogue's order.
-    pub async fn get_usage_by_model(
-        &self,
-        org: &OrganizationId,
-        start: Option<UsageDate>,
-        end: Option<UsageDate>,
-    ) -> Result<Vec<ModelUsage>> {
-        let used = self
-            .read_range(org, start, end, |conn, org, (from, to)| Ok(query::by_model(conn, org, from, to)?));
-        Ok(with_catalogue(used.await?))
-    }
-
-    /// The organization's rows of a range of days, ascending, as [`Self::get_usage_by_user`].
-    pub async fn get_daily_usage(
-        &self,
-        org: &OrganizationId,
-        start: Option<UsageDate>,
-        end: Option<UsageDate>,
-    ) -> Result<Vec<ClientDailyUsageModel>> {
-        self.read_range(org, start, end, |conn, org, (from, to)| Ok(query::daily_rows(conn, org, from, to)?))
-            .await
-    }
-
-    /// What the reseller earns with each active organization in a range of days, both included;
-    /// by the organizations' names. Organizations without usage are there with zeros.
-    pub async fn get_all_clients_usage_stats(
-        &self,
-        start: UsageDate,
-        end: UsageDate,
-    ) -> Result<Vec<ClientBillingResponse>> {
-        if start > end {
-            return Err(Error::InvalidRange(start, end));
-        }
-        let billing = self.storage.read(move |conn| {
-            let mut usage = query::by_organization(conn, start, end)?;
-            let bill = |organization: ClientOrganizationModel| {
-                let (totals, days_active) = usage.remove(&organization.id).unwrap_or_default();
-                let Totals { tokens, requests, raw_cost, markup_cost } = totals;
-                Ok(ClientBillingResponse {
-                    client_org_id: organization.id,
-                    client_name: organization.name,
-                    total_tokens: tokens,
-                    raw_cost,
-                    markup_cost,
-                    profit_margin: markup_cost.checked_sub(raw_cost).ok_or(Error::OutOfRange("profits"))?,
-                    total_requests: requests,
-                    days_active,
-                })
-            };
-            active_organizations(conn)?.into_iter().map(bill).collect()
-        });
-        billing.await
-    }
-
-    /// Usage of an organization so far today.
-    pub async fn get_live_counter(&self, org: &OrganizationId) -> Result<ClientLiveCountersModel> {
-        let (org, now) = (org.clone(), self.clock.now());
-        let counter = self.storage.read(move |conn| {
-            let today = organization::load(conn, &org)?.calendar.usage_date(now);
-            let row = query::day(conn, &org, today)?;
-            Ok(ClientLiveCountersModel::from_row(org, today, row.as_ref()))
-        });
-        counter.await
-    }
-
     /// Does nothing, successfully: today's counters are read from the daily rows, so that a new
     /// day begins by itself.
     pub fn rollover_daily_counters(&self) -> RolloverResult {
@@ -260,28 +118,6 @@ impl ClientUsageTable {
     /// The same as [`Self::rollover_daily_counters`]; the other name of the original.
     pub fn perform_daily_rollover_all_clients(&self) -> RolloverResult {
         self.rollover_daily_counters()
-    }
-
-    /// Reads something of a known organization over a range of days: by default the present month
-    /// up to today, or the month of `end` up to it.
-    async fn read_range<T: Send + 'static>(
-        &self,
-        org: &OrganizationId,
-        start: Option<UsageDate>,
-        end: Option<UsageDate>,
-        read: fn(&mut DbConnection, &OrganizationId, (UsageDate, UsageDate)) -> Result<T>,
-    ) -> Result<T> {
-        let (org, now) = (org.clone(), self.clock.now());
-        let outcome = self.storage.read(move |conn| {
-            let calendar = organization::load(conn, &org)?.calendar;
-            let end = end.unwrap_or_else(|| calendar.usage_date(now));
-            let start = start.unwrap_or_else(|| end.first_of_month());
-            if start > end {
-                return Err(Error::InvalidRange(start, end));
-            }
-            read(conn, &org, (start, end))
-        });
-        outcome.await
     }
 }
 
@@ -295,16 +131,4 @@ fn new_id(now: UnixTime) -> Result<GenerationId> {
     let seconds = u64::try_from(now.seconds()).unwrap_or(0);
     let uuid = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, 0));
     Ok(GenerationId::new(format!("rec-{uuid}"))?)
-}
-
-/// Appends the models of the catalogue that were not used.
-fn with_catalogue(mut used: Vec<ModelUsage>) -> Vec<ModelUsage> {
-    let names: HashSet<ModelName> = used.iter().map(|usage| usage.model_name.clone()).collect();
-    let idle = CATALOGUE.iter().filter_map(|model| {
-        let model_name = ModelName::new(model.id).ok().filter(|name| !names.contains(name))?;
-        let provider = Some(model.provider().to_owned());
-        Some(ModelUsage { model_name, provider, totals: Totals::default(), days_used: 0 })
-    });
-    used.extend(idle);
-    used
 }

@@ -1,23 +1,36 @@
 //! What the statistics answer with. How it looks on the wire is decided by whoever serves it.
 
-use mai_primitives::{
-    ModelName, OpenRouterUserId, OrganizationCalendar, OrganizationId, Pln, UnixTime, UsageDate, Usd, UserId,
-};
+pub mod costs;
+pub mod engagement;
+pub mod fleet;
+pub mod models;
+pub mod own;
+pub mod series;
+pub mod trend;
+pub mod users;
 
+use mai_primitives::{ModelName, OrganizationCalendar, Pln, UnixTime, UsageDate, Usd, ratio};
+
+pub use self::{fleet::ClientBillingResponse, models::ModelUsage, users::UserUsage};
 use crate::{
     daily::rank,
     error::Result,
     model::{ClientDailyUsageModel, ClientLiveCountersModel},
+    query::ModelSums,
+    range::DayRange,
     totals::Totals,
 };
 
-/// How many models the month's summary names.
+/// How many models the summary names.
 const TOP_MODELS: usize = 3;
 
-/// An organization's present month. The costs are the client's prices.
+/// An organization's present month, or another range of days that was asked for. The costs are the
+/// client's prices. The names are the original's, which knew the present month only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientUsageStatsResponse {
-    /// The month's sums.
+    /// The days that are counted.
+    pub range: DayRange,
+    /// The sums over them.
     pub current_month: CurrentMonth,
     /// One entry per day with usage, ascending.
     pub daily_breakdown: Vec<DailyBreakdown>,
@@ -27,12 +40,12 @@ pub struct ClientUsageStatsResponse {
     pub client_org_name: String,
 }
 
-/// Sums over the present month up to today.
+/// Sums over a range of days, by default the present month up to today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurrentMonth {
-    /// English name and year: `July 2025`.
+    /// English name and year of the last day's month: `July 2025`.
     pub month: String,
-    /// ISO form: `2025-07`.
+    /// The same in ISO form: `2025-07`.
     pub iso_month: String,
     /// Tokens of prompts and answers.
     pub total_tokens: i64,
@@ -43,16 +56,16 @@ pub struct CurrentMonth {
     /// Generations.
     pub total_requests: i64,
     /// Days with usage.
-    pub days_with_usage: u32,
-    /// The days that have begun, today included. The name is the original's and misleads:
+    pub days_with_usage: i64,
+    /// The days of the range that have begun, today included. The name is the original's and misleads:
     /// the length of the month is `calendar_days`.
-    pub days_in_month: u32,
+    pub days_in_month: i64,
     /// The same as `days_in_month`, by its right name.
-    pub days_elapsed: u32,
-    /// The length of the month.
+    pub days_elapsed: i64,
+    /// The length of the last day's month.
     pub calendar_days: u32,
     /// Days with usage per elapsed days in parts per million, rounded half up: 444,444 is 44.4444 %.
-    pub usage_ppm: u32,
+    pub usage_ppm: i64,
 }
 
 /// One day with usage.
@@ -80,7 +93,7 @@ pub struct DailyBreakdown {
     pub last_activity: String,
 }
 
-/// Who and what was used most this month.
+/// Who and what was used most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthlySummary {
     /// Distinct members with usage.
@@ -98,63 +111,14 @@ pub struct TopModel {
     pub total_tokens: i64,
 }
 
-/// Usage of a member over a range of days.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserUsage {
-    /// The member.
-    pub user_id: UserId,
-    /// What OpenRouter knew the member as.
-    pub openrouter_user_id: Option<OpenRouterUserId>,
-    /// The sums.
-    pub totals: Totals,
-    /// Days with usage.
-    pub days_active: i64,
-    /// When usage was last added.
-    pub last_activity: Option<UnixTime>,
-}
-
-/// Usage of a model over a range of days.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelUsage {
-    /// The model.
-    pub model_name: ModelName,
-    /// The display name of its author.
-    pub provider: Option<String>,
-    /// The sums.
-    pub totals: Totals,
-    /// Days with usage.
-    pub days_used: i64,
-}
-
-/// What the reseller earns with an organization over a range of days.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientBillingResponse {
-    /// The organization.
-    pub client_org_id: OrganizationId,
-    /// Its name.
-    pub client_name: String,
-    /// Tokens of prompts and answers.
-    pub total_tokens: i64,
-    /// What OpenRouter charged.
-    pub raw_cost: Usd,
-    /// What the client is charged.
-    pub markup_cost: Usd,
-    /// The difference of the two, in USD.
-    pub profit_margin: Usd,
-    /// Generations.
-    pub total_requests: i64,
-    /// Days with usage.
-    pub days_active: i64,
-}
-
 /// The statistics in the shape of the original's first versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegacyUsageStats {
     /// Today's usage.
     pub today: ClientLiveCountersModel,
-    /// Sums over the present month, today included.
+    /// Sums over the present month, today included, or over the range that was asked for.
     pub this_month: LegacyMonth,
-    /// The latest 30 days with usage, the newest first.
+    /// The latest 30 days with usage, or those of the range, the newest first.
     pub daily_history: Vec<ClientDailyUsageModel>,
     /// The organization's name.
     pub client_org_name: String,
@@ -166,7 +130,7 @@ pub struct LegacyMonth {
     /// The sums.
     pub totals: Totals,
     /// Days with usage.
-    pub days_active: u32,
+    pub days_active: i64,
 }
 
 /// What is left of the original's nightly rollover.
@@ -182,26 +146,25 @@ pub struct RolloverResult {
 
 /// The sums of daily rows.
 pub(crate) fn row_totals(rows: &[ClientDailyUsageModel]) -> Result<Totals> {
-    Totals::sum(rows.iter().map(|row| Totals {
-        tokens: row.total_tokens,
-        requests: row.total_requests,
-        raw_cost: row.raw_cost,
-        markup_cost: row.markup_cost,
-    }))
+    Totals::sum(rows.iter().map(Totals::from))
 }
 
-/// A number of rows, which are at most the days of a month.
-pub(crate) fn count(rows: &[ClientDailyUsageModel]) -> u32 {
-    u32::try_from(rows.len()).unwrap_or(u32::MAX)
+/// A number of rows.
+pub(crate) fn count(rows: &[ClientDailyUsageModel]) -> i64 {
+    i64::try_from(rows.len()).unwrap_or(i64::MAX)
 }
 
-/// The month of `today` from its daily rows.
-pub(crate) fn current_month(today: UsageDate, rows: &[ClientDailyUsageModel]) -> Result<CurrentMonth> {
+/// The days of a range from their rows.
+pub(crate) fn current_month(
+    range: DayRange,
+    today: UsageDate,
+    rows: &[ClientDailyUsageModel],
+) -> Result<CurrentMonth> {
     let totals = row_totals(rows)?;
-    let elapsed = today.day_of_month();
+    let elapsed = range.days_begun(today);
     Ok(CurrentMonth {
-        month: today.date().format("%B %Y").to_string(),
-        iso_month: today.date().format("%Y-%m").to_string(),
+        month: range.to().date().format("%B %Y").to_string(),
+        iso_month: range.to().date().format("%Y-%m").to_string(),
         total_tokens: totals.tokens,
         total_cost: totals.markup_cost,
         total_cost_pln: None,
@@ -209,14 +172,9 @@ pub(crate) fn current_month(today: UsageDate, rows: &[ClientDailyUsageModel]) ->
         days_with_usage: count(rows),
         days_in_month: elapsed,
         days_elapsed: elapsed,
-        calendar_days: today.days_in_month(),
-        usage_ppm: parts_per_million(count(rows), elapsed),
+        calendar_days: range.to().days_in_month(),
+        usage_ppm: ratio::parts_per_million(count(rows), elapsed).unwrap_or(0),
     })
-}
-
-/// `part / whole` in parts per million, rounded half up. Both are days of a month.
-fn parts_per_million(part: u32, whole: u32) -> u32 {
-    (part * 2_000_000 + whole).checked_div(whole * 2).unwrap_or(0)
 }
 
 /// One day's entry from its row.
@@ -236,9 +194,9 @@ pub(crate) fn breakdown(calendar: OrganizationCalendar, row: ClientDailyUsageMod
 }
 
 /// The models that are used most.
-pub(crate) fn top_models(mut used: Vec<ModelUsage>) -> Vec<TopModel> {
+pub(crate) fn top_models(mut used: Vec<ModelSums>) -> Vec<TopModel> {
     let rank_of =
-        |usage: &ModelUsage| (usage.totals.tokens, usage.totals.markup_cost, usage.model_name.clone());
+        |usage: &ModelSums| (usage.totals.tokens, usage.totals.markup_cost, usage.model_name.clone());
     used.sort_by_cached_key(|usage| rank(rank_of(usage)));
     let top = used.into_iter().take(TOP_MODELS);
     top.map(|usage| TopModel { model_name: usage.model_name, total_tokens: usage.totals.tokens }).collect()
@@ -249,19 +207,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_with_usage_are_counted_in_millionths() {
-        assert_eq!(parts_per_million(12, 27), 444_444);
-        assert_eq!(parts_per_million(2, 3), 666_667);
-        assert_eq!(parts_per_million(31, 31), 1_000_000);
-        assert_eq!(parts_per_million(0, 1), 0);
-        assert_eq!(parts_per_million(0, 0), 0);
-    }
-
-    #[test]
     fn ties_among_the_top_models_go_by_cost_and_then_by_name() {
-        let usage = |name: &str, tokens, nanos| ModelUsage {
+        let usage = |name: &str, tokens, nanos| ModelSums {
             model_name: ModelName::new(name).unwrap(),
-            provider: None,
             totals: Totals { tokens, requests: 1, raw_cost: Usd::ZERO, markup_cost: Usd::from_nanos(nanos) },
             days_used: 1,
         };
@@ -273,7 +221,8 @@ mod tests {
 
     #[test]
     fn an_empty_first_day_of_a_month() {
-        let month = current_month(UsageDate::parse("2026-02-01").unwrap(), &[]).unwrap();
+        let today = UsageDate::parse("2026-02-01").unwrap();
+        let month = current_month(DayRange::new(today, today).unwrap(), today, &[]).unwrap();
         assert_eq!((month.month.as_str(), month.iso_month.as_str()), ("February 2026", "2026-02"));
         assert_eq!((month.days_in_month, month.calendar_days, month.usage_ppm), (1, 28, 0));
     }

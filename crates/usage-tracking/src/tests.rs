@@ -3,12 +3,14 @@
 mod arrival;
 mod concurrency;
 mod drift;
+mod exports;
 mod model_check;
 mod old;
 mod rebuild;
 mod record;
 mod repetition;
 mod service;
+mod statistics;
 mod verify;
 mod verify_all;
 
@@ -103,6 +105,7 @@ fn generation(name: &str) -> NewGeneration {
         streamed: false,
         source: UsageSource::Gateway,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
     }
 }

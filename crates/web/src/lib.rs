@@ -8,6 +8,7 @@ pub mod application;
 pub mod commands;
 pub mod gateway;
 pub mod health;
+pub mod hs256;
 pub mod metrics;
 pub mod monitor;
 pub mod provider_keys;

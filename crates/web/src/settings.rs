@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -18,6 +19,8 @@ use mai_journal::SyncMode;
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::gateway::rate::MAX_RATE;
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +93,11 @@ pub const VARIABLES: &[Variable] = &[
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
     plain(
+        "MAI_RATE_LIMIT_PER_MINUTE",
+        "100",
+        "Calls a minute that each member may make, and a key's calls without a member; 0 means no limit.",
+    ),
+    plain(
         "MAI_REPORT_PATIENCE_MILLISECONDS",
         "150",
         "How long the database may take for a report from outside, until the journal keeps it.",
@@ -148,6 +156,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Largest request body in bytes.
     pub body_limit: usize,
+    /// Calls a minute that each member may make; none means no limit.
+    pub rate_limit_per_minute: Option<NonZeroU32>,
     /// How long the database may take for a report from outside, until the journal keeps it.
     pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
@@ -218,6 +228,11 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", |text| {
+                let rate = text.parse().ok().filter(|rate| *rate <= MAX_RATE);
+                rate.map(NonZeroU32::new)
+                    .ok_or_else(|| format!("it must be a whole number from 0 to {MAX_RATE}"))
+            })?,
             report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
                 text.parse()
                     .map(Duration::from_millis)

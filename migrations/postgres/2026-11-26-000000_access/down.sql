@@ -1,3 +1,5 @@
+DROP INDEX idx_processed_client_date;
+CREATE INDEX idx_processed_client_date ON processed_generations (client_org_id, generation_date);
 ALTER TABLE client_organizations DROP COLUMN site_url;
 ALTER TABLE pending_generations DROP COLUMN task;
 ALTER TABLE processed_generations DROP COLUMN task;

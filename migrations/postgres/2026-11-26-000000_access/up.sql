@@ -119,3 +119,7 @@ ALTER TABLE pending_generations ADD COLUMN task TEXT;
 
 -- Sent to OpenRouter as HTTP-Referer.
 ALTER TABLE client_organizations ADD COLUMN site_url TEXT;
+
+-- Exports read the ledger in pages by day and id, each of which goes on where the one before ended.
+DROP INDEX idx_processed_client_date;
+CREATE INDEX idx_processed_client_date ON processed_generations (client_org_id, generation_date, id);

@@ -229,6 +229,7 @@ fn keep(
         markup_rate: generation.markup_rate,
         streamed: generation.streamed,
         gateway_key_id: generation.gateway_key_id.clone(),
+        task: generation.task.clone(),
         started_at: generation.started_at,
         reason,
     };
@@ -271,6 +272,7 @@ fn generation(call: &Call, id: GenerationId, usage: &ExactUsage, source: UsageSo
         streamed: call.streamed,
         source,
         gateway_key_id: call.gateway_key_id.clone(),
+        task: call.task.clone(),
         started_at: call.started_at,
     }
 }
@@ -286,6 +288,7 @@ fn pending(call: &Call, id: GenerationId, reason: PendingReason) -> NewPendingGe
         markup_rate: call.markup_rate,
         streamed: call.streamed,
         gateway_key_id: call.gateway_key_id.clone(),
+        task: call.task.clone(),
         started_at: call.started_at,
         reason,
     }

@@ -11,6 +11,7 @@ mod in_turn;
 mod keeping;
 mod leaving;
 mod looking_up;
+mod noticing;
 mod passing;
 mod raw;
 mod recovering;

@@ -45,7 +45,7 @@ impl Fixture {
             organizations: ClientOrganizationTable::new(storage.clone(), master_key.clone(), time.clone()),
             mappings: UserClientMappingTable::new(storage.clone(), time.clone()),
             members: MemberTable::new(storage.clone(), time.clone()),
-            gateway_keys: GatewayKeyTable::new(storage.clone(), time.clone()),
+            gateway_keys: GatewayKeyTable::new(storage.clone(), master_key.clone(), time.clone()),
             api_tokens: ApiTokenTable::new(storage.clone(), time),
             storage: storage.clone(),
             clock,

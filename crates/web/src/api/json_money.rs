@@ -1,8 +1,9 @@
-//! Money and rates as JSON numbers with their exact digits, as the compatibility API shows and takes them.
+//! Money, rates and percentages as JSON numbers with their exact digits, as the compatibility API shows and
+//! takes them.
 
 use std::fmt::Display;
 
-use mai_primitives::{MarkupRate, Usd};
+use mai_primitives::{MarkupRate, Pln, Usd};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::value::RawValue;
 use utoipa::{
@@ -19,17 +20,25 @@ pub(crate) struct JsonUsd(pub(crate) Usd);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JsonRate(pub(crate) MarkupRate);
 
-impl Serialize for JsonUsd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
-    }
+/// An amount in złoty; it is only written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JsonPln(pub(crate) Pln);
+
+/// A decimal text that is written as the number that it is, such as a percentage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonDecimal(pub(crate) String);
+
+macro_rules! written_as_a_number {
+    ($($type:ident),+) => {$(
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                number(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+            }
+        }
+    )+};
 }
 
-impl Serialize for JsonRate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        number(self.0.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
-    }
-}
+written_as_a_number!(JsonUsd, JsonRate, JsonPln, JsonDecimal);
 
 impl<'de> Deserialize<'de> for JsonUsd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -61,7 +70,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A decimal text that becomes a JSON number as it stands.
-pub(crate) fn number(decimal: String) -> Result<Box<RawValue>, serde_json::Error> {
+fn number(decimal: String) -> Result<Box<RawValue>, serde_json::Error> {
     RawValue::from_string(decimal)
 }
 
@@ -79,6 +88,8 @@ macro_rules! number_schema {
 
 number_schema!(JsonUsd, "US dollars, exact, with up to nine decimals");
 number_schema!(JsonRate, "a factor with up to six decimals, such as 1.3");
+number_schema!(JsonPln, "Polish złoty with two decimals; null while there is no exchange rate");
+number_schema!(JsonDecimal, "an exact decimal");
 
 #[cfg(test)]
 mod tests {

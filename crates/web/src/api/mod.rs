@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_capture::{Ingest, SharedDirectory};
 use mai_organization::OrganizationServices;
-use mai_primitives::Clock;
+use mai_primitives::{Clock, OrganizationCalendar};
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
@@ -27,7 +27,7 @@ pub mod request_id;
 mod settings;
 mod system_health;
 pub mod try_it;
-mod usage_summary;
+mod usage;
 mod webhook_secret;
 
 pub use error::ApiError;
@@ -51,6 +51,8 @@ pub struct Api {
     pub ingest: Ingest,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whose days count where no organization is named.
+    pub time_zone: OrganizationCalendar,
 }
 
 /// Every route of the API. The description of the API comes from the same registrations.
@@ -73,10 +75,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config
-        .configure(ingest::routes)
-        .service(usage_summary::usage_summary)
-        .service(system_health::system_health);
+    config.configure(ingest::routes).configure(usage::usage_tracking).service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -92,6 +91,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(gateway_keys::list_gateway_keys)
         .service(gateway_keys::create_gateway_key)
         .service(gateway_keys::rotate_gateway_key)
+        .service(gateway_keys::update_gateway_key)
         .service(gateway_keys::revoke_gateway_key)
         .service(webhook_secret::set_webhook_secret)
         .service(webhook_secret::clear_webhook_secret)
@@ -107,7 +107,8 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(generation_audit::generation_audit)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log)
-        .service(audit_log::export_audit_log);
+        .service(audit_log::export_audit_log)
+        .configure(usage::client_organizations);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

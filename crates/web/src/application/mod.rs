@@ -20,7 +20,7 @@ use self::{
 };
 use crate::{
     api::Api,
-    gateway::Stopping,
+    gateway::{RateLimits, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
     provider_keys::ProviderKeys,
@@ -112,6 +112,7 @@ impl Application {
                 settings.report_patience,
             ),
             clock: Arc::clone(&clock),
+            time_zone: settings.time_zone,
         };
         let worker = WorkerParts {
             base_url: settings.openrouter_base_url.clone(),
@@ -124,6 +125,7 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
+            rates: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
             stopping: stopping.clone(),
         };
         let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;

@@ -104,8 +104,7 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
     let key = NewGatewayKey {
         name: "demo".to_owned(),
         user_id: Some(UserId::new("demo-visitor")?),
-        is_trusted_client: false,
-        expires_at: None,
+        ..NewGatewayKey::default()
     };
     let token = NewApiToken {
         name: "demo".to_owned(),

@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use mai_organization::{
     MasterKey, OrganizationServices,
     audit_log::{Actor, ActorKind},
+    client_organization::Change,
 };
 use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
+use secrecy::SecretString;
 
 use crate::{application::master_key, settings::Settings, telemetry};
 
@@ -59,10 +61,10 @@ enum Command {
     /// Bring the schema of the database up to date.
     #[command(after_help = "Example: MAI_DATABASE_URL=postgres://… mai-usage migrate")]
     Migrate,
-    /// Create and list organizations.
+    /// Create, change and list organizations.
     #[command(subcommand)]
     Org(org::Command),
-    /// Create and list gateway keys.
+    /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Create and list API tokens.
@@ -98,6 +100,24 @@ struct Output {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// A secret of the command line, or what standard input holds where it is `-`.
+fn secret(text: &str) -> Result<SecretString> {
+    if text != "-" {
+        return Ok(SecretString::from(text.to_owned()));
+    }
+    let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+    Ok(SecretString::from(text.trim().to_owned()))
+}
+
+/// A value to set, or the word that takes it away.
+fn change<T, E: Into<anyhow::Error>>(
+    text: &str,
+    cleared_by: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Change<T>> {
+    if text == cleared_by { Ok(Change::Clear) } else { parse(text).map(Change::Set).map_err(Into::into) }
 }
 
 /// Exit code of a check that could not be made; 1 says that something was found.

@@ -2,51 +2,40 @@
 
 use actix_web::{HttpResponse, get, web};
 use mai_organization::usage_tracking::ClientUsageStatsResponse;
-use mai_primitives::{OrganizationId, Pln};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use mai_primitives::{OrganizationId, ratio};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{
+use super::{Period, RangeQuery};
+use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
     error::Refusals,
-    json_money::{JsonUsd, number},
+    json_money::{JsonDecimal, JsonPln, JsonUsd},
 };
 
-/// The query of the route.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Query {
-    /// Which organization; only a reseller needs to name one.
-    client_org_id: Option<String>,
-}
-
-/// The month to date of the caller's organization: client prices, never raw cost.
+/// The month to date of the caller's organization, or another range of days: client prices, never raw cost.
 #[utoipa::path(
     tag = "usage",
     extensions(("x-access" = json!("member"))),
-    params(Query),
-    responses((status = 200, description = "The month to date", body = Answer<'static>), Refusals),
+    params(RangeQuery),
+    responses((status = 200, description = "The month to date, or the range", body = Answer<'static>), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-summary")]
-pub(super) async fn usage_summary(
+pub(in crate::api) async fn usage_summary(
     caller: Caller,
     asked: Asked,
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    let query: Query = asked.query()?;
+    let query: RangeQuery = asked.query()?;
     let organization = caller.organization(query.client_org_id.as_deref())?;
-    let stats = api.services.client_usage_db.get_usage_stats_by_client(&organization).await;
-    let stats = stats?;
-    let answer = Answer::new(&organization, &stats).map_err(|error| ApiError::internal(&error, None))?;
-    Ok(HttpResponse::Ok().json(answer))
+    let stats = api.services.client_usage_db.usage_summary(&organization, query.days()?).await?;
+    Ok(HttpResponse::Ok().json(Answer::new(&organization, &stats)))
 }
 
-/// The original's response, with `days_elapsed`, `calendar_days` and `iso_month` added.
+/// The original's response, with `period`, `days_elapsed`, `calendar_days` and `iso_month` added.
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageSummary)]
 struct Answer<'a> {
@@ -59,6 +48,7 @@ struct Answer<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageStats)]
 struct Stats<'a> {
+    period: Period,
     current_month: CurrentFigures<'a>,
     daily_breakdown: Vec<DailyFigures<'a>>,
     monthly_summary: Summary<'a>,
@@ -73,15 +63,14 @@ struct CurrentFigures<'a> {
     iso_month: &'a str,
     total_tokens: i64,
     total_cost: JsonUsd,
-    #[schema(value_type = Option<JsonUsd>)]
-    total_cost_pln: Option<Box<RawValue>>,
+    total_cost_pln: Option<JsonPln>,
     total_requests: i64,
-    days_with_usage: u32,
-    days_in_month: u32,
-    days_elapsed: u32,
+    days_with_usage: i64,
+    days_in_month: i64,
+    days_elapsed: i64,
     calendar_days: u32,
-    #[schema(value_type = JsonUsd)]
-    usage_percentage: Box<RawValue>,
+    /// Days with usage in percent of the days elapsed.
+    usage_percentage: JsonDecimal,
     #[schema(value_type = Option<Object>)]
     exchange_rate_info: Option<()>,
 }
@@ -94,8 +83,7 @@ struct DailyFigures<'a> {
     day_number: u32,
     tokens: i64,
     cost: JsonUsd,
-    #[schema(value_type = Option<JsonUsd>)]
-    cost_pln: Option<Box<RawValue>>,
+    cost_pln: Option<JsonPln>,
     requests: i64,
     primary_model: Option<&'a str>,
     unique_users: i64,
@@ -119,47 +107,43 @@ struct Top<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(
-        organization: &'a OrganizationId,
-        stats: &'a ClientUsageStatsResponse,
-    ) -> serde_json::Result<Self> {
+    fn new(organization: &'a OrganizationId, stats: &'a ClientUsageStatsResponse) -> Self {
         let month = &stats.current_month;
-        let days = stats.daily_breakdown.iter().map(|day| {
-            Ok(DailyFigures {
-                date: day.date.to_string(),
-                day_name: &day.day_name,
-                day_number: day.day_number,
-                tokens: day.tokens,
-                cost: JsonUsd(day.cost),
-                cost_pln: zloty(day.cost_pln)?,
-                requests: day.requests,
-                primary_model: day.primary_model.as_ref().map(mai_primitives::ModelName::as_str),
-                unique_users: day.unique_users,
-                last_activity: &day.last_activity,
-                exchange_rate_used: None,
-            })
+        let days = stats.daily_breakdown.iter().map(|day| DailyFigures {
+            date: day.date.to_string(),
+            day_name: &day.day_name,
+            day_number: day.day_number,
+            tokens: day.tokens,
+            cost: JsonUsd(day.cost),
+            cost_pln: day.cost_pln.map(JsonPln),
+            requests: day.requests,
+            primary_model: day.primary_model.as_ref().map(mai_primitives::ModelName::as_str),
+            unique_users: day.unique_users,
+            last_activity: &day.last_activity,
+            exchange_rate_used: None,
         });
         let summary = &stats.monthly_summary;
         let top = summary.top_models.iter();
-        Ok(Self {
+        Self {
             success: true,
             client_id: organization,
             stats: Stats {
+                period: stats.range.into(),
                 current_month: CurrentFigures {
                     month: &month.month,
                     iso_month: &month.iso_month,
                     total_tokens: month.total_tokens,
                     total_cost: JsonUsd(month.total_cost),
-                    total_cost_pln: zloty(month.total_cost_pln)?,
+                    total_cost_pln: month.total_cost_pln.map(JsonPln),
                     total_requests: month.total_requests,
                     days_with_usage: month.days_with_usage,
                     days_in_month: month.days_in_month,
                     days_elapsed: month.days_elapsed,
                     calendar_days: month.calendar_days,
-                    usage_percentage: number(percent(month.usage_ppm))?,
+                    usage_percentage: JsonDecimal(percent(month.usage_ppm)),
                     exchange_rate_info: None,
                 },
-                daily_breakdown: days.collect::<serde_json::Result<_>>()?,
+                daily_breakdown: days.collect(),
                 monthly_summary: Summary {
                     total_unique_users: summary.total_unique_users,
                     top_models: top
@@ -172,18 +156,13 @@ impl<'a> Answer<'a> {
                 client_org_name: &stats.client_org_name,
                 pln_conversion_available: month.total_cost_pln.is_some(),
             },
-        })
+        }
     }
 }
 
-fn zloty(amount: Option<Pln>) -> serde_json::Result<Option<Box<RawValue>>> {
-    amount.map(|amount| number(amount.to_string())).transpose()
-}
-
 /// Parts per million as a percentage with up to four decimals.
-fn percent(ppm: u32) -> String {
-    let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+fn percent(ppm: i64) -> String {
+    ratio::decimal(ppm, 10_000, 4).unwrap_or_default()
 }
 
 #[cfg(test)]

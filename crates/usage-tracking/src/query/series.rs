@@ -1,0 +1,116 @@
+//! Sums per day of chosen members or models, and of all others together.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, UserId};
+use mai_storage::{DbConnection, Result, sum_i64};
+
+use crate::{
+    schema::{client_model_daily_usage as models, client_user_daily_usage as users},
+    totals::Totals,
+};
+
+/// What was used per day, by the one who is named or, without a name, by all others together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PerDay<K> {
+    /// The figures of the named ones, by day.
+    pub named: Vec<(UsageDate, K, Totals)>,
+    /// The figures of all others. Days on which they used nothing are absent.
+    pub others: BTreeMap<UsageDate, Totals>,
+}
+
+/// The members' usage per day from `from` to `to`, both included.
+pub fn users_per_day(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (UsageDate, UsageDate),
+    named: &[UserId],
+) -> Result<PerDay<UserId>> {
+    let rows =
+        || users::table.filter(users::client_org_id.eq(org)).filter(users::usage_date.between(from, to));
+    let of_named: Vec<(UsageDate, UserId, i64, i64, Usd, Usd)> = rows()
+        .filter(users::user_id.eq_any(named.to_vec()))
+        .select((
+            users::usage_date,
+            users::user_id,
+            users::total_tokens,
+            users::total_requests,
+            users::raw_cost,
+            users::markup_cost,
+        ))
+        .order(users::usage_date)
+        .load(conn)?;
+    let others: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows()
+        .filter(users::user_id.ne_all(named.to_vec()))
+        .group_by(users::usage_date)
+        .select((
+            users::usage_date,
+            sum_i64(users::total_tokens),
+            sum_i64(users::total_requests),
+            sum_i64(users::raw_cost),
+            sum_i64(users::markup_cost),
+        ))
+        .load(conn)?;
+    Ok(per_day(of_named, others))
+}
+
+/// The models' usage per day from `from` to `to`, both included.
+pub fn models_per_day(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (UsageDate, UsageDate),
+    named: &[ModelName],
+) -> Result<PerDay<ModelName>> {
+    let rows =
+        || models::table.filter(models::client_org_id.eq(org)).filter(models::usage_date.between(from, to));
+    let of_named: Vec<(UsageDate, ModelName, i64, i64, Usd, Usd)> = rows()
+        .filter(models::model_name.eq_any(named.to_vec()))
+        .select((
+            models::usage_date,
+            models::model_name,
+            models::total_tokens,
+            models::total_requests,
+            models::raw_cost,
+            models::markup_cost,
+        ))
+        .order(models::usage_date)
+        .load(conn)?;
+    let others: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows()
+        .filter(models::model_name.ne_all(named.to_vec()))
+        .group_by(models::usage_date)
+        .select((
+            models::usage_date,
+            sum_i64(models::total_tokens),
+            sum_i64(models::total_requests),
+            sum_i64(models::raw_cost),
+            sum_i64(models::markup_cost),
+        ))
+        .load(conn)?;
+    Ok(per_day(of_named, others))
+}
+
+fn per_day<K>(
+    named: Vec<(UsageDate, K, i64, i64, Usd, Usd)>,
+    others: Vec<(UsageDate, i64, i64, Usd, Usd)>,
+) -> PerDay<K> {
+    let totals = |tokens, requests, raw_cost, markup_cost| Totals { tokens, requests, raw_cost, markup_cost };
+    let named = named.into_iter();
+    let others = others.into_iter();
+    PerDay {
+        named: named.map(|(date, key, a, b, c, d)| (date, key, totals(a, b, c, d))).collect(),
+        others: others.map(|(date, a, b, c, d)| (date, totals(a, b, c, d))).collect(),
+    }
+}
+
+/// On which days each model was used, in the days from `from` to `to`, both included, in no order.
+pub fn days_of_models(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    from: UsageDate,
+    to: UsageDate,
+) -> Result<Vec<(UsageDate, ModelName)>> {
+    let rows =
+        models::table.filter(models::client_org_id.eq(org)).filter(models::usage_date.between(from, to));
+    Ok(rows.select((models::usage_date, models::model_name)).load(conn)?)
+}

@@ -1,0 +1,185 @@
+//! Usage by model and by provider: everything that was used, and the catalogue.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, ratio};
+use mai_storage::DbConnection;
+
+use crate::{
+    catalogue::CATALOGUE,
+    error::Result,
+    listing::{Item, SortKey, sortable},
+    provider::provider_name,
+    query,
+    range::DayRange,
+    totals::Totals,
+};
+
+/// Usage of a model over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelUsage {
+    /// The model.
+    pub model_name: ModelName,
+    /// The display name of its author.
+    pub provider: Option<String>,
+    /// The sums.
+    pub totals: Totals,
+    /// Days with usage.
+    pub days_used: i64,
+    /// Whether the model is offered.
+    pub in_catalogue: bool,
+    /// The part of the organization's client price in the range, in parts per million. None where
+    /// nothing was charged.
+    pub share_ppm: Option<i64>,
+}
+
+/// Usage of all models of one author over a range of days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderUsage {
+    /// What stands before the `/` of the models' names; none for models without it.
+    pub slug: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// How many of its models were used.
+    pub models_used: i64,
+    /// The sums.
+    pub totals: Totals,
+    /// Days with usage.
+    pub days_used: i64,
+    /// The part of the organization's client price in the range, in parts per million. None where
+    /// nothing was charged.
+    pub share_ppm: Option<i64>,
+}
+
+/// What a list of models or of providers can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelSort {
+    /// What the client is charged.
+    #[default]
+    Cost,
+    /// Tokens of prompts and answers.
+    Tokens,
+    /// Generations.
+    Requests,
+    /// The name.
+    Name,
+    /// Days with usage.
+    DaysUsed,
+}
+
+impl ModelSort {
+    fn key(self, name: &str, totals: &Totals, days_used: i64) -> SortKey {
+        match self {
+            Self::Cost => SortKey::Number(totals.markup_cost.nanos()),
+            Self::Tokens => SortKey::Number(totals.tokens),
+            Self::Requests => SortKey::Number(totals.requests),
+            Self::Name => SortKey::Text(sortable(name)),
+            Self::DaysUsed => SortKey::Number(days_used),
+        }
+    }
+}
+
+impl Item for ModelUsage {
+    type Sort = ModelSort;
+
+    fn id(&self) -> &str {
+        self.model_name.as_str()
+    }
+
+    fn key(&self, sort: ModelSort) -> SortKey {
+        sort.key(self.model_name.as_str(), &self.totals, self.days_used)
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        [Some(self.model_name.as_str()), self.provider.as_deref()].into_iter().flatten().collect()
+    }
+
+    fn totals(&self) -> Totals {
+        self.totals
+    }
+}
+
+impl Item for ProviderUsage {
+    type Sort = ModelSort;
+
+    fn id(&self) -> &str {
+        self.slug.as_deref().unwrap_or_default()
+    }
+
+    fn key(&self, sort: ModelSort) -> SortKey {
+        sort.key(self.name.as_deref().unwrap_or_default(), &self.totals, self.days_used)
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        [self.name.as_deref(), self.slug.as_deref()].into_iter().flatten().collect()
+    }
+
+    fn totals(&self) -> Totals {
+        self.totals
+    }
+}
+
+/// Every model with usage in the range, the greatest client price first and then by name, so that the
+/// sums are the organization's; then the models of the catalogue without usage, in its order.
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+) -> Result<Vec<ModelUsage>> {
+    let mut used = query::by_model(conn, org, range.from(), range.to())?;
+    used.sort_by(|a, b| {
+        b.totals.markup_cost.cmp(&a.totals.markup_cost).then_with(|| a.model_name.cmp(&b.model_name))
+    });
+    let whole = Totals::sum(used.iter().map(|one| one.totals))?.markup_cost;
+    let offered: HashSet<&str> = CATALOGUE.iter().map(|model| model.id).collect();
+    let known: HashSet<ModelName> = used.iter().map(|one| one.model_name.clone()).collect();
+    let idle = CATALOGUE.iter().filter_map(|model| ModelName::new(model.id).ok());
+    let idle = idle.filter(|name| !known.contains(name)).map(|name| (name, Totals::default(), 0));
+    let used = used.into_iter().map(|one| (one.model_name, one.totals, one.days_used));
+    let item = |(model_name, totals, days_used): (ModelName, Totals, i64)| ModelUsage {
+        provider: model_name.author().map(|slug| provider_name(slug).to_owned()),
+        in_catalogue: offered.contains(model_name.as_str()),
+        share_ppm: share(&totals, whole),
+        model_name,
+        totals,
+        days_used,
+    };
+    Ok(used.chain(idle).map(item).collect())
+}
+
+/// The models of [`read`] by their authors, by slug. An author's name may belong to several slugs.
+pub(crate) fn read_providers(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+) -> Result<Vec<ProviderUsage>> {
+    let models = read(conn, org, range)?;
+    let whole = Totals::sum(models.iter().map(|model| model.totals))?.markup_cost;
+    let mut days: HashMap<Option<String>, BTreeSet<UsageDate>> = HashMap::new();
+    for (date, model) in query::days_of_models(conn, org, range.from(), range.to())? {
+        days.entry(model.author().map(str::to_owned)).or_default().insert(date);
+    }
+    let mut providers: BTreeMap<Option<String>, ProviderUsage> = BTreeMap::new();
+    for model in models {
+        let slug = model.model_name.author().map(str::to_owned);
+        let provider = providers.entry(slug.clone()).or_insert_with(|| ProviderUsage {
+            name: model.provider,
+            models_used: 0,
+            totals: Totals::default(),
+            days_used: days.get(&slug).map_or(0, |days| i64::try_from(days.len()).unwrap_or(i64::MAX)),
+            share_ppm: None,
+            slug,
+        });
+        provider.models_used += i64::from(model.totals.requests > 0);
+        provider.totals = provider.totals.checked_add(model.totals)?;
+    }
+    for provider in providers.values_mut() {
+        provider.share_ppm = share(&provider.totals, whole);
+    }
+    Ok(providers.into_values().collect())
+}
+
+/// The part of `whole` that the client is charged for `totals`.
+pub(crate) fn share(totals: &Totals, whole: Usd) -> Option<i64> {
+    ratio::parts_per_million(totals.markup_cost.nanos(), whole.nanos())
+}

@@ -1,0 +1,174 @@
+//! The days of a range, and beside them what the greatest models, providers or members used on each.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mai_primitives::{ModelName, OrganizationId, UsageDate, UserId};
+use mai_storage::DbConnection;
+
+use super::{models, row_totals, users};
+use crate::{
+    error::Result, model::ClientDailyUsageModel, query, query::PerDay, range::DayRange, totals::Totals,
+};
+
+/// What a day's usage is taken apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupBy {
+    /// Nothing: the days alone.
+    #[default]
+    Nothing,
+    /// By model.
+    Model,
+    /// By the models' authors.
+    Provider,
+    /// By member.
+    User,
+}
+
+/// Which figure decides who is among the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metric {
+    /// What the client is charged.
+    #[default]
+    Cost,
+    /// Tokens of prompts and answers.
+    Tokens,
+    /// Generations.
+    Requests,
+}
+
+impl Metric {
+    /// The figure of these sums: nano-dollars, tokens or generations.
+    pub fn of(self, totals: &Totals) -> i64 {
+        match self {
+            Self::Cost => totals.markup_cost.nanos(),
+            Self::Tokens => totals.tokens,
+            Self::Requests => totals.requests,
+        }
+    }
+}
+
+/// The days of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyUsage {
+    /// The range.
+    pub range: DayRange,
+    /// The days with usage, ascending.
+    pub days: Vec<ClientDailyUsageModel>,
+    /// Their sums.
+    pub totals: Totals,
+    /// The greatest ones over the whole range first, at last all others together, if there are any.
+    /// On each day they add up to the day.
+    pub series: Vec<Series>,
+}
+
+/// One line of a stacked chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Whose.
+    pub who: SeriesOf,
+    /// The sums over the range.
+    pub totals: Totals,
+    /// What was used on each of [`DailyUsage::days`], in their order.
+    pub per_day: Vec<Totals>,
+}
+
+/// Whose usage a series shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeriesOf {
+    /// A model's, a provider's or a member's.
+    One {
+        /// The model, the provider's slug (empty for models without an author), or the member's id.
+        id: String,
+        /// What people call it.
+        name: String,
+    },
+    /// All others' together.
+    Others,
+}
+
+/// The days of a range and the series of the `top` greatest.
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    (group_by, metric, top): (GroupBy, Metric, usize),
+) -> Result<DailyUsage> {
+    let days = query::daily_rows(conn, org, range.from(), range.to())?;
+    let totals = row_totals(&days)?;
+    let dates: Vec<UsageDate> = days.iter().map(|row| row.usage_date).collect();
+    let series = match group_by {
+        GroupBy::Nothing => Vec::new(),
+        GroupBy::User => {
+            let users = greatest(users::read(conn, org, range)?, metric, top, |user| user.totals);
+            let named: Vec<UserId> = users.iter().map(|user| user.user_id.clone()).collect();
+            let found = query::users_per_day(conn, org, (range.from(), range.to()), &named)?;
+            let one = |user: &users::UserUsage| {
+                (user.user_id.to_string(), user.display_name().to_owned(), vec![user.user_id.clone()])
+            };
+            assemble(&dates, users.iter().map(one).collect(), found)?
+        }
+        GroupBy::Model => {
+            let models = greatest(models::read(conn, org, range)?, metric, top, |model| model.totals);
+            let named: Vec<ModelName> = models.iter().map(|model| model.model_name.clone()).collect();
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
+            let one = |name: ModelName| (name.to_string(), name.to_string(), vec![name]);
+            assemble(&dates, named.into_iter().map(one).collect(), found)?
+        }
+        GroupBy::Provider => {
+            let providers = models::read_providers(conn, org, range)?;
+            let providers = greatest(providers, metric, top, |provider| provider.totals);
+            let models = query::by_model(conn, org, range.from(), range.to())?;
+            let groups: Vec<Group<ModelName>> = providers
+                .into_iter()
+                .map(|provider| {
+                    let own = models.iter().map(|model| &model.model_name);
+                    let own = own.filter(|name| name.author() == provider.slug.as_deref()).cloned().collect();
+                    (provider.slug.unwrap_or_default(), provider.name.unwrap_or_default(), own)
+                })
+                .collect();
+            let named: Vec<ModelName> = groups.iter().flat_map(|(.., own)| own.clone()).collect();
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
+            assemble(&dates, groups, found)?
+        }
+    };
+    Ok(DailyUsage { range, days, totals, series })
+}
+
+/// The id and the name of a series, and whose rows it adds up.
+type Group<K> = (String, String, Vec<K>);
+
+/// The greatest of those with usage, the greatest first; equal ones stay in the order that they have.
+fn greatest<T>(mut items: Vec<T>, metric: Metric, top: usize, totals: impl Fn(&T) -> Totals) -> Vec<T> {
+    items.retain(|item| totals(item).requests > 0);
+    items.sort_by_key(|item| std::cmp::Reverse(metric.of(&totals(item))));
+    items.truncate(top);
+    items
+}
+
+fn assemble<K: std::hash::Hash + Eq>(
+    dates: &[UsageDate],
+    groups: Vec<Group<K>>,
+    found: PerDay<K>,
+) -> Result<Vec<Series>> {
+    let mut place = HashMap::new();
+    let mut named = Vec::new();
+    for (index, (id, name, keys)) in groups.into_iter().enumerate() {
+        place.extend(keys.into_iter().map(|key| (key, index)));
+        named.push((SeriesOf::One { id, name }, BTreeMap::new()));
+    }
+    for (date, key, totals) in found.named {
+        if let Some((_, days)) = place.get(&key).and_then(|index| named.get_mut(*index)) {
+            let day: &mut Totals = days.entry(date).or_default();
+            *day = day.checked_add(totals)?;
+        }
+    }
+    if !found.others.is_empty() {
+        named.push((SeriesOf::Others, found.others));
+    }
+    let series = named.into_iter().map(|(who, days)| {
+        let per_day: Vec<Totals> =
+            dates.iter().map(|date| days.get(date).copied().unwrap_or_default()).collect();
+        Ok(Series { who, totals: Totals::sum(per_day.iter().copied())?, per_day })
+    });
+    series.collect()
+}

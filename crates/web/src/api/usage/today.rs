@@ -1,0 +1,170 @@
+//! `my-organization/today-usage` and `usage/real-time/{client_org_id}`: today so far.
+
+use actix_web::{HttpResponse, get, web};
+use mai_organization::usage_tracking::ClientLiveCountersModel;
+use mai_primitives::OrganizationId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::instant;
+use crate::api::{
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::Refusals,
+    json_money::{JsonPln, JsonUsd},
+};
+
+/// Which organization.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Which organization; only a reseller needs to name one.
+    client_org_id: Option<String>,
+}
+
+/// An organization's present local day.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Today {
+    /// The day.
+    #[schema(format = Date)]
+    date: String,
+    /// Tokens of prompts and answers.
+    tokens: i64,
+    /// Generations.
+    requests: i64,
+    /// What the client is charged.
+    cost: JsonUsd,
+    /// The same in złoty.
+    cost_pln: Option<JsonPln>,
+    /// The same as `cost`.
+    markup_cost: JsonUsd,
+    /// What OpenRouter charged; for the reseller only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_cost: Option<JsonUsd>,
+    /// The rate of `cost_pln`.
+    exchange_rate: Option<JsonPln>,
+    /// The day of that rate.
+    #[schema(format = Date)]
+    exchange_rate_date: Option<String>,
+    /// When usage was last added; null while there is none today.
+    #[schema(format = DateTime)]
+    pub(super) last_updated: Option<String>,
+}
+
+impl Today {
+    /// The counters as they are shown.
+    pub(super) fn new(counters: &ClientLiveCountersModel, sees_raw_cost: bool) -> Self {
+        Self {
+            date: counters.current_date.to_string(),
+            tokens: counters.today_tokens,
+            requests: counters.today_requests,
+            cost: JsonUsd(counters.today_markup_cost),
+            cost_pln: None,
+            markup_cost: JsonUsd(counters.today_markup_cost),
+            raw_cost: sees_raw_cost.then_some(JsonUsd(counters.today_raw_cost)),
+            exchange_rate: None,
+            exchange_rate_date: None,
+            last_updated: counters.last_updated.map(instant),
+        }
+    }
+}
+
+/// Today of an organization.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TodayUsage)]
+pub(super) struct Answer {
+    success: bool,
+    #[schema(value_type = String)]
+    client_id: OrganizationId,
+    today: Today,
+    /// When usage was last added; null while there is none today.
+    #[schema(format = DateTime)]
+    last_updated: Option<String>,
+    pln_conversion_available: bool,
+}
+
+/// Today of an organization, read and written down.
+pub(super) async fn answer(
+    api: &Api,
+    organization: OrganizationId,
+    sees_raw_cost: bool,
+) -> Result<HttpResponse, ApiError> {
+    let counters = api.services.client_usage_db.get_live_counter(&organization).await?;
+    let today = Today::new(&counters, sees_raw_cost);
+    Ok(HttpResponse::Ok().json(Answer {
+        success: true,
+        client_id: organization,
+        last_updated: today.last_updated.clone(),
+        today,
+        pln_conversion_available: false,
+    }))
+}
+
+/// Usage so far today, by the organization's own calendar.
+#[utoipa::path(
+    tag = "usage",
+    extensions(("x-access" = json!("member"))),
+    params(Query),
+    responses((status = 200, description = "Today", body = Answer), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/my-organization/today-usage")]
+pub(in crate::api) async fn today_usage(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let query: Query = asked.query()?;
+    let organization = caller.organization(query.client_org_id.as_deref())?;
+    answer(&api, organization, caller.is_reseller()).await
+}
+
+/// Today in the original's shape.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RealTimeUsage)]
+struct RealTime {
+    success: bool,
+    #[schema(value_type = String)]
+    client_org_id: OrganizationId,
+    /// The organization's present local day.
+    #[schema(format = Date)]
+    date: String,
+    /// Tokens of prompts and answers.
+    tokens: i64,
+    /// Generations.
+    requests: i64,
+    /// What the client is charged.
+    cost: JsonUsd,
+    /// When usage was last added; null while there is none today.
+    #[schema(format = DateTime)]
+    last_updated: Option<String>,
+}
+
+/// Usage of an organization so far today.
+#[utoipa::path(
+    tag = "usage",
+    extensions(("x-access" = json!("member"))),
+    params(("client_org_id" = String, Path, description = "The organization")),
+    responses((status = 200, description = "Today", body = RealTime), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/usage/real-time/{client_org_id}")]
+pub(in crate::api) async fn real_time(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = caller.organization(Some(asked.path("client_org_id")?))?;
+    let counters = api.services.client_usage_db.get_live_counter(&organization).await?;
+    Ok(HttpResponse::Ok().json(RealTime {
+        success: true,
+        client_org_id: organization,
+        date: counters.current_date.to_string(),
+        tokens: counters.today_tokens,
+        requests: counters.today_requests,
+        cost: JsonUsd(counters.today_markup_cost),
+        last_updated: counters.last_updated.map(instant),
+    }))
+}
