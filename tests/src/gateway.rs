@@ -169,11 +169,14 @@ impl Installation {
         let said = Arc::new(Mutex::new(String::new()));
         let complaints = listen(child.stderr.take().expect("its errors"), Arc::clone(&said));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let base = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
+        let mut printed = Vec::new();
+        let base = lines.map_while(Result::ok).find_map(|line| {
+            let base = line.split_once("listens on ").map(|(_, url)| url.to_owned());
+            printed.push(line);
+            base
+        });
         let base = base.expect("the binary says where it listens");
-        Gateway { child, base, said, complaints: Some(complaints) }
+        Gateway { child, base, printed, said, complaints: Some(complaints) }
     }
 }
 
@@ -193,6 +196,8 @@ pub struct Gateway {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub base: String,
+    /// What it printed until it listened.
+    pub printed: Vec<String>,
     /// Its log so far.
     said: Arc<Mutex<String>>,
     /// Ends with the process, with whether it has panicked.

@@ -7,8 +7,8 @@ use mai_organization::{
     UserClientMappingForm,
     audit_log::{Actor, ActorKind, AuditQuery},
     client_organization::{
-        ApiTokenRole, Change, GatewayKeyPatch, MemberForm, MemberRole, MemberSource, NewApiToken,
-        NewGatewayKey,
+        Change, GatewayKeyPatch, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey, Role,
+        TokenScope,
     },
 };
 use mai_primitives::{OrganizationId, SystemClock, UserId};
@@ -55,6 +55,7 @@ fn every_change_has_an_entry_and_no_entry_a_secret() {
     });
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by it")]
 async fn change_everything(services: &OrganizationServices) {
     let id = OrganizationId::new("abc").unwrap();
     let user = UserId::new("anna").unwrap();
@@ -102,9 +103,10 @@ async fn change_everything(services: &OrganizationServices) {
     services.member_db.upsert(&id, vec![form]).await.unwrap();
     let new = NewApiToken {
         name: "t".into(),
-        role: ApiTokenRole::Admin,
+        role: Role::Admin,
         client_org_id: Some(id.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     let token = services.api_token_db.create(new).await.unwrap().model;

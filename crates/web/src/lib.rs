@@ -11,6 +11,7 @@ pub mod health;
 pub mod hs256;
 pub mod metrics;
 pub mod monitor;
+pub mod open_webui;
 pub mod provider_keys;
 pub mod settings;
 pub mod telemetry;

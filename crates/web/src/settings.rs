@@ -20,7 +20,12 @@ use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::open_webui::origin;
 use crate::gateway::rate::MAX_RATE;
+
+mod open_webui;
+
+pub use self::open_webui::OpenWebuiSettings;
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +84,27 @@ pub const VARIABLES: &[Variable] = &[
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
+    secret(
+        "WEBUI_SECRET_KEY",
+        "Open WebUI's own `WEBUI_SECRET_KEY`: whoever is signed in there is signed in here. Needs an organization.",
+    ),
+    plain("WEBUI_BASE_URL", "", "Open WebUI itself, which is asked whether a session still lasts."),
+    plain(
+        "MAI_WEBUI_ORGANIZATION",
+        "",
+        "Whose people Open WebUI's users are; by default the organization of single-organization mode.",
+    ),
+    plain(
+        "MAI_WEBUI_CONFIRM_SECONDS",
+        "60",
+        "How long Open WebUI's confirmation of a session is believed, 1 to 60.",
+    ),
+    plain(
+        "MAI_PUBLIC_URL",
+        "",
+        "How browsers reach the service, such as `https://usage.example`; for links, cookies and the check of origins.",
+    ),
+    plain("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10", "How many attempts to sign in may fail from one address."),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
         "MAI_DEFAULT_MARKUP",
@@ -146,6 +172,12 @@ pub struct Settings {
     pub openrouter_base_url: String,
     /// Single-organization mode, where it is on.
     pub single_organization: Option<SingleOrganization>,
+    /// Open WebUI, where its sessions sign in here as well.
+    pub open_webui: Option<OpenWebuiSettings>,
+    /// The origin under which browsers reach the service, where it was given.
+    pub public_url: Option<String>,
+    /// How many attempts to sign in may fail from one address in a minute.
+    pub sign_in_attempts: NonZeroU32,
     /// Zone of organizations that name none.
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
@@ -218,6 +250,9 @@ impl Settings {
                 _ => Err("it must be `true` or `false`"),
             })?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
+            open_webui: OpenWebuiSettings::read(&values)?,
+            public_url: values.optional("MAI_PUBLIC_URL", origin)?,
+            sign_in_attempts: values.parse("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE")?,
             single_organization: values.single_organization()?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
@@ -250,6 +285,13 @@ impl Settings {
                 _ => Err("it must be `text` or `json`"),
             })?,
         })
+    }
+}
+
+impl Settings {
+    /// Where browsers reach the service, as far as it is known.
+    pub fn base_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
 }
 
@@ -325,6 +367,15 @@ impl Values<'_> {
     fn parse_with<T, E: Display>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T> {
         let text = self.get(name).unwrap_or_default();
         parse(text.trim()).map_err(|why| anyhow!("{name} cannot be used: {why}"))
+    }
+
+    /// A setting that may be absent.
+    fn optional<T, E: Display>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>> {
+        self.get(name).map(|_| self.parse_with(name, parse)).transpose()
     }
 
     /// All three variables, or none of them.

@@ -2,8 +2,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{at, each, organization, user};
 use crate::{
-    ApiTokenRole, Change, Directory, Error, GatewayKeyPatch, GatewayKeyTable, IdentitySecret, MasterKey,
-    NewApiToken, NewGatewayKey, TokenRefusal,
+    Change, Directory, Error, GatewayKeyPatch, GatewayKeyTable, IdentitySecret, MasterKey, NewApiToken,
+    NewGatewayKey, Role, TokenRefusal, TokenScope,
 };
 
 const IDENTITY_SECRET: &str = "an-identity-secret-that-is-long-enough";
@@ -12,12 +12,13 @@ fn new_key(name: &str) -> NewGatewayKey {
     NewGatewayKey { name: name.into(), ..Default::default() }
 }
 
-fn new_token(role: ApiTokenRole, organization_id: Option<&str>, user_id: Option<&str>) -> NewApiToken {
+fn new_token(role: Role, organization_id: Option<&str>, user_id: Option<&str>) -> NewApiToken {
     NewApiToken {
         name: "script".into(),
         role,
         client_org_id: organization_id.map(organization),
         user_id: user_id.map(user),
+        scope: TokenScope::Full,
         expires_at: None,
     }
 }
@@ -225,10 +226,8 @@ fn an_api_token_is_verified_until_it_expires_or_is_revoked() {
     each(async |fixture| {
         fixture.organization("A").await;
         let table = &fixture.api_tokens;
-        let new = NewApiToken {
-            expires_at: Some(at(1_010)),
-            ..new_token(ApiTokenRole::Member, Some("A"), Some("u"))
-        };
+        let new =
+            NewApiToken { expires_at: Some(at(1_010)), ..new_token(Role::Member, Some("A"), Some("u")) };
         let created = table.create(new).await.unwrap();
         assert!(created.token.expose_secret().starts_with("mai-token-"));
         assert_eq!(table.verify(&created.token).await.unwrap(), created.model);
@@ -251,7 +250,7 @@ fn an_api_token_is_verified_until_it_expires_or_is_revoked() {
 #[test]
 fn the_scope_of_an_api_token_fits_its_role() {
     each(async |fixture| {
-        use ApiTokenRole::{Admin, Member, Reseller};
+        use Role::{Admin, Member, Reseller};
         fixture.organization("A").await;
         for (role, organization_id, user_id, wrong) in [
             (Reseller, None, None, None),
@@ -285,7 +284,7 @@ fn api_tokens_are_revoked_by_their_owner_only() {
         fixture.organization("A").await;
         fixture.organization("B").await;
         let table = &fixture.api_tokens;
-        let token = table.create(new_token(ApiTokenRole::Admin, Some("A"), None)).await.unwrap();
+        let token = table.create(new_token(Role::Admin, Some("A"), None)).await.unwrap();
         let b = organization("B");
         for other in [None, Some(&b)] {
             let refused = table.revoke(other, &token.model.id).await;
@@ -301,8 +300,51 @@ fn api_tokens_are_revoked_by_their_owner_only() {
             Some(at(1_000)),
             "the first time counts"
         );
-        let reseller = table.create(new_token(ApiTokenRole::Reseller, None, None)).await.unwrap();
+        let reseller = table.create(new_token(Role::Reseller, None, None)).await.unwrap();
         table.revoke(None, &reseller.model.id).await.unwrap();
         assert!(matches!(table.verify(&reseller.token).await, Err(Error::Token(TokenRefusal::Revoked))));
+    });
+}
+
+#[test]
+fn the_token_of_an_inactive_organization_or_member_opens_nothing() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let table = &fixture.api_tokens;
+        let token = table.create(new_token(Role::Member, Some("A"), Some("u"))).await.unwrap().token;
+        let refusal = async || match table.verify(&token).await {
+            Err(Error::Token(refusal)) => Some(refusal),
+            Ok(_) => None,
+            Err(other) => panic!("{other}"),
+        };
+        // A member that nobody has registered yet may have a token.
+        assert_eq!(refusal().await, None);
+        fixture.member("A", false).await;
+        assert_eq!(refusal().await, Some(TokenRefusal::InactiveMember));
+        fixture.member("A", true).await;
+        assert_eq!(refusal().await, None);
+        fixture.organizations.deactivate(&organization("A")).await.unwrap();
+        assert_eq!(refusal().await, Some(TokenRefusal::InactiveOrganization));
+        fixture.organizations.activate(&organization("A")).await.unwrap();
+        assert_eq!(refusal().await, None);
+    });
+}
+
+#[test]
+fn the_last_use_of_a_token_is_written_once_a_minute() {
+    each(async |fixture| {
+        let table = &fixture.api_tokens;
+        let new = NewApiToken { scope: TokenScope::Read, ..new_token(Role::Reseller, None, None) };
+        let token = table.create(new).await.unwrap();
+        assert_eq!((token.model.scope, token.model.last_used_at), (TokenScope::Read, None));
+        let used_at = async |seconds| {
+            fixture.wait_seconds(seconds);
+            table.verify(&token.token).await.unwrap();
+            table.write_last_used().await.unwrap();
+            table.verify(&token.token).await.unwrap().last_used_at
+        };
+        assert_eq!(used_at(0).await, Some(at(1_000)));
+        assert_eq!(used_at(59).await, Some(at(1_000)));
+        assert_eq!(used_at(1).await, Some(at(1_060)));
     });
 }

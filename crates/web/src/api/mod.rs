@@ -9,9 +9,15 @@ use mai_primitives::{Clock, OrganizationCalendar};
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
+pub(crate) mod accounts;
+mod api_tokens;
 mod asked;
+mod attempts;
 mod audit_log;
+mod auth;
 pub(crate) mod caller;
+mod cookie;
+mod credentials;
 mod error;
 mod gateway_keys;
 mod generation_audit;
@@ -30,9 +36,10 @@ pub mod try_it;
 mod usage;
 mod webhook_secret;
 
+pub use attempts::Attempts;
 pub use error::ApiError;
 
-use crate::provider_keys::ProviderKeys;
+use crate::{open_webui::session::OpenWebuiSessions, provider_keys::ProviderKeys};
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -49,6 +56,12 @@ pub struct Api {
     pub provider_keys: ProviderKeys,
     /// The door for usage that others report.
     pub ingest: Ingest,
+    /// The sessions of Open WebUI, where the settings name its secret.
+    pub open_webui: Option<OpenWebuiSessions>,
+    /// How many attempts to sign in have failed.
+    pub attempts: Attempts,
+    /// The origin under which browsers reach the service, where the settings name it.
+    pub public_url: Option<String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -70,6 +83,24 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
                 .configure(client_organizations)
                 .default_service(web::to(unknown_route))
                 .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/auth")
+                .configure(auth::routes)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/accounts")
+                .configure(accounts)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/api-tokens")
+                .configure(api_tokens)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
         );
 }
 
@@ -86,6 +117,9 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::get_client)
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
+        .service(api_tokens::list_client_tokens)
+        .service(api_tokens::create_client_token)
+        .service(api_tokens::revoke_client_token)
         .service(settings::get_settings)
         .service(settings::update_settings)
         .service(gateway_keys::list_gateway_keys)
@@ -109,6 +143,24 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)
         .configure(usage::client_organizations);
+}
+
+/// What is below `/api/v1/accounts`.
+fn accounts(config: &mut ServiceConfig<'_>) {
+    config
+        .service(accounts::list_accounts)
+        .service(accounts::create_account)
+        .service(accounts::update_account)
+        .service(accounts::deactivate_account)
+        .service(accounts::create_link);
+}
+
+/// What is below `/api/v1/api-tokens`.
+fn api_tokens(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api_tokens::list_reseller_tokens)
+        .service(api_tokens::create_reseller_token)
+        .service(api_tokens::revoke_reseller_token);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

@@ -19,10 +19,11 @@ use self::{
     server::{SharedParts, WorkerParts},
 };
 use crate::{
-    api::Api,
+    api::{Api, Attempts},
     gateway::{RateLimits, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
+    open_webui::session::OpenWebuiSessions,
     provider_keys::ProviderKeys,
     settings::Settings,
 };
@@ -78,7 +79,7 @@ impl Application {
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
         let Background { jobs, applier, figures } =
-            jobs::start(beginning, &journal, &recorder, (generations, openrouter.clone()), &clock);
+            jobs::start(beginning, &services, &journal, &recorder, (generations, openrouter.clone()), &clock);
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -111,6 +112,9 @@ impl Application {
                 Arc::clone(&clock),
                 settings.report_patience,
             ),
+            open_webui: open_webui(&settings, &clock)?,
+            attempts: Attempts::new(settings.sign_in_attempts.get()),
+            public_url: settings.public_url.clone(),
             clock: Arc::clone(&clock),
             time_zone: settings.time_zone,
         };
@@ -193,6 +197,17 @@ impl Application {
         info!("stopped");
         Ok(())
     }
+}
+
+fn open_webui(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<OpenWebuiSessions>> {
+    let Some(open_webui) = &settings.open_webui else { return Ok(None) };
+    if open_webui.base_url.is_none() {
+        warn!(
+            "WEBUI_BASE_URL is not set: whoever signs out of Open WebUI stays signed in here until the token expires"
+        );
+    }
+    let sessions = OpenWebuiSessions::new(open_webui, Arc::clone(clock));
+    Ok(Some(sessions.context("Open WebUI cannot be asked")?))
 }
 
 fn open_journal(settings: &Settings) -> Result<Journal> {

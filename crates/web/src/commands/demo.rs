@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mai_mock_openrouter::{Mock, MockSettings, nano_usd};
 use mai_organization::{
     ClientOrganizationPatch, MasterKey, ProcessedGenerationModel,
-    client_organization::{ApiTokenRole, Change, NewApiToken, NewGatewayKey},
+    client_organization::{Change, NewApiToken, NewGatewayKey, Role, TokenScope},
     generation_processing::query,
 };
 use mai_primitives::{
@@ -108,9 +108,10 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
     };
     let token = NewApiToken {
         name: "demo".to_owned(),
-        role: ApiTokenRole::Admin,
+        role: Role::Admin,
         client_org_id: Some(organization.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     Ok(Credentials {

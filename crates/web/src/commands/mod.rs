@@ -37,6 +37,7 @@ mod rebuild;
 mod rotate_master;
 mod serve;
 mod tokens;
+mod users;
 mod verify;
 
 /// Meters, resells and reports LLM usage.
@@ -67,9 +68,12 @@ enum Command {
     /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Create and list API tokens.
+    /// Create, list and revoke API tokens.
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Create, list and deactivate accounts, and make links for their owners.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Check that the books agree with themselves. Exit code: 0 they do, 1 they do not, 2 not checked.
     #[command(after_help = "Example: mai-usage verify --org org_… --from 2026-11-01 --to 2026-11-30 --json")]
     Verify(verify::Arguments),
@@ -175,6 +179,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
+        Command::Users(command) => users::run(command, &services(&settings)?, &settings).await?,
         Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Audit(command) => return audit::run(command, || migrated(&settings)),

@@ -69,7 +69,7 @@ impl<'a> Reporter<'a> {
             .or_else(|| directory.organization_by_provider_key(api_key))
             .ok_or_else(|| ApiError::unauthorized("the `api_key` belongs to no organization"))?;
         if !organization.is_active {
-            return Err(ApiError::inactive_organization());
+            return Err(ApiError::inactive_organization("the organization of this key is inactive"));
         }
         Ok(Self { organization, key })
     }
