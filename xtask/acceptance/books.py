@@ -39,9 +39,9 @@ class Books:
         """What the mock has charged in all, in USD."""
         return self.ask_mock("/key")["usage"]
 
-    def settled(self):
-        """Waits until the ledger has all that was charged and nothing waits for a look-up, and returns what the mock
-        says of each generation in the ledger.
+    def settled(self, calls):
+        """Waits until the ledger has so many calls and all that was charged, and nothing waits for a look-up. Returns what
+        the mock says of each generation in the ledger.
 
         Every call of these runs costs something, so that a sum without any one of them is too small.
         """
@@ -51,9 +51,10 @@ class Books:
             booked = sum(charge["total_cost"] for charge in charges.values())
             charged = self.charged()
             pending = self.rows("SELECT * FROM pending_generations")
-            if booked == charged and not pending:
+            if len(charges) >= calls and booked == charged and not pending:
                 return charges
-            assert time.monotonic() < deadline, f"charged {charged}, booked {booked}, pending {pending}"
+            problem = f"{len(charges)} of {calls} calls; charged {charged}, booked {booked}, pending {pending}"
+            assert time.monotonic() < deadline, problem
             time.sleep(0.2)
 
     def openrouter_user_id(self, user_id):
@@ -74,17 +75,22 @@ class Books:
         made = collections.Counter((row["user_id"], row["task"]) for row in rows)
         assert made == calls, f"{made} instead of {calls}"
 
-    def compare_people(self, charges, people):
-        """Each person is known, and the sums of the days are those of what was charged."""
-        members = {row["user_id"]: row for row in self.rows("SELECT * FROM members")}
+    def sums(self, people):
+        """Each person with the sums of the days."""
         daily = self.rows(
             "SELECT user_id, SUM(total_tokens) tokens, SUM(total_requests) requests, SUM(raw_cost) raw_cost,"
             " SUM(markup_cost) markup_cost FROM client_user_daily_usage GROUP BY user_id"
         )
         sums = {row["user_id"]: row for row in daily}
-        assert members.keys() == sums.keys() == {person.id for person in people}, (members, sums)
-        for person in people:
-            member, row = members[person.id], sums[person.id]
+        assert sums.keys() == {person.id for person in people}, sums
+        return [(person, sums[person.id]) for person in people]
+
+    def compare_people(self, charges, people):
+        """Each person is known, and the sums of the days are those of what was charged."""
+        members = {row["user_id"]: row for row in self.rows("SELECT * FROM members")}
+        assert members.keys() == {person.id for person in people}, members
+        for person, row in self.sums(people):
+            member = members[person.id]
             assert (member["name"], member["email"]) == (person.name, person.email), member
             external = self.openrouter_user_id(person.id)
             own = [charge for charge in charges.values() if charge["external_user"] == external]
@@ -94,7 +100,6 @@ class Books:
             assert row["tokens"] == sum(tokens), (row, own)
             price = sum(marked_up(one) for one in self.generations() if one["user_id"] == person.id)
             assert row["markup_cost"] == price, row
-        return [sums[person.id] for person in people]
 
 
 def exact(text):

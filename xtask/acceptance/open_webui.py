@@ -2,7 +2,7 @@
 
 They chat, one answer is stopped in the middle and asked for again, one is left by a program, and one fails. Afterwards
 every generation that the mock of OpenRouter charged must be in the ledger once, with the exact cost, for the right person
-and task.
+and task. Then both look at our own API with their sessions of Open WebUI, until these end.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 
+import open_webui_sign_in as sign_in
 from books import Books, exact
 from open_webui_browser import Browser
 
@@ -34,6 +35,7 @@ def arguments():
     parser.add_argument("--database", required=True, help="SQLite file of the gateway")
     parser.add_argument("--organization", required=True)
     parser.add_argument("--signed", action="store_true", help="Open WebUI signs who its users are")
+    parser.add_argument("--revokes", action="store_true", help="Open WebUI has Redis, where it keeps who signed out")
     return parser.parse_args()
 
 
@@ -131,24 +133,49 @@ def refuse_plain_headers(gateway_url, key, person):
     raise AssertionError("plain headers were believed")
 
 
-async def main():
-    options = arguments()
-    books = Books(options.database, *options.mock, options.organization)
-    admin = Browser(options.open_webui, "Żółw Administrator", "zolw@example.com", "Hasło admina 1")
-    user = Browser(options.open_webui, "Łucja Gęś-Źdźbło", "lucja@example.com", "Hasło Łucji 22")
-    async with admin, user:
-        calls = await use(admin, user)
-    if options.signed:
-        refuse_plain_headers(*options.gateway, admin)
-    charges = books.settled()
+def compare(books, calls, people):
+    """The books are those of what was charged."""
+    charges = books.settled(calls.total())
     books.compare_generations(charges, calls)
     done(f"each of {calls.total()} charged generations is in the ledger once, with the exact cost and tokens")
     cancelled = [row for row in books.generations() if charges[row["id"]]["cancelled"]]
     assert len(cancelled) == 2, cancelled
     assert all(row["source"] == "generation_lookup" for row in cancelled), cancelled
     done("the two answers that were not read to the end were looked up")
-    for person, row in zip((admin, user), books.compare_people(charges, (admin, user))):
+    books.compare_people(charges, people)
+    for person, row in books.sums(people):
         done(f"{person.name} <{person.email}>: {row['requests']} calls, {row['markup_cost']} nano-dollars")
+
+
+async def look(gateway_url, books, admin, user, revokes):
+    """Both look at our own API with their sessions, until these end."""
+    async with sign_in.OurApi(gateway_url) as api:
+        await sign_in.open_doors(api, books, admin, user)
+        done("by-user shows both with exact sums to the administrator, and to nobody else")
+        if revokes:
+            status, seconds = await sign_in.ends_with_sign_out(api, user)
+            done(f"{status} {seconds:.0f} s after signing out at Open WebUI")
+            status, seconds = await sign_in.ends_with_role(api, admin, user)
+            done(f"{status} {seconds:.0f} s after the account was set to pending")
+        else:
+            status, seconds = await sign_in.ends_with_password(api, user)
+            done(f"{status} {seconds:.0f} s after a change of the password")
+
+
+async def main():
+    options = arguments()
+    gateway_url, key = options.gateway
+    books = Books(options.database, *options.mock, options.organization)
+    admin = Browser(options.open_webui, "Żółw Administrator", "zolw@example.com", "Hasło admina 1")
+    user = Browser(options.open_webui, "Łucja Gęś-Źdźbło", "lucja@example.com", "Hasło Łucji 22")
+    async with admin, user:
+        calls = await use(admin, user)
+        if options.signed:
+            refuse_plain_headers(gateway_url, key, admin)
+        compare(books, calls, (admin, user))
+        await look(gateway_url, books, admin, user, options.revokes)
+    # Nothing came that nobody had asked for.
+    books.compare_generations(books.settled(calls.total()), calls)
 
 
 sys.exit(asyncio.run(main()))

@@ -74,6 +74,8 @@ class Browser:
     async def enter(self, session):
         """Keeps the token and connects the socket."""
         self.id, self.token = session["id"], session["token"]
+        if self.socket.connected:
+            await self.socket.disconnect()
         self.socket.on("events", self.hear)
         auth = {"token": self.token}
         await self.socket.connect(

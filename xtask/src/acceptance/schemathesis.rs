@@ -10,13 +10,19 @@ use serde_json::Value;
 
 use super::{
     Outcome,
-    place::{Place, python_environment, scripts},
+    place::{Place, python_environment, python_script, scripts},
     succeed,
 };
 use crate::{interrupts::Interrupts, stack::ADMIN_TOKEN};
 
 /// The description of the API, which the program serves as well.
 const DESCRIPTION: &str = "docs/openapi.json";
+
+/// What schemathesis does, among the scripts.
+const SETTINGS: &str = "schemathesis.toml";
+
+/// What opens the management of keys at the mock.
+const MANAGEMENT_KEY: &str = "sk-or-v1-management";
 
 /// What OpenRouter's Broadcast presents.
 const BROADCAST_TOKEN: &str = "broadcast-token-of-the-acceptance";
@@ -27,18 +33,28 @@ const EXAMPLES: &str = "50";
 /// No answer is a server error, has an undocumented status, or breaks its schema; and each operation was
 /// seen to succeed, because else nothing would be known of what it answers.
 pub(super) fn conforms(interrupts: &Interrupts) -> Result<Outcome> {
-    let place = Place::prepare(&[("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN)], interrupts)?;
+    let settings = [
+        ("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN),
+        ("MAI_RATE_LIMIT_PER_MINUTE", "0"),
+        ("OPENROUTER_PROVISIONING_KEY", MANAGEMENT_KEY),
+    ];
+    let place = Place::prepare(&settings, interrupts)?;
+    let api = place.stack.gateway_url.trim_end_matches("/v1");
     seed(&place)?;
     let environment = place.folder.join("schemathesis");
-    python_environment(&environment, "requirements-schemathesis.txt", interrupts)?;
+    let python = python_environment(&environment, "requirements-schemathesis.txt", interrupts)?;
     // It leaves what it has found out in the folder where it runs.
     let folder = tempfile::tempdir()?;
+    let settings = folder.path().join(SETTINGS);
+    fs::copy(scripts().join(SETTINGS), &settings).with_context(|| format!("cannot copy {SETTINGS}"))?;
+    let mut prepare = python_script(&python, "schemathesis_prepare.py");
+    prepare.args(["--api", api, ADMIN_TOKEN, "--folder"]).arg(folder.path());
+    succeed(prepare, interrupts).context("nothing could be made to ask about")?;
     let exchanges = folder.path().join("exchanges.json");
     let description = crate::workspace_root().join(DESCRIPTION);
     let mut command = Command::new(environment.join("bin/schemathesis"));
-    command.arg("--config-file").arg(scripts().join("schemathesis.toml")).args(["--no-color", "run"]);
-    command.arg(&description).args(["--max-examples", EXAMPLES, "--url"]);
-    command.arg(place.stack.gateway_url.trim_end_matches("/v1"));
+    command.arg("--config-file").arg(&settings).args(["--no-color", "run"]);
+    command.arg(&description).args(["--max-examples", EXAMPLES, "--url", api]);
     command.args(["--report", "har", "--report-har-path"]).arg(&exchanges);
     command.env("MAI_ACCEPTANCE_TOKEN", ADMIN_TOKEN);
     command.env("MAI_ACCEPTANCE_BROADCAST_TOKEN", BROADCAST_TOKEN).current_dir(folder.path());

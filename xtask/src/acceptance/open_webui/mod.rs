@@ -19,6 +19,7 @@ use super::{
     succeed,
 };
 use crate::{
+    debian,
     interrupts::Interrupts,
     stack::{ORGANIZATION, PROVIDER_KEY, Service},
 };
@@ -44,11 +45,19 @@ pub(super) enum Identity {
     Signed,
 }
 
-/// Two people chat, stop an answer, ask again and see one fail; then the books are compared with what the
-/// mock charged.
+/// Two people chat, stop an answer, ask again and see one fail; the books are compared with what the mock
+/// charged; then both look at our own API with their sessions, until these end.
 pub(super) fn chats(identity: Identity, interrupts: &Interrupts) -> Result<Outcome> {
     let signed = identity == Identity::Signed;
-    let place = Place::prepare(&[], interrupts)?;
+    let port = free_port()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let neighbour = [
+        ("WEBUI_SECRET_KEY", SESSION_SECRET),
+        ("WEBUI_BASE_URL", &url),
+        ("MAI_WEBUI_ORGANIZATION", ORGANIZATION),
+    ];
+    let place = Place::prepare(&neighbour, interrupts)?;
+    let log = place.folder.join(LOG);
     let programs = install::environment(&place.folder, interrupts)?;
     let mut options = vec!["--name", "Open WebUI", "--trusted-client", "--open-webui"];
     let mut settings = vec![
@@ -56,28 +65,48 @@ pub(super) fn chats(identity: Identity, interrupts: &Interrupts) -> Result<Outco
         ("OPENAI_API_CONFIGS", TASK_HEADER),
         ("ENABLE_FORWARD_USER_INFO_HEADERS", "true"),
     ];
-    if signed {
+    // Each mode is tried with another way of ending sessions.
+    let redis = if signed { Some(Redis::start(&log, interrupts)?) } else { None };
+    if let Some(redis) = &redis {
         options.extend(["--identity-secret", IDENTITY_SECRET]);
         settings.push(("FORWARD_USER_INFO_HEADER_JWT_SECRET", IDENTITY_SECRET));
+        settings.push(("REDIS_URL", &redis.url));
     }
     let key = place.stack.create_key(&options)?;
     settings.push(("OPENAI_API_KEYS", &key));
-    let open_webui = OpenWebUi::start(&programs, &settings, &place.folder.join(LOG), interrupts)?;
+    let _open_webui = OpenWebUi::start(&programs, port, &settings, &log, interrupts)?;
     let mut script = python_script(&programs.join("python"), "open_webui.py");
-    script.args(["--open-webui", &open_webui.url, "--gateway", &place.stack.gateway_url, &key]);
+    script.args(["--open-webui", &url, "--gateway", &place.stack.gateway_url, &key]);
     script.args(["--mock", &place.stack.mock_url, PROVIDER_KEY]);
     script.args(["--organization", ORGANIZATION, "--database"]).arg(place.stack.database());
     if signed {
-        script.arg("--signed");
+        script.args(["--signed", "--revokes"]);
     }
     succeed(script, interrupts)?;
     Ok(Outcome::Passed)
 }
 
+/// A Redis that keeps nothing, where Open WebUI remembers who signed out.
+struct Redis {
+    _service: Service,
+    url: String,
+}
+
+impl Redis {
+    fn start(log: &Path, interrupts: &Interrupts) -> Result<Self> {
+        debian::need("redis-server", interrupts)?;
+        let port = free_port()?.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        let mut service = Service::start(command, log)?;
+        service.announced("Ready to accept connections")?;
+        Ok(Self { _service: service, url: format!("redis://127.0.0.1:{port}/0") })
+    }
+}
+
 /// Open WebUI on a folder of its own, which is gone with this value.
 struct OpenWebUi {
     _service: Service,
-    url: String,
     _folder: TempDir,
 }
 
@@ -85,13 +114,13 @@ impl OpenWebUi {
     /// Starts it with these settings from the environment, and waits until it serves.
     fn start(
         programs: &Path,
+        port: u16,
         settings: &[(&str, &str)],
         log: &Path,
         interrupts: &Interrupts,
     ) -> Result<Self> {
         let begun = Instant::now();
         let folder = tempfile::tempdir()?;
-        let port = free_port()?;
         // It logs much to its output, which nobody would read from the pipe.
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$@\" >&2", "sh"]).arg(programs.join("open-webui"));
@@ -120,7 +149,7 @@ impl OpenWebUi {
             thread::sleep(Duration::from_millis(100));
         }
         println!("Open WebUI {} serves after {:.0} s", install::VERSION, begun.elapsed().as_secs_f64());
-        Ok(Self { _service: service, url: format!("http://127.0.0.1:{port}"), _folder: folder })
+        Ok(Self { _service: service, _folder: folder })
     }
 }
 
