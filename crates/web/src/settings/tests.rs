@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn from(pairs: &[(&str, &str)]) -> Result<Settings> {
