@@ -33,7 +33,7 @@ pub enum Recorded {
     /// The ledger and the daily usage now say what this report says; an audit row tells the difference.
     Corrected,
     /// It was booked before, with another cost or other tokens, from a source with at least this
-    /// authority. Nothing was changed; an audit row tells the difference.
+    /// authority. Nothing was changed, but for a task that was not known; an audit row tells the difference.
     Conflict,
     /// It is not in the ledger, and so old that the ledger would not show if it had been booked.
     /// Nothing was changed.

@@ -1,5 +1,7 @@
 //! What a report means of a generation that was booked before.
 
+use std::cmp::Ordering;
+
 use mai_generation_processing::{
     AuditAction::{self, Corrected, Refused},
     ProcessedGenerationModel as Row,
@@ -11,7 +13,8 @@ use mai_generation_processing::{
 pub(crate) enum Repetition {
     /// It agrees with what is booked; the row takes over what the report knows better.
     Agrees(Row),
-    /// It contradicts what is booked. A refused one leaves the row as it is.
+    /// It contradicts what is booked. A refused one leaves the row as it is, but for a task that was not
+    /// known.
     Differs(AuditAction, Row),
 }
 
@@ -20,11 +23,17 @@ pub(crate) enum Repetition {
 /// The cost decides, and the two token counts where both sides have native ones. The row becomes the
 /// report's with more authority, except that native counts are kept before an estimate, whoever told
 /// them. The counts therefore have an authority of their own: those that completed an estimate give
-/// way to others from a source between. What the call was for only its client says, so that no report
-/// without it takes it away.
+/// way to others from a source between. What the call was for only its client says, to our gateway: no
+/// report without a task takes it away, and it is taken over from one that knows less otherwise.
 pub(crate) fn judge(booked: &Row, report: &Row) -> Repetition {
-    let has_more = report.source.authority() > booked.source.authority();
-    let facts = if has_more { with_task(report, booked) } else { booked.clone() };
+    let compared = report.source.authority().cmp(&booked.source.authority());
+    let has_more = compared == Ordering::Greater;
+    let facts = match compared {
+        Ordering::Greater => with_task(report, booked),
+        Ordering::Less => with_task(booked, report),
+        // Where these two differ they may be of two calls.
+        Ordering::Equal => booked.clone(),
+    };
     if report.total_cost != booked.total_cost {
         return Repetition::Differs(if has_more { Corrected } else { Refused }, facts);
     }
@@ -35,8 +44,9 @@ pub(crate) fn judge(booked: &Row, report: &Row) -> Repetition {
         (false, false) => report.source.authority() > booked.tokens_source.authority(),
     };
     let row = with_counts(&facts, if has_better_counts { report } else { booked });
-    let compared = !booked.tokens_estimated && !report.tokens_estimated;
-    if compared && (booked.input_tokens, booked.output_tokens) != (report.input_tokens, report.output_tokens)
+    let are_native = !booked.tokens_estimated && !report.tokens_estimated;
+    if are_native
+        && (booked.input_tokens, booked.output_tokens) != (report.input_tokens, report.output_tokens)
     {
         Repetition::Differs(if has_better_counts { Corrected } else { Refused }, row)
     } else {

@@ -43,6 +43,8 @@ fn report(organization: &OrganizationId, (name, figures, facts): (u8, Figures, F
         model_name: model(&format!("lab/{model_name}")),
         markup_rate: MarkupRate::from_ppm(rate * 1_000_000).unwrap(),
         source: UsageSource::ALL[source],
+        // Only our own gateway hears what a call is for.
+        task: (UsageSource::ALL[source] == UsageSource::Gateway).then(|| format!("task-{user}")),
         ..generation(&format!("gen-{name}"))
     };
     on(["2026-06-30", "2026-07-01", "2026-07-02"][date], new)
@@ -54,7 +56,7 @@ fn best<'a>(reports: impl Iterator<Item = &'a NewGeneration>) -> Option<&'a NewG
 }
 
 /// What the row has to be after these reports, which are in the order of their arrival: the most
-/// authoritative one. Its counts, where they are an estimate, are those of the best source that has
+/// authoritative one, with the task that our gateway heard first. Its counts, where they are an estimate, are those of the best source that has
 /// native ones at this cost; where that source told several, any of them.
 fn allowed(reports: &[&NewGeneration]) -> Vec<ProcessedGenerationModel> {
     let winner = best(reports.iter().copied()).unwrap();
@@ -63,6 +65,8 @@ fn allowed(reports: &[&NewGeneration]) -> Vec<ProcessedGenerationModel> {
         // The rate of the organization, whatever the report carries.
         new.markup_rate = MarkupRate::parse("1.5").unwrap();
     }
+    let heard = reports.iter().find(|report| report.source == UsageSource::Gateway);
+    new.task = heard.and_then(|report| report.task.clone());
     let row = new.row(NOON).unwrap();
     let native = |report: &&NewGeneration| !report.tokens_estimated && report.total_cost == winner.total_cost;
     let Some(counts) = best(reports.iter().copied().filter(native)).filter(|_| winner.tokens_estimated)

@@ -103,16 +103,19 @@ fn no_report_takes_the_task_away() {
         assert_eq!(task(), gateway.task);
         assert_eq!(record(storage, &[at(5_000, GenerationLookup)]), [Corrected]);
         assert_eq!((task(), row(storage).source), (gateway.task.clone(), GenerationLookup));
-        // A refused report brings none.
+        // Another call under the same id takes nothing over and gives nothing.
         let other = NewGeneration { task: Some("chat".into()), ..at(7, Gateway) };
         assert_eq!(record(storage, &[other]), [Conflict]);
         assert_eq!(task(), gateway.task);
-        // One that comes first has none to take away.
-        let second = |source| NewGeneration { id: id("gen-2"), ..from(source) };
-        let labelled = NewGeneration { task: gateway.task.clone(), ..second(Gateway) };
-        assert_eq!(record(storage, &[second(GenerationLookup)]), [New]);
-        assert_eq!(record(storage, &[labelled]), [Duplicate]);
-        assert_eq!(row_of(storage, "gen-2").task, gateway.task);
+        // What comes later fills in what the better report did not know, whatever else it says.
+        for (name, nanos, recorded) in [("gen-2", 1_000, Duplicate), ("gen-3", 7, Conflict)] {
+            let second = |nanos, source| NewGeneration { id: id(name), ..at(nanos, source) };
+            let labelled = NewGeneration { task: gateway.task.clone(), ..second(nanos, Gateway) };
+            assert_eq!(record(storage, &[second(1_000, GenerationLookup)]), [New]);
+            assert_eq!(record(storage, &[labelled]), [recorded]);
+            let row = row_of(storage, name);
+            assert_eq!((row.task, row.total_cost.nanos()), (gateway.task.clone(), 1_000));
+        }
     });
 }
 
