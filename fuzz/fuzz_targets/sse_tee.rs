@@ -11,7 +11,7 @@ use mai_openrouter::{Observation, Route, StreamTee};
 const MOST_HELD: usize = 48 * 1024;
 
 fn read<'a>(route: Route, pieces: impl Iterator<Item = &'a [u8]>) -> Observation {
-    let mut tee = StreamTee::new(route);
+    let mut tee = StreamTee::keeping_error(route);
     let mut done = false;
     for piece in pieces {
         let progress = tee.feed(piece);
@@ -19,6 +19,7 @@ fn read<'a>(route: Route, pieces: impl Iterator<Item = &'a [u8]>) -> Observation
             !(done && (progress.done || progress.usage || progress.first_id)),
             "something came after the end"
         );
+        assert!(progress.error_ends_at.is_none_or(|at| at <= piece.len()));
         done |= progress.done;
         assert!(tee.capacity() <= MOST_HELD);
     }

@@ -1,7 +1,7 @@
 //! `mai-usage serve` as a child process.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -45,6 +45,8 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
+            // Most tests call as fast as they can.
+            ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             // Long runs are silenced: what upstream does on purpose would fill pages.
             ("MAI_LOG", std::env::var("MAI_TEST_LOG").unwrap_or_else(|_| "warn,mai_capture=info".to_owned())),
         ]
@@ -74,6 +76,17 @@ impl Installation {
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// Runs a command that reads its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
     }
 
     /// Runs a command that prints one JSON value.
@@ -156,11 +169,14 @@ impl Installation {
         let said = Arc::new(Mutex::new(String::new()));
         let complaints = listen(child.stderr.take().expect("its errors"), Arc::clone(&said));
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let base = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.split_once("listens on ").map(|(_, url)| url.to_owned()));
+        let mut printed = Vec::new();
+        let base = lines.map_while(Result::ok).find_map(|line| {
+            let base = line.split_once("listens on ").map(|(_, url)| url.to_owned());
+            printed.push(line);
+            base
+        });
         let base = base.expect("the binary says where it listens");
-        Gateway { child, base, said, complaints: Some(complaints) }
+        Gateway { child, base, printed, said, complaints: Some(complaints) }
     }
 }
 
@@ -180,6 +196,8 @@ pub struct Gateway {
     child: Child,
     /// `http://127.0.0.1:PORT`
     pub base: String,
+    /// What it printed until it listened.
+    pub printed: Vec<String>,
     /// Its log so far.
     said: Arc<Mutex<String>>,
     /// Ends with the process, with whether it has panicked.

@@ -3,11 +3,15 @@
 //! The outside world is the mock OpenRouter; the database, the journal, the sockets and the signals
 //! are real. `cargo xtask test` builds the binary before it runs these tests.
 
+pub mod browser;
 pub mod client;
+pub mod fake_registry;
 pub mod gateway;
+pub mod identity;
 pub mod ledger;
 pub mod load;
 pub mod management;
+pub mod open_webui;
 pub mod postgres;
 pub mod reports;
 pub mod statistics;

@@ -12,7 +12,7 @@ use mai_primitives::{
     UsageDate, Usd, UserId,
 };
 use mai_storage::Storage;
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::value::RawValue;
 
 /// The four figures of anything, with costs in nano-dollars.
@@ -72,6 +72,7 @@ impl Exact {
     }
 
     /// A field that is an object.
+    #[must_use]
     pub fn object(&self, field: &str) -> Self {
         Self::parse(self.text(field))
     }
@@ -198,7 +199,7 @@ fn generation(
     number: usize,
     to: UsageDate,
     calendar: OrganizationCalendar,
-    random: &mut (impl Rng + RngExt),
+    random: &mut impl RngExt,
 ) -> NewGeneration {
     let day = to.minus_days(random.random_range(0..DAYS));
     let user = UserId::new(format!("user-{}", random.random_range(0..USERS))).expect("an id");
@@ -228,5 +229,6 @@ fn generation(
         source: UsageSource::Gateway,
         gateway_key_id: None,
         started_at: UnixTime::from_seconds(calendar.start_of(day).seconds() + 60),
+        task: None,
     }
 }

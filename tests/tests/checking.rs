@@ -244,6 +244,7 @@ fn wait_for(storage: &Storage, organization: &str, id: &str) {
         markup_rate: MarkupRate::DEFAULT,
         streamed: false,
         gateway_key_id: None,
+        task: None,
         started_at: now.plus_seconds(-3_600),
         reason: PendingReason::ClientGone,
     };

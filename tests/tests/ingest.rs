@@ -320,6 +320,7 @@ fn generation(org: &OrganizationId, id: &str) -> NewGeneration {
         streamed: false,
         source: UsageSource::Manual,
         gateway_key_id: None,
+        task: None,
         started_at: now(),
     }
 }

@@ -59,7 +59,7 @@ async fn serve_and_call(database: &TestDb, mock: &Mock, clock: &ManualClock) -> 
         ..ClientOrganizationForm::default()
     };
     let organization = services.client_organization_db.create(form).await.unwrap();
-    let new = NewGatewayKey { name: "key".into(), user_id: None, is_trusted_client: false, expires_at: None };
+    let new = NewGatewayKey { name: "key".into(), ..NewGatewayKey::default() };
     let key = services.gateway_key_db.create(&organization.id, new).await.unwrap().key;
     application.refresh_directory().await.unwrap();
     let client =

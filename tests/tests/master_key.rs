@@ -78,8 +78,7 @@ fn a_rotation_that_breaks_off_loses_nothing_and_can_be_finished() {
         let organization = installation.organization("Broken");
         let before = sealed_with(database);
         let gateway = installation.serve();
-        let client = Client::new(&gateway.base, &organization.key);
-        run(until_chat(&client, 200));
+        run(until_chat(&Client::new(&gateway.base, &organization.key), 200));
 
         // The transaction fails after the new key was put in place.
         let head: StorageResult<(i64, String)> = database.storage.write_blocking(|conn| {
@@ -91,7 +90,7 @@ fn a_rotation_that_breaks_off_loses_nothing_and_can_be_finished() {
         assert!(!failed.status.success());
         assert!(String::from_utf8_lossy(&failed.stderr).contains("--finish"), "{failed:?}");
         assert_eq!(sealed_with(database), before);
-        run(until_chat(&client, 200));
+        run(until_chat(&Client::new(&gateway.base, &organization.key), 200));
         assert!(gateway.stop().success());
         let gateway = installation.serve();
         run(until_chat(&Client::new(&gateway.base, &organization.key), 200));
@@ -135,10 +134,9 @@ fn a_key_of_the_environment_is_changed_there() {
 
     let installation = installation.with("MAI_MASTER_KEY", new).with("MAI_MASTER_KEY_PREVIOUS", old);
     let gateway = installation.serve();
-    let client = Client::new(&gateway.base, &organization.key);
-    run(until_chat(&client, 200));
+    run(until_chat(&Client::new(&gateway.base, &organization.key), 200));
     assert_eq!(installation.json(&["keys", "rotate-master", "--finish", "--json"])["resealed"], 1);
-    run(until_chat(&client, 200));
+    run(until_chat(&Client::new(&gateway.base, &organization.key), 200));
     assert!(gateway.stop().success());
     let installation = installation.with("MAI_MASTER_KEY_PREVIOUS", "");
     let gateway = installation.serve();

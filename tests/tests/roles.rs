@@ -127,7 +127,7 @@ fn is_defect(status: StatusCode) -> bool {
 
 /// What every change would move: the revision of the directory, and the entries about what was done.
 async fn changes(database: &TestDb) -> (i64, usize) {
-    let revision = database.storage.read(|conn| revision(conn)).await.unwrap();
+    let revision = database.storage.read(revision).await.unwrap();
     let log = AuditLogTable::new(database.storage.clone(), std::sync::Arc::new(SystemClock));
     let entries = log.list(AuditQuery { limit: 10_000, ..AuditQuery::default() }).await.unwrap();
     (revision, entries.iter().filter(|entry| entry.result == "ok").count())
@@ -162,7 +162,9 @@ fn every_endpoint_knows_who_may_call_it() {
         let member = installation.json(&arguments)["token"].as_str().unwrap().to_owned();
         let gateway = installation.serve();
         run(async {
-            let operations = description(&gateway).await;
+            let mut operations = description(&gateway).await;
+            // Nobody gets in any more once the organization is inactive.
+            operations.sort_by_key(|one| one.method == Method::DELETE && one.path.ends_with("/{client_id}"));
             assert!(operations.len() >= 12);
             let mut failures = Vec::new();
             // First whoever may not, so that nothing is changed before.

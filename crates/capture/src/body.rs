@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     drain::{Drains, Unsettled},
     metering::{Metering, Recording},
+    notice,
     recorder::RecordError,
 };
 
@@ -63,6 +64,9 @@ pub struct MeteredBody {
     /// What is left to pass through after that.
     rest: Option<Incoming>,
     held: Option<Bytes>,
+    /// Whether the client is told of a failure by an event. Behind it the answer ends in an orderly way: a
+    /// broken connection could take the event away with it.
+    shows_failures: bool,
     /// Where the answer is read on when the client leaves; without, upstream is closed.
     when_left: Option<(TaskTracker, Drains)>,
 }
@@ -72,7 +76,9 @@ impl MeteredBody {
     /// client leaves, else upstream is closed.
     pub(crate) fn new(metering: Metering, when_left: Option<(TaskTracker, Drains)>) -> Self {
         let state = metering.generation_id.clone().map_or(State::Passing, State::Fresh);
-        Self { state, unsettled: Unsettled(Some(metering)), rest: None, held: None, when_left }
+        let shows_failures = metering.shows_failure;
+        let unsettled = Unsettled(Some(metering));
+        Self { state, unsettled, rest: None, held: None, shows_failures, when_left }
     }
 
     fn poll_fresh(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -111,10 +117,7 @@ impl MeteredBody {
                     None => self.poll_passing(context),
                 }
             }
-            Poll::Ready(Err(cause)) => {
-                self.state = State::Done;
-                Poll::Ready(Some(Err(BodyError::NotRecorded(cause))))
-            }
+            Poll::Ready(Err(cause)) => self.fail(BodyError::NotRecorded(cause)),
             // Meanwhile one piece may be fetched. If it ends the answer, the settled record follows the
             // opened one, which stands in the queue already, and the two share a commit if they can.
             Poll::Pending if self.held.is_none() => self.poll_upstream(context, Self::hold_first),
@@ -149,6 +152,7 @@ impl MeteredBody {
         match ready!(poll_data(&mut metering.upstream, context)) {
             Some(Ok(chunk)) => {
                 let progress = metering.tee.feed(&chunk);
+                let chunk = metering.shown(chunk, progress);
                 match next(self, chunk, progress) {
                     Some(chunk) => Poll::Ready(Some(Ok(chunk))),
                     None => self.poll_body(context),
@@ -170,9 +174,25 @@ impl MeteredBody {
 
     fn begin_settling(&mut self, interrupted: Option<PendingReason>, then: Then) {
         let Some(metering) = self.unsettled.0.take() else { return };
-        let (recorder, settled, rest) = metering.settle(interrupted);
-        self.rest = Some(rest);
-        self.state = State::Settling(Box::pin(recorder.settle(settled)), then);
+        let ended = metering.settle(interrupted);
+        self.rest = Some(ended.rest);
+        let then = match (ended.notice, then) {
+            // There is one only where nothing else is held: at the end of the answer, or where it broke off.
+            (Some(notice), _) => {
+                self.held = Some(notice);
+                Then::End
+            }
+            (None, Then::Fail(_)) if self.shows_failures => Then::End,
+            (None, then) => then,
+        };
+        self.state = State::Settling(Box::pin(ended.recorder.settle(ended.settled)), then);
+    }
+
+    /// Ends the answer before its end.
+    fn fail(&mut self, cause: BodyError) -> Poll<Option<Result<Bytes, BodyError>>> {
+        self.state = State::Done;
+        self.held = None;
+        Poll::Ready(Some(if self.shows_failures { Ok(notice::cut_off()) } else { Err(cause) }))
     }
 
     fn poll_settling(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -182,14 +202,12 @@ impl MeteredBody {
             return Poll::Ready(None);
         };
         if let Err(cause) = outcome {
-            return Poll::Ready(Some(Err(BodyError::NotRecorded(cause))));
+            return self.fail(BodyError::NotRecorded(cause));
         }
         match then {
             Then::PassRest => self.state = State::Passing,
             Then::End => {}
-            Then::Fail(cause) => {
-                return Poll::Ready(Some(Err(cause)));
-            }
+            Then::Fail(cause) => return Poll::Ready(Some(Err(cause))),
         }
         match self.held.take() {
             Some(chunk) => Poll::Ready(Some(Ok(chunk))),

@@ -63,12 +63,15 @@ pub struct Call {
     /// The gateway key that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_key_id: Option<String>,
-    /// Set when the member is not registered yet: what the client said about it.
+    /// What a trusted client says that the call is for: at most 64 visible ASCII characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Set when the member is not registered yet, or is told of anew: what the client said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_member: Option<NewMember>,
 }
 
-/// What a trusted client said about a member that is seen for the first time.
+/// What a trusted client said about a member, who may be new.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMember {
     /// The member's name.
@@ -109,6 +112,7 @@ pub(crate) mod tests {
             usage_date: UsageDate::parse("2026-11-22").unwrap(),
             streamed: true,
             gateway_key_id: None,
+            task: None,
             new_member: None,
         }
     }
@@ -125,7 +129,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_absent_is_not_written() {
         let text = serde_json::to_string(&call()).unwrap();
-        for absent in ["null", "gateway_key_id", "new_member"] {
+        for absent in ["null", "gateway_key_id", "task", "new_member"] {
             assert!(!text.contains(absent), "{text}");
         }
         // The rate is a whole number, so that it reads back exactly.

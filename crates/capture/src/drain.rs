@@ -61,8 +61,8 @@ impl Unsettled {
         note_failure(opening).await;
         let interrupted = tokio::time::timeout(at_most, self.read_on()).await;
         let Some(metering) = self.0.take() else { return };
-        let (recorder, settled, _) = metering.settle(interrupted.unwrap_or(Some(PendingReason::ClientGone)));
-        recorder.settle_detached(settled);
+        let ended = metering.settle(interrupted.unwrap_or(Some(PendingReason::ClientGone)));
+        ended.recorder.settle_detached(ended.settled);
     }
 
     /// Shows the rest of the answer to the tee; tells why it ended early, if it did.
@@ -96,7 +96,7 @@ async fn note_failure(opening: Option<Recording>) {
 impl Drop for Unsettled {
     fn drop(&mut self) {
         let Some(metering) = self.0.take() else { return };
-        let (recorder, settled, _) = metering.settle(Some(PendingReason::ClientGone));
-        recorder.settle_detached(settled);
+        let ended = metering.settle(Some(PendingReason::ClientGone));
+        ended.recorder.settle_detached(ended.settled);
     }
 }

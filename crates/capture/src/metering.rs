@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use hyper::body::Incoming;
 use mai_generation_processing::PendingReason;
@@ -10,6 +11,7 @@ use mai_primitives::GenerationId;
 
 use crate::{
     call::Call,
+    notice,
     record::{Opened, Outcome, Settled},
     recorder::{RecordError, Recorder},
 };
@@ -28,14 +30,16 @@ pub(crate) enum Tee {
 }
 
 impl Tee {
-    /// What can read an answer with these headers.
-    pub(crate) fn choose(route: Route, headers: &HeaderMap) -> Self {
+    /// What can read an answer with these headers. With `keeps_error` it keeps the error that a stream of
+    /// choices hides.
+    pub(crate) fn choose(route: Route, headers: &HeaderMap, keeps_error: bool) -> Self {
         let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         match kind.split(';').next().map(str::trim) {
             _ if encoded => Self::Blind,
             Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
-                Self::Stream(Box::new(StreamTee::new(route)))
+                let tee = if keeps_error { StreamTee::keeping_error(route) } else { StreamTee::new(route) };
+                Self::Stream(Box::new(tee))
             }
             Some(kind) if kind.eq_ignore_ascii_case("application/json") => {
                 Self::Object(Box::new(BodyTee::new(route)))
@@ -47,6 +51,14 @@ impl Tee {
     /// Whether nothing can be learned by reading.
     pub(crate) const fn is_blind(&self) -> bool {
         matches!(self, Self::Blind)
+    }
+
+    /// Whether it keeps the error that the answer hides.
+    pub(crate) const fn keeps_error(&self) -> bool {
+        match self {
+            Self::Stream(tee) => tee.keeps_error(),
+            Self::Object(_) | Self::Blind => false,
+        }
     }
 
     pub(crate) fn feed(&mut self, chunk: &[u8]) -> TeeProgress {
@@ -83,12 +95,25 @@ pub(crate) struct Metering {
     /// From the header `X-Generation-Id`, else from the first event or object that has one.
     pub(crate) generation_id: Option<GenerationId>,
     pub(crate) recorder: Recorder,
+    /// Whether the client is still to be shown a failure of the answer.
+    pub(crate) shows_failure: bool,
+}
+
+/// A call whose answer was read as far as it came.
+pub(crate) struct Ended {
+    /// Who writes the final record.
+    pub(crate) recorder: Recorder,
+    /// The final record.
+    pub(crate) settled: Settled,
+    /// The body with what was not read.
+    pub(crate) rest: Incoming,
+    /// What the client is to be shown of a failure, behind everything else.
+    pub(crate) notice: Option<Bytes>,
 }
 
 impl Metering {
-    /// The final record, who writes it, and the body with what was not read. `interrupted` is why the
-    /// answer was not read to its end, if it was not.
-    pub(crate) fn settle(self, interrupted: Option<PendingReason>) -> (Recorder, Settled, Incoming) {
+    /// Ends the reading. `interrupted` is why the answer was not read to its end, if it was not.
+    pub(crate) fn settle(self, interrupted: Option<PendingReason>) -> Ended {
         let seen = self.tee.finish(interrupted.is_some());
         let from_body = || seen.generation_id.as_deref().and_then(|id| GenerationId::new(id).ok());
         let generation_id = self.generation_id.or_else(from_body);
@@ -98,7 +123,19 @@ impl Metering {
             _ if seen.complete => Outcome::of(&seen, PendingReason::NoUsage),
             _ => Outcome::of(&seen, PendingReason::UpstreamCut),
         };
-        (self.recorder, Settled::by_gateway(self.call, generation_id, outcome), self.upstream)
+        let notice = self.shows_failure.then(|| notice::at_end(&seen, interrupted.is_some())).flatten();
+        let settled = Settled::by_gateway(self.call, generation_id, outcome);
+        Ended { recorder: self.recorder, settled, rest: self.upstream, notice }
+    }
+
+    /// The piece that was just read, for the client: with a notice where it tells a hidden error.
+    pub(crate) fn shown(&mut self, chunk: Bytes, progress: TeeProgress) -> Bytes {
+        let (Some(at), Tee::Stream(tee), true) = (progress.error_ends_at, &self.tee, self.shows_failure)
+        else {
+            return chunk;
+        };
+        self.shows_failure = false;
+        notice::inserted(&chunk, at, tee.stream_error()).unwrap_or(chunk)
     }
 
     /// The opened record of a call whose id is only known by its body, when it has just become known.

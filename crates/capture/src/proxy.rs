@@ -50,6 +50,15 @@ impl Default for ProxySettings {
     }
 }
 
+/// How the answer of a call is delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// A stream is read to its end when its client has left.
+    pub drain_on_disconnect: bool,
+    /// A stream of choices that fails gets one event more, by which Open WebUI shows the failure.
+    pub shows_failures: bool,
+}
+
 /// Why a call has no answer.
 #[derive(Debug, Error)]
 pub enum ProxyError {
@@ -112,13 +121,13 @@ impl Proxy {
         route: Route,
         call: Call,
         request: UpstreamRequest,
-        drain_on_disconnect: bool,
+        delivery: Delivery,
     ) -> Result<ProxyResponse, ProxyError> {
         self.recorder.admit()?;
         let (sender, receiver) = oneshot::channel();
         let proxy = self.clone();
         let exchange = async move {
-            let answer = proxy.exchange(route, call, request, drain_on_disconnect).await;
+            let answer = proxy.exchange(route, call, request, delivery).await;
             // Nobody waits any more: dropping the answer settles it as left by its client.
             drop(sender.send(answer));
         };
@@ -146,7 +155,7 @@ impl Proxy {
         route: Route,
         call: Call,
         request: UpstreamRequest,
-        drain_on_disconnect: bool,
+        delivery: Delivery,
     ) -> Result<ProxyResponse, ProxyError> {
         self.recorder.sent(&call);
         let form = request.body.form();
@@ -157,7 +166,7 @@ impl Proxy {
                 let Some(call) = unanswered.take_call() else { return Err(ProxyError::Stopping) };
                 let (head, body) = answer.into_parts();
                 if head.status.is_success() {
-                    Ok(self.metered(route, call, head, body, drain_on_disconnect))
+                    Ok(self.metered(route, call, head, body, delivery))
                 } else {
                     Ok(self.failed(route, call, head, body).await)
                 }
@@ -175,18 +184,25 @@ impl Proxy {
         call: Call,
         head: Parts,
         body: Incoming,
-        drain_on_disconnect: bool,
+        delivery: Delivery,
     ) -> ProxyResponse {
-        let tee = Tee::choose(route, &head.headers);
+        let tee = Tee::choose(route, &head.headers, delivery.shows_failures);
+        let shows_failure = tee.keeps_error();
         // A call that is no stream cannot be stopped upstream and is billed whole. Reading on makes
         // sense only where there is something to learn.
-        let drain = (drain_on_disconnect || !call.streamed) && !tee.is_blind();
+        let drain = (delivery.drain_on_disconnect || !call.streamed) && !tee.is_blind();
         let when_left = drain.then(|| (self.tracker.clone(), self.settings.drains.clone()));
         let generation_id = generation_id(&head.headers);
-        let metering = Metering { upstream: body, tee, call, generation_id, recorder: self.recorder.clone() };
+        let recorder = self.recorder.clone();
+        let metering = Metering { upstream: body, tee, call, generation_id, recorder, shows_failure };
+        let mut headers = client_headers(head.headers);
+        if shows_failure {
+            // A notice may come on top.
+            headers.remove(header::CONTENT_LENGTH);
+        }
         ProxyResponse {
             status: head.status,
-            headers: client_headers(head.headers),
+            headers,
             body: ProxyBody::Metered(Box::new(MeteredBody::new(metering, when_left))),
         }
     }

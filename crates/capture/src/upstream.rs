@@ -57,6 +57,8 @@ pub struct UpstreamRequest {
     pub authorization: HeaderValue,
     /// The organization's name, sent as the application's title.
     pub title: Option<HeaderValue>,
+    /// The organization's site, sent as `HTTP-Referer`.
+    pub referer: Option<HeaderValue>,
     /// The body.
     pub body: RequestBody,
 }
@@ -113,7 +115,7 @@ impl Upstream {
         *head.method_mut() = request.method;
         *head.uri_mut() = uri.parse().map_err(|_| UpstreamError::BaseUrl(uri))?;
         *head.headers_mut() = request.headers;
-        prepare(head.headers_mut(), request.authorization, request.title);
+        prepare(head.headers_mut(), request.authorization, request.title, request.referer);
         match tokio::time::timeout(patience, self.client.request(head)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(cause)) if cause.is_connect() => Err(UpstreamError::NoConnection(cause)),
@@ -162,12 +164,17 @@ fn stays_here(name: &HeaderName) -> bool {
         "x-request-id",
         "x-title",
     ];
-    const PREFIXES: [&str; 3] = ["x-forwarded-", "x-openrouter-cache", "x-openwebui-"];
+    const PREFIXES: [&str; 4] = ["x-forwarded-", "x-mai-", "x-openrouter-cache", "x-openwebui-"];
     let name = name.as_str();
     NAMES.binary_search(&name).is_ok() || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn prepare(headers: &mut HeaderMap, authorization: HeaderValue, title: Option<HeaderValue>) {
+fn prepare(
+    headers: &mut HeaderMap,
+    authorization: HeaderValue,
+    title: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+) {
     let hop: Vec<HeaderName> = named_by_connection(headers);
     let removed: Vec<HeaderName> =
         headers.keys().filter(|name| stays_here(name) || hop.contains(name)).cloned().collect();
@@ -181,6 +188,9 @@ fn prepare(headers: &mut HeaderMap, authorization: HeaderValue, title: Option<He
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(title) = title {
         headers.insert(HeaderName::from_static("x-openrouter-title"), title);
+    }
+    if let Some(referer) = referer {
+        headers.insert(HeaderName::from_static("http-referer"), referer);
     }
 }
 
@@ -232,6 +242,9 @@ mod tests {
             "x-openrouter-cache",
             "x-openrouter-cache-ttl",
             "x-openwebui-user-email",
+            "x-openwebui-user-jwt",
+            "x-openwebui-chat-id",
+            "x-mai-task",
             "http-referer",
             "accept-encoding",
         ] {
@@ -242,11 +255,20 @@ mod tests {
         headers.insert("x-hop", HeaderValue::from_static("secret"));
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("x-session-id", HeaderValue::from_static("s-1"));
-        prepare(&mut headers, HeaderValue::from_static("Bearer upstream"), None);
+        prepare(&mut headers, HeaderValue::from_static("Bearer upstream"), None, None);
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept-encoding", "authorization", "content-type", "x-session-id"]);
         assert!(!headers.values().any(|value| value == "secret"));
+        let ours = |text| Some(HeaderValue::from_static(text));
+        prepare(
+            &mut headers,
+            HeaderValue::from_static("Bearer upstream"),
+            ours("Abc"),
+            ours("https://abc.example"),
+        );
+        assert_eq!(headers["x-openrouter-title"], "Abc");
+        assert_eq!(headers["http-referer"], "https://abc.example");
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::{fmt, sync::Arc};
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
-use mai_storage::{Storage, text_enum};
+use mai_storage::{DbConnection, Storage, text_enum};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::{
     digest,
     error::{Error, Result, TokenRefusal},
+    last_use::LastUses,
     query::require_organization,
-    schema::api_tokens,
+    role::{Activity, Role, Standing},
+    schema::{api_tokens, client_organizations, members},
     validate,
 };
 
@@ -21,14 +23,12 @@ use crate::{
 pub const TOKEN_PREFIX: &str = "mai-token-";
 
 text_enum! {
-    /// What a token may do.
-    pub enum ApiTokenRole {
-        /// Everything, for all organizations.
-        Reseller = "reseller",
-        /// Everything of one organization.
-        Admin = "admin",
-        /// One member's own usage and the organization's summary.
-        Member = "member",
+    /// Whether a token may change anything.
+    pub enum TokenScope {
+        /// Everything that its role may.
+        Full = "full",
+        /// What its role may read.
+        Read = "read",
     }
 }
 
@@ -45,11 +45,15 @@ pub struct ApiTokenModel {
     /// What people call the token.
     pub name: String,
     /// What the token may do.
-    pub role: ApiTokenRole,
+    pub role: Role,
     /// The organization; none for a reseller, and only then.
     pub client_org_id: Option<OrganizationId>,
     /// The member whose token it is; always there for the role `member`.
     pub user_id: Option<UserId>,
+    /// Whether the token may change anything.
+    pub scope: TokenScope,
+    /// When it was last used, at most about a minute late; none means never.
+    pub last_used_at: Option<UnixTime>,
     /// From when on the token does not work; none means never.
     pub expires_at: Option<UnixTime>,
     /// When the token was taken back; none means it was not.
@@ -68,6 +72,7 @@ impl fmt::Debug for ApiTokenModel {
             .field("role", &self.role)
             .field("client_org_id", &self.client_org_id)
             .field("user_id", &self.user_id)
+            .field("scope", &self.scope)
             .field("expires_at", &self.expires_at)
             .field("revoked_at", &self.revoked_at)
             .finish_non_exhaustive()
@@ -80,11 +85,13 @@ pub struct NewApiToken {
     /// 1 to 200 characters.
     pub name: String,
     /// What the token may do.
-    pub role: ApiTokenRole,
+    pub role: Role,
     /// The organization; none for a reseller, and only then.
     pub client_org_id: Option<OrganizationId>,
     /// The member whose token it is; needed for the role `member`, refused for a reseller.
     pub user_id: Option<UserId>,
+    /// Whether the token may change anything.
+    pub scope: TokenScope,
     /// From when on the token does not work; none means never.
     pub expires_at: Option<UnixTime>,
 }
@@ -104,12 +111,13 @@ pub struct ApiTokenTable {
     storage: Storage,
     clock: Arc<dyn Clock>,
     actor: Actor,
+    uses: LastUses,
 }
 
 impl ApiTokenTable {
     /// A service on `storage`.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, actor: Actor::system() }
+        Self { storage, clock, actor: Actor::system(), uses: LastUses::default() }
     }
 
     /// The same service in the name of `actor`, whom the audit log will tell.
@@ -121,7 +129,12 @@ impl ApiTokenTable {
     /// Makes a token. An unknown organization is [`Error::NotFound`].
     pub async fn create(&self, new: NewApiToken) -> Result<CreatedApiToken> {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
-        check_scope(&new)?;
+        let standing = Standing {
+            role: new.role,
+            client_org_id: new.client_org_id.clone(),
+            user_id: new.user_id.clone(),
+        };
+        standing.check()?;
         validate::expiry(new.expires_at, now)?;
         let generated = digest::new_key(TOKEN_PREFIX)?;
         let model = ApiTokenModel {
@@ -132,6 +145,8 @@ impl ApiTokenTable {
             role: new.role,
             client_org_id: new.client_org_id,
             user_id: new.user_id,
+            scope: new.scope,
+            last_used_at: None,
             expires_at: new.expires_at,
             revoked_at: None,
             created_at: now,
@@ -146,7 +161,10 @@ impl ApiTokenTable {
                 let details = Details::none()
                     .with("name", model.name.as_str())
                     .with("token_prefix", model.token_prefix.as_str())
-                    .with("role", model.role.as_str());
+                    .with("role", model.role.as_str())
+                    .with("scope", model.scope.as_str())
+                    .with_some("user_id", model.user_id.as_ref().map(UserId::as_str))
+                    .with_some("expires_at", model.expires_at.map(UnixTime::seconds));
                 let entry = NewEntry::done(model.client_org_id.as_ref(), "api_token.create", &model.id);
                 append(conn, &actor, now, &entry.with(details))?;
                 Ok::<_, Error>(model.clone())
@@ -198,24 +216,13 @@ impl ApiTokenTable {
             .await
     }
 
-    /// What a presented token may do, or [`Error::Token`] when it opens nothing. Whether its
-    /// organization is active is for the caller to decide.
+    /// What a presented token may do, or [`Error::Token`] when it opens nothing. That it was used is
+    /// noted, and written by [`Self::write_last_used`].
     pub async fn verify(&self, presented: &SecretString) -> Result<ApiTokenModel> {
         let hash = digest::sha256_hex(presented.expose_secret());
         let wanted = hash.clone();
-        let found = self
-            .storage
-            .read(move |conn| {
-                Ok::<_, Error>(
-                    api_tokens::table
-                        .filter(api_tokens::token_hash.eq(&wanted))
-                        .select(ApiTokenModel::as_select())
-                        .first(conn)
-                        .optional()?,
-                )
-            })
-            .await?;
-        let token = found.ok_or(TokenRefusal::Unknown)?;
+        let found = self.storage.read(move |conn| token_with_activity(conn, &wanted)).await?;
+        let (token, (organization, member)) = found.ok_or(TokenRefusal::Unknown)?;
         // The index compares in variable time, but only hashes; this comparison is the one that counts.
         if !bool::from(token.token_hash.as_bytes().ct_eq(hash.as_bytes())) {
             return Err(TokenRefusal::Unknown.into());
@@ -227,19 +234,60 @@ impl ApiTokenTable {
         if token.expires_at.is_some_and(|at| at <= now) {
             return Err(TokenRefusal::Expired.into());
         }
+        if organization == Some(false) {
+            return Err(TokenRefusal::InactiveOrganization.into());
+        }
+        if member == Some(false) {
+            return Err(TokenRefusal::InactiveMember.into());
+        }
+        self.uses.note(&token.id, token.last_used_at, now);
         Ok(token)
+    }
+
+    /// Writes which tokens were used since the last time.
+    pub async fn write_last_used(&self) -> Result<()> {
+        let uses = self.uses.take();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let written = uses.clone();
+        let outcome = self
+            .storage
+            .write(move |conn| {
+                for (id, at) in &written {
+                    let before = api_tokens::last_used_at.is_null().or(api_tokens::last_used_at.lt(*at));
+                    diesel::update(api_tokens::table.find(id).filter(before))
+                        .set(api_tokens::last_used_at.eq(Some(*at)))
+                        .execute(conn)?;
+                }
+                Ok(())
+            })
+            .await;
+        if outcome.is_err() {
+            self.uses.put_back(uses);
+        }
+        outcome
     }
 }
 
-fn check_scope(new: &NewApiToken) -> Result<()> {
-    match (new.role, &new.client_org_id, &new.user_id) {
-        (ApiTokenRole::Reseller, None, None)
-        | (ApiTokenRole::Admin, Some(_), _)
-        | (ApiTokenRole::Member, Some(_), Some(_)) => Ok(()),
-        (ApiTokenRole::Reseller, ..) => {
-            Err(Error::invalid("role", "a reseller's token has no organization and no user"))
-        }
-        (_, None, _) => Err(Error::invalid("client_org_id", "is needed for this role")),
-        (_, _, None) => Err(Error::invalid("user_id", "is needed for the role `member`")),
-    }
+/// A token, and whether its organization and its member are active, where it has them.
+fn token_with_activity(
+    conn: &mut DbConnection,
+    token_hash: &str,
+) -> Result<Option<(ApiTokenModel, Activity)>> {
+    let organization = client_organizations::id.nullable().eq(api_tokens::client_org_id);
+    let member = members::client_org_id
+        .nullable()
+        .eq(api_tokens::client_org_id)
+        .and(members::user_id.nullable().eq(api_tokens::user_id));
+    Ok(api_tokens::table
+        .left_join(client_organizations::table.on(organization))
+        .left_join(members::table.on(member))
+        .filter(api_tokens::token_hash.eq(token_hash))
+        .select((
+            ApiTokenModel::as_select(),
+            (client_organizations::is_active.nullable(), members::is_active.nullable()),
+        ))
+        .first(conn)
+        .optional()?)
 }

@@ -3,7 +3,7 @@
 //! A gateway loads it again when [`mai_global_settings::revision`] has moved on from
 //! [`Directory::revision`]. Members who turned up in the traffic since then are not in it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use mai_global_settings::MasterKey;
 use mai_primitives::{MarkupRate, OpenRouterUserId, OrganizationCalendar, OrganizationId, UnixTime, UserId};
@@ -14,6 +14,7 @@ use tracing::error;
 use crate::{
     digest,
     error::Result,
+    identity_secret::{IdentitySecret, SealedIdentitySecret},
     openrouter_user::parse_openrouter_user_id,
     reporters::Reporters,
     service::open_provider_key,
@@ -57,6 +58,8 @@ pub struct OrganizationEntry {
     pub webhook_secret: WebhookSecret,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: bool,
+    /// What OpenRouter gets as `HTTP-Referer`.
+    pub site_url: Option<String>,
     /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
     /// [`openrouter_user_id`](crate::openrouter_user_id) makes.
     pub openrouter_user_ids: HashMap<UserId, OpenRouterUserId>,
@@ -75,10 +78,18 @@ pub struct GatewayKeyEntry {
     pub user_id: Option<UserId>,
     /// Whether the identity headers of its caller are believed.
     pub is_trusted_client: bool,
+    /// Whether its caller is Open WebUI, to which an error within a stream must be shown in its own form.
+    pub is_open_webui: bool,
+    /// What the identities that its caller presents must be signed with.
+    pub identity_secret: IdentitySecret,
+    /// How many calls a minute may bring; none means that only each member's rate is limited.
+    pub requests_per_minute: Option<NonZeroU32>,
     /// From when on the key does not work.
     pub expires_at: Option<UnixTime>,
     /// Whether the key was taken back.
     pub revoked: bool,
+    /// Its secret as it was stored, for a snapshot.
+    sealed: SealedIdentitySecret,
 }
 
 impl Directory {
@@ -104,7 +115,7 @@ impl Directory {
                 error!(gateway_key.id = key.id, "the stored hash of a gateway key is not a SHA-256");
                 continue;
             };
-            keys.insert(hash, GatewayKeyEntry::of(key, Arc::clone(organization)));
+            keys.insert(hash, GatewayKeyEntry::open(key, Arc::clone(organization), master_key));
         }
         let reporters = Reporters::of(organizations.values());
         Self { revision: stored.revision, organizations, keys, reporters }
@@ -179,6 +190,7 @@ impl OrganizationEntry {
             calendar,
             markup_rate: stored.markup_rate,
             drain_on_disconnect: stored.drain_on_disconnect,
+            site_url: stored.site_url,
             openrouter_user_ids: stored.openrouter_user_ids,
             sealed: stored.sealed,
         })
@@ -198,6 +210,7 @@ impl OrganizationEntry {
             provider_key_fingerprint,
             provider_key_last4,
             drain_on_disconnect,
+            site_url,
             openrouter_user_ids,
             sealed,
         } = self;
@@ -211,32 +224,55 @@ impl OrganizationEntry {
             provider_key_last4: provider_key_last4.clone(),
             sealed: sealed.clone(),
             drain_on_disconnect: *drain_on_disconnect,
+            site_url: site_url.clone(),
             openrouter_user_ids: openrouter_user_ids.clone(),
         }
     }
 }
 
 impl GatewayKeyEntry {
-    fn of(key: StoredKey, organization: Arc<OrganizationEntry>) -> Self {
+    fn open(key: StoredKey, organization: Arc<OrganizationEntry>, master_key: &MasterKey) -> Self {
+        let sealed = SealedIdentitySecret(key.identity_secret);
         Self {
+            identity_secret: IdentitySecret::open(master_key, &organization.id, &key.id, &sealed),
             id: key.id,
             organization,
             user_id: key.user_id,
             is_trusted_client: key.is_trusted_client,
+            is_open_webui: key.is_open_webui,
+            // The database has none below 1, and one above the range is as good as none.
+            requests_per_minute: key
+                .requests_per_minute
+                .and_then(|rate| u32::try_from(rate).ok()?.try_into().ok()),
             expires_at: key.expires_at,
             revoked: key.revoked,
+            sealed,
         }
     }
 
     /// Every field is named here, so that a new one is not forgotten.
     fn stored(&self, hash: &[u8; 32]) -> StoredKey {
-        let Self { id, organization, user_id, is_trusted_client, expires_at, revoked } = self;
+        let Self {
+            id,
+            organization,
+            user_id,
+            is_trusted_client,
+            is_open_webui,
+            identity_secret: _,
+            requests_per_minute,
+            expires_at,
+            revoked,
+            sealed,
+        } = self;
         StoredKey {
             hash: digest::hex(hash),
             id: id.clone(),
             organization: organization.id.clone(),
             user_id: user_id.clone(),
             is_trusted_client: *is_trusted_client,
+            is_open_webui: *is_open_webui,
+            identity_secret: sealed.0.clone(),
+            requests_per_minute: requests_per_minute.map(|rate| rate.get().into()),
             expires_at: *expires_at,
             revoked: *revoked,
         }

@@ -1,7 +1,7 @@
 //! What can go wrong with organizations and what belongs to them.
 
 use mai_global_settings::SecretError;
-use mai_primitives::IdError;
+use mai_primitives::{IdError, UserId};
 use mai_storage::TransactionError;
 use thiserror::Error;
 
@@ -31,6 +31,14 @@ pub enum Error {
     /// Another row has what must be unique. The value is not named, as it may be a secret.
     #[error("the {0} is already in use")]
     Taken(&'static str),
+    /// The id stands for a member who is registered under another one.
+    #[error("`{id}` is a further id of the member `{member}`")]
+    ExternalId {
+        /// The further id.
+        id: UserId,
+        /// Whose it is.
+        member: UserId,
+    },
     /// A field of a form was refused.
     #[error("{field}: {reason}")]
     Invalid {
@@ -45,6 +53,21 @@ pub enum Error {
     /// An API token does not open anything.
     #[error(transparent)]
     Token(#[from] TokenRefusal),
+    /// A session does not open anything.
+    #[error(transparent)]
+    Session(#[from] SessionRefusal),
+    /// Nobody was signed in.
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
+    /// Somebody has to be able to let others in.
+    #[error("the last active account of the reseller must stay as it is")]
+    LastReseller,
+    /// A password could not be hashed, or what is stored is not a hash.
+    #[error("a password cannot be hashed or compared: {0}")]
+    Password(String),
+    /// More passwords wait to be compared than can be.
+    #[error("too many passwords are being compared; please try again")]
+    Busy,
 }
 
 /// Why an API token was refused.
@@ -59,6 +82,65 @@ pub enum TokenRefusal {
     /// It was taken back.
     #[error("the token was revoked")]
     Revoked,
+    /// Its organization is inactive.
+    #[error("the organization of this token is inactive")]
+    InactiveOrganization,
+    /// Its member no longer belongs to the organization.
+    #[error("the member of this token no longer belongs to the organization")]
+    InactiveMember,
+}
+
+/// Why a session was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SessionRefusal {
+    /// We never made this session, or it ended long ago.
+    #[error("the session is unknown; please sign in")]
+    Unknown,
+    /// It is too old, or was not used for too long.
+    #[error("the session has expired; please sign in again")]
+    Expired,
+    /// Somebody signed out, or it was taken back.
+    #[error("the session was ended; please sign in again")]
+    Revoked,
+    /// Its organization is inactive.
+    #[error("the organization of this account is inactive")]
+    InactiveOrganization,
+    /// Its member no longer belongs to the organization.
+    #[error("the member of this account no longer belongs to the organization")]
+    InactiveMember,
+}
+
+/// Why nobody was signed in, or a password not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SignInRefusal {
+    /// There is no such account, it is inactive, it has no password, the password is another one, or no
+    /// password is looked at for a while. One answer for all, so that it does not tell which.
+    #[error(
+        "the e-mail address or the password is wrong; after several wrong passwords none is accepted for a \
+         while"
+    )]
+    Password,
+    /// The present password of whoever is signed in is another one.
+    #[error("the current password is wrong; after several wrong passwords none is accepted for a while")]
+    CurrentPassword,
+    /// We never made this link.
+    #[error("the link is unknown")]
+    UnknownLink,
+    /// Somebody has used the link.
+    #[error("the link was used already; ask for another one")]
+    UsedLink,
+    /// The link is too old.
+    #[error("the link has expired; ask for another one")]
+    ExpiredLink,
+    /// The account of the link is inactive.
+    #[error("the account of this link is inactive")]
+    InactiveAccount,
+    /// The account's organization is inactive.
+    #[error("the organization of this account is inactive")]
+    InactiveOrganization,
+    /// The account's member no longer belongs to the organization.
+    #[error("the member of this account no longer belongs to the organization")]
+    InactiveMember,
 }
 
 impl Error {

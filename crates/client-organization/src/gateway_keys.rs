@@ -1,17 +1,20 @@
 //! The keys with which an organization's programs call the gateway.
 
-use std::{fmt, sync::Arc};
+mod model;
+
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_global_settings::bump_revision;
+use mai_global_settings::{Change, MasterKey, bump_revision};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
-use secrecy::SecretString;
 
+pub use self::model::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, NewGatewayKey};
 use crate::{
     digest,
     error::{Error, Result},
+    identity_secret::{self, seal_for_another},
     query::require_organization,
     schema::gateway_keys,
     validate,
@@ -19,72 +22,6 @@ use crate::{
 
 /// What every gateway key begins with.
 pub const KEY_PREFIX: &str = "sk-mai-";
-
-/// A key as it is stored, without the key.
-#[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = gateway_keys)]
-pub struct GatewayKeyModel {
-    /// The organization.
-    pub client_org_id: OrganizationId,
-    /// `key_…`
-    pub id: String,
-    /// Hex SHA-256 of the key.
-    pub key_hash: String,
-    /// The first twelve characters of the key, by which people tell keys apart.
-    pub key_prefix: String,
-    /// What people call the key.
-    pub name: String,
-    /// The member whose key it is; none means the organization as a whole.
-    pub user_id: Option<UserId>,
-    /// Whether the identity headers of its caller are believed.
-    pub is_trusted_client: bool,
-    /// From when on the key does not work; none means never.
-    pub expires_at: Option<UnixTime>,
-    /// When the key was taken back; none means it was not.
-    pub revoked_at: Option<UnixTime>,
-    /// When the row was made.
-    pub created_at: UnixTime,
-    /// When the row was last changed.
-    pub updated_at: UnixTime,
-}
-
-/// Leaves the hash out: it opens nothing, but it has no place in a log.
-impl fmt::Debug for GatewayKeyModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GatewayKeyModel")
-            .field("client_org_id", &self.client_org_id)
-            .field("id", &self.id)
-            .field("key_prefix", &self.key_prefix)
-            .field("name", &self.name)
-            .field("user_id", &self.user_id)
-            .field("is_trusted_client", &self.is_trusted_client)
-            .field("expires_at", &self.expires_at)
-            .field("revoked_at", &self.revoked_at)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a new key is made of.
-#[derive(Debug, Clone, Default)]
-pub struct NewGatewayKey {
-    /// 1 to 200 characters.
-    pub name: String,
-    /// The member whose key it is; none means the organization as a whole.
-    pub user_id: Option<UserId>,
-    /// Whether the identity headers of its caller are believed.
-    pub is_trusted_client: bool,
-    /// From when on the key does not work; none means never.
-    pub expires_at: Option<UnixTime>,
-}
-
-/// A new key. This is the only time that the key itself is there.
-#[derive(Debug)]
-pub struct CreatedGatewayKey {
-    /// `sk-mai-` and 32 random bytes in URL-safe base64.
-    pub key: SecretString,
-    /// What is stored of it.
-    pub model: GatewayKeyModel,
-}
 
 /// The keys of an organization, by the time they were made.
 pub fn keys_of(conn: &mut DbConnection, organization: &OrganizationId) -> Result<Vec<GatewayKeyModel>> {
@@ -104,14 +41,40 @@ fn key(conn: &mut DbConnection, organization: &OrganizationId, id: &str) -> Resu
     found.ok_or_else(|| Error::not_found("gateway key", id))
 }
 
-/// What the audit log shows of a key, which is never the key.
+/// A key that was not taken back; one that was can only be looked at.
+fn usable_key(conn: &mut DbConnection, organization: &OrganizationId, id: &str) -> Result<GatewayKeyModel> {
+    let found = key(conn, organization, id)?;
+    match found.revoked_at {
+        Some(_) => Err(Error::invalid("id", "the key was revoked")),
+        None => Ok(found),
+    }
+}
+
+fn replace(conn: &mut DbConnection, key: &GatewayKeyModel) -> Result<()> {
+    diesel::update(gateway_keys::table.find((&key.client_org_id, &key.id))).set(key).execute(conn)?;
+    Ok(())
+}
+
+/// What the audit log shows of a key, which is never the key nor its secret.
 fn details(key: &GatewayKeyModel) -> Details {
     Details::none()
         .with("name", key.name.as_str())
         .with("key_prefix", key.key_prefix.as_str())
         .with("is_trusted_client", key.is_trusted_client)
+        .with("is_open_webui", key.is_open_webui)
+        .with("signs_identities", key.identity_secret.is_some())
+        .with_some("requests_per_minute", key.requests_per_minute)
         .with_some("user_id", key.user_id.as_ref().map(UserId::as_str))
         .with_some("expires_at", key.expires_at.map(UnixTime::seconds))
+}
+
+/// A changed number; null where it was cleared.
+fn shown(change: Change<i64>) -> Option<serde_json::Value> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(serde_json::Value::Null),
+        Change::Set(number) => Some(number.into()),
+    }
 }
 
 fn log(
@@ -126,18 +89,19 @@ fn log(
     Ok(())
 }
 
-/// Makes, lists and takes back gateway keys.
+/// Makes, lists, changes and takes back gateway keys.
 #[derive(Clone)]
 pub struct GatewayKeyTable {
     storage: Storage,
+    master_key: MasterKey,
     clock: Arc<dyn Clock>,
     actor: Actor,
 }
 
 impl GatewayKeyTable {
-    /// A service on `storage`.
-    pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, actor: Actor::system() }
+    /// A service on `storage` that seals identity secrets with `master_key`.
+    pub fn new(storage: Storage, master_key: MasterKey, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, master_key, clock, actor: Actor::system() }
     }
 
     /// The same service in the name of `actor`, whom the audit log will tell.
@@ -154,15 +118,22 @@ impl GatewayKeyTable {
     ) -> Result<CreatedGatewayKey> {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         validate::expiry(new.expires_at, now)?;
+        validate::requests_per_minute(new.requests_per_minute)?;
         let generated = digest::new_key(KEY_PREFIX)?;
+        let id = digest::new_id("key_")?;
+        let seal = |secret| identity_secret::seal(&self.master_key, organization, &id, secret);
+        let identity_secret = new.identity_secret.as_ref().map(seal).transpose()?;
         let model = GatewayKeyModel {
             client_org_id: organization.clone(),
-            id: digest::new_id("key_")?,
+            id,
             key_hash: generated.hash,
             key_prefix: generated.prefix,
             name: validate::name(&new.name)?,
             user_id: new.user_id,
             is_trusted_client: new.is_trusted_client,
+            is_open_webui: new.is_open_webui,
+            identity_secret,
+            requests_per_minute: new.requests_per_minute,
             expires_at: new.expires_at,
             revoked_at: None,
             created_at: now,
@@ -200,16 +171,57 @@ impl GatewayKeyTable {
                     return Ok(old);
                 }
                 let new = GatewayKeyModel { revoked_at: Some(now), updated_at: now, ..old };
-                diesel::update(gateway_keys::table.find((&organization, &id)))
-                    .set((gateway_keys::revoked_at.eq(new.revoked_at), gateway_keys::updated_at.eq(now)))
-                    .execute(conn)?;
+                replace(conn, &new)?;
                 log(conn, &actor, "gateway_key.revoke", &new, now)?;
                 Ok(new)
             })
             .await
     }
 
-    /// Makes a key that replaces another: it has its name, user and trust, and never expires. The old
+    /// Changes what the patch names. A key that the organization does not have is [`Error::NotFound`],
+    /// one that was revoked [`Error::Invalid`].
+    pub async fn update(
+        &self,
+        organization: &OrganizationId,
+        id: &str,
+        patch: GatewayKeyPatch,
+    ) -> Result<GatewayKeyModel> {
+        let (patch, actor) = (self.check(organization, id, patch)?, self.actor.clone());
+        let (organization, id) = (organization.clone(), id.to_owned());
+        self.storage
+            .write(move |conn| {
+                bump_revision(conn)?;
+                let new = patch.apply(usable_key(conn, &organization, &id)?);
+                replace(conn, &new)?;
+                let entry = NewEntry::done(Some(&organization), "gateway_key.update", &id);
+                append(conn, &actor, patch.now, &entry.with(patch.details()))?;
+                Ok(new)
+            })
+            .await
+    }
+
+    /// Checks a patch and seals its secret, so that the transaction, which may run more than once, only
+    /// writes.
+    fn check(&self, organization: &OrganizationId, id: &str, patch: GatewayKeyPatch) -> Result<CheckedPatch> {
+        let now = self.clock.now().into();
+        if let Change::Set(expires_at) = patch.expires_at {
+            validate::expiry(Some(expires_at), now)?;
+        }
+        if let Change::Set(rate) = patch.requests_per_minute {
+            validate::requests_per_minute(Some(rate))?;
+        }
+        let identity_secret = match &patch.identity_secret {
+            Change::Keep => Change::Keep,
+            Change::Clear => Change::Clear,
+            Change::Set(secret) => {
+                Change::Set(identity_secret::seal(&self.master_key, organization, id, secret)?)
+            }
+        };
+        let name = patch.name.as_deref().map(validate::name).transpose()?;
+        Ok(CheckedPatch { patch: GatewayKeyPatch { name, ..patch }, identity_secret, now })
+    }
+
+    /// Makes a key that replaces another: it is in everything like that one but never expires. The old
     /// one works for `grace_seconds` more, unless it would have expired before.
     pub async fn rotate(
         &self,
@@ -223,22 +235,23 @@ impl GatewayKeyTable {
         let generated = digest::new_key(KEY_PREFIX)?;
         let new_id = digest::new_id("key_")?;
         let (hash, prefix) = (generated.hash, generated.prefix);
+        let master_key = self.master_key.clone();
         let model = self
             .storage
             .write(move |conn| {
                 bump_revision(conn)?;
-                let old = key(conn, &organization, &id)?;
-                if old.revoked_at.is_some() {
-                    return Err(Error::invalid("id", "the key was revoked"));
-                }
-                let expires_at = old.expires_at.map_or(ends_at, |at| at.min(ends_at));
-                diesel::update(gateway_keys::table.find((&organization, &id)))
-                    .set((gateway_keys::expires_at.eq(Some(expires_at)), gateway_keys::updated_at.eq(now)))
-                    .execute(conn)?;
+                let mut old = usable_key(conn, &organization, &id)?;
+                old.expires_at = Some(old.expires_at.map_or(ends_at, |at| at.min(ends_at)));
+                old.updated_at = now;
+                replace(conn, &old)?;
+                // It is sealed for the row that it is in.
+                let seal = |sealed| seal_for_another(&master_key, &organization, (&id, sealed), &new_id);
+                let identity_secret = old.identity_secret.as_deref().map(seal).transpose()?;
                 let new = GatewayKeyModel {
                     id: new_id.clone(),
                     key_hash: hash.clone(),
                     key_prefix: prefix.clone(),
+                    identity_secret,
                     expires_at: None,
                     created_at: now,
                     updated_at: now,
@@ -248,9 +261,45 @@ impl GatewayKeyTable {
                 let details = details(&new).with("replaces", id.as_str());
                 let entry = NewEntry::done(Some(&organization), "gateway_key.rotate", &new.id);
                 append(conn, &actor, now, &entry.with(details))?;
-                Ok(new)
+                Ok::<_, Error>(new)
             })
             .await?;
         Ok(CreatedGatewayKey { key: generated.key, model })
+    }
+}
+
+/// A patch whose values are good and whose secret is sealed.
+struct CheckedPatch {
+    patch: GatewayKeyPatch,
+    /// Sealed.
+    identity_secret: Change<String>,
+    now: UnixTime,
+}
+
+impl CheckedPatch {
+    /// What changes, the secret by name only.
+    fn details(&self) -> Details {
+        let patch = &self.patch;
+        Details::none()
+            .with_some("name", patch.name.as_deref())
+            .with_some("is_trusted_client", patch.is_trusted_client)
+            .with_some("is_open_webui", patch.is_open_webui)
+            .with_some("identity_secret", patch.identity_secret.word())
+            .with_some("requests_per_minute", shown(patch.requests_per_minute))
+            .with_some("expires_at", shown(patch.expires_at.map(UnixTime::seconds)))
+    }
+
+    fn apply(&self, old: GatewayKeyModel) -> GatewayKeyModel {
+        let patch = self.patch.clone();
+        GatewayKeyModel {
+            name: patch.name.unwrap_or(old.name),
+            is_trusted_client: patch.is_trusted_client.unwrap_or(old.is_trusted_client),
+            is_open_webui: patch.is_open_webui.unwrap_or(old.is_open_webui),
+            identity_secret: self.identity_secret.clone().apply(old.identity_secret),
+            requests_per_minute: patch.requests_per_minute.apply(old.requests_per_minute),
+            expires_at: patch.expires_at.apply(old.expires_at),
+            updated_at: self.now,
+            ..old
+        }
     }
 }

@@ -37,6 +37,8 @@ pub struct ClientOrganizationModel {
     pub timezone: String,
     /// Whether an answer is read to its end when the client has left, so that its cost is known.
     pub drain_on_disconnect: bool,
+    /// What OpenRouter gets as `HTTP-Referer`; without one none is sent.
+    pub site_url: Option<String>,
     /// Whether its keys work.
     pub is_active: bool,
     /// When the row was made.
@@ -101,6 +103,8 @@ pub struct ClientOrganizationForm {
     pub timezone: Option<String>,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: bool,
+    /// What OpenRouter gets as `HTTP-Referer`: an http or https URL of at most 200 visible ASCII characters.
+    pub site_url: Option<String>,
 }
 
 /// A partial update of an organization: what is absent stays as it is.
@@ -125,6 +129,8 @@ pub struct ClientOrganizationPatch {
     pub timezone: Option<String>,
     /// Whether an answer is read to its end when the client has left.
     pub drain_on_disconnect: Option<bool>,
+    /// What OpenRouter gets as `HTTP-Referer`; cleared, none is sent.
+    pub site_url: Change<String>,
     /// Whether its keys work.
     pub is_active: Option<bool>,
 }

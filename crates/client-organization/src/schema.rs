@@ -253,3 +253,5 @@ diesel::table! {
         created_at -> BigInt,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(accounts, api_tokens, client_organizations, members, sessions,);

@@ -235,6 +235,7 @@ impl ClientOrganizationTable {
             billing_email: email,
             timezone: validate::zone(zone)?,
             drain_on_disconnect: form.drain_on_disconnect,
+            site_url: form.site_url.as_deref().map(validate::site_url).transpose()?,
             is_active: true,
             created_at: now,
             updated_at: now,
@@ -262,9 +263,13 @@ impl ClientOrganizationTable {
             Change::Set(email) => Change::Set(validate::email("billing_email", &email)?),
             other => other,
         };
+        let site_url = match patch.site_url {
+            Change::Set(url) => Change::Set(validate::site_url(&url)?),
+            other => other,
+        };
         let name = patch.name.as_deref().map(validate::name).transpose()?;
         let timezone = patch.timezone.as_deref().map(validate::zone).transpose()?;
-        let patch = ClientOrganizationPatch { name, billing_email, timezone, ..patch };
+        let patch = ClientOrganizationPatch { name, billing_email, timezone, site_url, ..patch };
         Ok(CheckedPatch { patch, provider_key, webhook_secret, now: self.now() })
     }
 
@@ -324,6 +329,7 @@ impl CheckedPatch {
             .with_some("billing_email", shown(&patch.billing_email))
             .with_some("timezone", patch.timezone.as_deref())
             .with_some("drain_on_disconnect", patch.drain_on_disconnect)
+            .with_some("site_url", shown(&patch.site_url))
             .with_some("is_active", patch.is_active)
     }
 
@@ -340,6 +346,7 @@ impl CheckedPatch {
             billing_email: patch.billing_email.apply(old.billing_email),
             timezone: patch.timezone.unwrap_or(old.timezone),
             drain_on_disconnect: patch.drain_on_disconnect.unwrap_or(old.drain_on_disconnect),
+            site_url: patch.site_url.apply(old.site_url),
             is_active: patch.is_active.unwrap_or(old.is_active),
             updated_at: self.now,
             ..old

@@ -41,6 +41,8 @@ pub(crate) struct StoredOrganization {
     pub(crate) provider_key_last4: Option<String>,
     pub(crate) sealed: SealedSecrets,
     pub(crate) drain_on_disconnect: bool,
+    #[serde(default)]
+    pub(crate) site_url: Option<String>,
     pub(crate) openrouter_user_ids: UserIds,
 }
 
@@ -66,11 +68,18 @@ pub(crate) struct StoredKey {
     pub(crate) organization: OrganizationId,
     pub(crate) user_id: Option<UserId>,
     pub(crate) is_trusted_client: bool,
+    #[serde(default)]
+    pub(crate) is_open_webui: bool,
+    /// Sealed. A snapshot without this field was written before there were such secrets.
+    #[serde(default)]
+    pub(crate) identity_secret: Option<String>,
+    #[serde(default)]
+    pub(crate) requests_per_minute: Option<i64>,
     pub(crate) expires_at: Option<UnixTime>,
     pub(crate) revoked: bool,
 }
 
-/// Leaves the hash out, as [`GatewayKeyModel`] does.
+/// Leaves the hash and the sealed secret out, as [`GatewayKeyModel`] does.
 impl fmt::Debug for StoredKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredKey").field("id", &self.id).finish_non_exhaustive()
@@ -113,6 +122,7 @@ impl StoredOrganization {
                 webhook_secret: organization.webhook_secret,
             },
             drain_on_disconnect: organization.drain_on_disconnect,
+            site_url: organization.site_url,
             openrouter_user_ids,
         }
     }
@@ -126,6 +136,9 @@ impl StoredKey {
             organization: key.client_org_id,
             user_id: key.user_id,
             is_trusted_client: key.is_trusted_client,
+            is_open_webui: key.is_open_webui,
+            identity_secret: key.identity_secret,
+            requests_per_minute: key.requests_per_minute,
             expires_at: key.expires_at,
             revoked: key.revoked_at.is_some(),
         }

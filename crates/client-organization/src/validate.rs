@@ -12,6 +12,7 @@ const MAX_NAME_CHARACTERS: usize = 200;
 /// RFC 5321 section 4.5.3.1.3 leaves 254 characters for an address.
 const MAX_EMAIL_BYTES: usize = 254;
 const MAX_KEY_BYTES: usize = 512;
+const MAX_SITE_URL_BYTES: usize = 200;
 
 /// A name without the white space around it: 1 to 200 characters, none of them invisible control
 /// characters.
@@ -59,6 +60,28 @@ pub(crate) fn provider_key(key: &SecretString) -> Result<()> {
 /// A limit is zero or more.
 pub(crate) fn limit(limit: Usd) -> Result<()> {
     if limit < Usd::ZERO { Err(Error::invalid("monthly_limit", "must not be negative")) } else { Ok(()) }
+}
+
+/// A rate of calls: at least one a minute, and no more than anybody can make.
+pub(crate) fn requests_per_minute(rate: Option<i64>) -> Result<()> {
+    if rate.is_some_and(|rate| !(1..=1_000_000).contains(&rate)) {
+        return Err(Error::invalid("requests_per_minute", "must be 1 to 1000000"));
+    }
+    Ok(())
+}
+
+/// The address of a site, such as `https://chat.client.example/`, without anybody's name or password.
+pub(crate) fn site_url(text: &str) -> Result<String> {
+    let text = text.trim();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let has_host = !host.is_empty() && !host.starts_with(':') && !host.contains('@');
+    let is_clean = text.len() <= MAX_SITE_URL_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if has_host && is_clean {
+        return Ok(text.to_owned());
+    }
+    let reason = "must be an http or https URL of at most 200 visible ASCII characters, without a password";
+    Err(Error::invalid("site_url", reason))
 }
 
 /// An organization id from outside must leave room for the ids that are made of it.
@@ -115,5 +138,36 @@ mod tests {
         let now = UnixTime::from_seconds(10);
         assert!(expiry(None, now).is_ok() && expiry(Some(now.plus_seconds(1)), now).is_ok());
         assert!(expiry(Some(now), now).is_err());
+        for good in [None, Some(1), Some(1_000_000)] {
+            assert!(requests_per_minute(good).is_ok(), "{good:?}");
+        }
+        for wrong in [0, -1, 1_000_001, i64::MIN, i64::MAX] {
+            let error = requests_per_minute(Some(wrong)).unwrap_err();
+            assert!(matches!(error, Error::Invalid { field: "requests_per_minute", .. }), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_sites() {
+        let longest = format!("https://{}", "a".repeat(192));
+        for good in ["https://chat.client.example", "http://10.0.0.1:8080/a?b#c", &longest] {
+            assert_eq!(site_url(&format!(" {good} ")).unwrap(), good);
+        }
+        for wrong in [
+            "",
+            "chat.client.example",
+            "ftp://client.example",
+            "javascript:alert(1)",
+            "https://",
+            "https:///path",
+            "https://:80",
+            "https://user:password@client.example",
+            "https://client.example/a b",
+            "https://client.example/\r\nX-Other: 1",
+            "https://żółw.example",
+            &format!("{longest}a"),
+        ] {
+            assert!(matches!(site_url(wrong), Err(Error::Invalid { field: "site_url", .. })), "{wrong:?}");
+        }
     }
 }

@@ -101,6 +101,8 @@ pub struct NewGeneration {
     pub source: UsageSource,
     /// The gateway key of the request.
     pub gateway_key_id: Option<String>,
+    /// What the client says that the call was for, such as `title_generation`.
+    pub task: Option<String>,
     /// When the request began.
     pub started_at: UnixTime,
 }
@@ -145,6 +147,7 @@ impl NewGeneration {
             source: self.source,
             tokens_source: self.source,
             gateway_key_id: self.gateway_key_id.clone(),
+            task: self.task.clone(),
             started_at: self.started_at,
         })
     }
@@ -209,6 +212,8 @@ pub struct ProcessedGenerationModel {
     pub tokens_source: UsageSource,
     /// The gateway key of the request.
     pub gateway_key_id: Option<String>,
+    /// What the client says that the call was for, such as `title_generation`.
+    pub task: Option<String>,
     /// When the request began.
     pub started_at: UnixTime,
 }

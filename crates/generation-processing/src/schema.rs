@@ -30,6 +30,7 @@ diesel::table! {
         source -> Text,
         tokens_source -> Text,
         gateway_key_id -> Nullable<Text>,
+        task -> Nullable<Text>,
         started_at -> BigInt,
     }
 }
@@ -77,6 +78,7 @@ diesel::table! {
         markup_rate -> BigInt,
         streamed -> Bool,
         gateway_key_id -> Nullable<Text>,
+        task -> Nullable<Text>,
         started_at -> BigInt,
         reason -> Text,
         state -> Text,

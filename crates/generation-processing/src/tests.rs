@@ -58,6 +58,7 @@ fn generation(organization: &str, name: &str) -> NewGeneration {
         streamed: true,
         source: UsageSource::Gateway,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
     }
 }

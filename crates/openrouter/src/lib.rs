@@ -38,5 +38,5 @@ pub use management::{CreatedManagedKey, KeyField, LimitReset, ManagedKey, Manage
 pub use multipart::{MultipartFields, MultipartScan};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
-pub use tee::{BodyTee, Observation, StreamTee, TeeProgress};
+pub use tee::{BodyTee, Observation, StreamError, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

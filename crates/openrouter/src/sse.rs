@@ -21,8 +21,13 @@ pub(crate) enum Part<'a> {
     Data(&'a [u8]),
     /// The end of a `data` line.
     DataLineEnd,
-    /// The blank line after an event that had data, with the event's name (empty if it had none or one above the cap).
-    EventEnd(&'a [u8]),
+    /// The blank line after an event that had data.
+    EventEnd {
+        /// The event's name; empty if it had none or one above the cap.
+        name: &'a [u8],
+        /// What follows the event in the piece that is being read.
+        rest: &'a [u8],
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,10 +179,15 @@ impl SseScan {
         if matches!(self.line, Line::Data { .. }) {
             on_part(Part::DataLineEnd);
         }
-        if blank {
-            self.end_event(on_part);
-        }
         self.line = LINE_START;
+        let rest = self.skip_line_end(input);
+        if blank {
+            self.end_event(rest, on_part);
+        }
+        rest
+    }
+
+    fn skip_line_end<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
         let Some((&byte, rest)) = input.split_first() else { return input };
         if byte == b'\r' {
             self.after_cr = rest.is_empty();
@@ -186,10 +196,10 @@ impl SseScan {
         rest
     }
 
-    fn end_event(&mut self, on_part: &mut impl FnMut(Part<'_>)) {
+    fn end_event(&mut self, rest: &[u8], on_part: &mut impl FnMut(Part<'_>)) {
         if self.has_data {
             let name = if self.name.len() > MAX_NAME { &[] } else { self.name.as_slice() };
-            on_part(Part::EventEnd(name));
+            on_part(Part::EventEnd { name, rest });
         }
         self.has_data = false;
         self.name.clear();

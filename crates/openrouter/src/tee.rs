@@ -23,8 +23,23 @@ pub struct TeeProgress {
     pub first_id: bool,
     /// A usage object was read that says what the answer used.
     pub usage: bool,
+    /// Where in the chunk the event has ended that told a [`StreamError::Hidden`].
+    pub error_ends_at: Option<usize>,
     /// The answer ended: `[DONE]`, the last event of a route that has one, or the closing brace of a plain body.
     pub done: bool,
+}
+
+/// The error that a stream told, as far as a client that reads only `choices` gets to see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StreamError {
+    /// No error was seen, or the tee does not look.
+    #[default]
+    None,
+    /// The event has no choices, so that every client takes it for the error that it is.
+    Visible,
+    /// The event has choices beside its error, by which some clients take it for a part of the answer. With the raw JSON
+    /// text of the error, unless that is longer than 8 KiB.
+    Hidden(Option<Vec<u8>>),
 }
 
 /// What an answer said about itself.
@@ -42,6 +57,8 @@ pub struct Observation {
     pub usage: UsageReport,
     /// A top-level error object, an event named `error` or an event of a failing `type` was seen.
     pub error: bool,
+    /// The first error of a stream, if it was read by [`StreamTee::keeping_error`].
+    pub stream_error: StreamError,
     /// The end of the answer was read, see [`TeeProgress::done`].
     pub complete: bool,
 }
@@ -65,6 +82,25 @@ impl Observation {
 
     fn take_error(&mut self, scan: &JsonScan) {
         self.error |= !matches!(scan.value("error"), Value::Absent | Value::Raw(b"null"));
+    }
+
+    /// Keeps the first error of a stream of choices, and tells whether it is hidden by them.
+    fn keep_error(&mut self, scan: &JsonScan) -> bool {
+        let text = match scan.value("error") {
+            Value::Absent | Value::Raw(b"null") => return false,
+            Value::TooLong => None,
+            Value::Raw(text) => Some(text.to_vec()),
+        };
+        if self.stream_error != StreamError::None {
+            return false;
+        }
+        let is_hidden = match scan.value("choices") {
+            Value::Absent | Value::Raw(b"null") => false,
+            Value::Raw(choices) => choices.iter().any(|byte| !b"[] \t\r\n".contains(byte)),
+            Value::TooLong => true,
+        };
+        self.stream_error = if is_hidden { StreamError::Hidden(text) } else { StreamError::Visible };
+        is_hidden
     }
 
     fn set_usage(&mut self, usage: UsageReport, progress: &mut TeeProgress) {

@@ -8,7 +8,8 @@ use mai_storage::Storage;
 
 use crate::{
     client_organization::{
-        ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable, UserClientMappingDB,
+        AccountTable, ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable,
+        Passwords, SessionTable, SignInLinkTable, UserClientMappingDB,
     },
     generation_processing::ProcessedGenerationDB,
     global_settings::GlobalSettingsDB,
@@ -35,12 +36,18 @@ pub struct OrganizationServices {
     pub member_db: MemberTable,
     /// The tokens that open the API.
     pub api_token_db: ApiTokenTable,
+    /// People who sign in with a password.
+    pub account_db: AccountTable,
+    /// Signed-in browsers.
+    pub session_db: SessionTable,
+    /// Links that sign in once.
+    pub sign_in_link_db: SignInLinkTable,
     /// Who changed what.
     pub audit_log_db: AuditLogTable,
 }
 
 impl OrganizationServices {
-    /// The services on `storage`, which seal provider keys with `secrets` and take the present from
+    /// The services on `storage`, which seal secrets with `secrets` and take the present from
     /// `clock`.
     #[expect(clippy::needless_pass_by_value, reason = "whoever calls hands over what the services share")]
     pub fn new(storage: Storage, secrets: MasterKey, clock: Arc<dyn Clock>) -> Self {
@@ -51,9 +58,12 @@ impl OrganizationServices {
             user_client_mapping_db: UserClientMappingDB::new(storage.clone(), clock()),
             client_usage_db: ClientUsageDB::new(storage.clone(), clock()),
             processed_generation_db: ProcessedGenerationDB::new(storage.clone(), clock()),
-            gateway_key_db: GatewayKeyTable::new(storage.clone(), clock()),
+            gateway_key_db: GatewayKeyTable::new(storage.clone(), secrets.clone(), clock()),
             member_db: MemberTable::new(storage.clone(), clock()),
             api_token_db: ApiTokenTable::new(storage.clone(), clock()),
+            account_db: AccountTable::new(storage.clone(), clock(), Passwords::default()),
+            session_db: SessionTable::new(storage.clone(), secrets.clone(), clock()),
+            sign_in_link_db: SignInLinkTable::new(storage.clone(), clock()),
             audit_log_db: AuditLogTable::new(storage.clone(), clock()),
         }
     }
@@ -71,6 +81,9 @@ impl OrganizationServices {
             gateway_key_db: self.gateway_key_db.acting_as(actor()),
             member_db: self.member_db.acting_as(actor()),
             api_token_db: self.api_token_db.acting_as(actor()),
+            account_db: self.account_db.acting_as(actor()),
+            session_db: self.session_db.acting_as(actor()),
+            sign_in_link_db: self.sign_in_link_db.acting_as(actor()),
             audit_log_db: self.audit_log_db.clone(),
         }
     }

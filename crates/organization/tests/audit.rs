@@ -7,7 +7,8 @@ use mai_organization::{
     UserClientMappingForm,
     audit_log::{Actor, ActorKind, AuditQuery},
     client_organization::{
-        ApiTokenRole, Change, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey,
+        Change, GatewayKeyPatch, MemberForm, MemberRole, MemberSource, NewApiToken, NewGatewayKey, Role,
+        TokenScope,
     },
 };
 use mai_primitives::{OrganizationId, SystemClock, UserId};
@@ -37,6 +38,7 @@ fn every_change_has_an_entry_and_no_entry_a_secret() {
                 "mapping.create",
                 "mapping.update",
                 "gateway_key.create",
+                "gateway_key.update",
                 "gateway_key.rotate",
                 "gateway_key.revoke",
                 "member.update",
@@ -47,11 +49,13 @@ fn every_change_has_an_entry_and_no_entry_a_secret() {
         for entry in &entries {
             assert_eq!((entry.actor_id.as_str(), entry.remote.as_deref()), ("account_1", Some("192.0.2.1")));
             assert!(!entry.details.contains("sk-or-v1-secret"), "{}", entry.details);
+            assert!(!entry.details.contains("identity-secret-of"), "{}", entry.details);
         }
         assert!(runtime.block_on(services.audit_log_db.verify()).unwrap().is_ok());
     });
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by it")]
 async fn change_everything(services: &OrganizationServices) {
     let id = OrganizationId::new("abc").unwrap();
     let user = UserId::new("anna").unwrap();
@@ -80,6 +84,12 @@ async fn change_everything(services: &OrganizationServices) {
     services.user_client_mapping_db.deactivate_mapping(&id, &user).await.unwrap();
     let new = NewGatewayKey { name: "k".into(), ..NewGatewayKey::default() };
     let key = services.gateway_key_db.create(&id, new).await.unwrap().model;
+    let patch = GatewayKeyPatch {
+        identity_secret: Change::Set("the-identity-secret-of-a-key-of-abc".into()),
+        requests_per_minute: Change::Set(60),
+        ..GatewayKeyPatch::default()
+    };
+    let key = services.gateway_key_db.update(&id, &key.id, patch).await.unwrap();
     let key = services.gateway_key_db.rotate(&id, &key.id, 60).await.unwrap().model;
     services.gateway_key_db.revoke(&id, &key.id).await.unwrap();
     let form = MemberForm {
@@ -93,9 +103,10 @@ async fn change_everything(services: &OrganizationServices) {
     services.member_db.upsert(&id, vec![form]).await.unwrap();
     let new = NewApiToken {
         name: "t".into(),
-        role: ApiTokenRole::Admin,
+        role: Role::Admin,
         client_org_id: Some(id.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     let token = services.api_token_db.create(new).await.unwrap().model;

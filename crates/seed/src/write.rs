@@ -88,6 +88,7 @@ fn row(organization: &Organization, made: UnixTime) -> ClientOrganizationModel {
         billing_email: Some(organization.billing_email.clone()),
         timezone: ZONE.to_owned(),
         drain_on_disconnect: false,
+        site_url: None,
         is_active: true,
         created_at: made,
         updated_at: made,
@@ -151,6 +152,7 @@ pub(crate) fn generations(
             streamed: request.streamed,
             source: UsageSource::Gateway,
             gateway_key_id: None,
+            task: None,
             started_at: request.started_at,
         });
     }

@@ -1,6 +1,8 @@
 //! Tests on both databases, and the values that they share.
 
 mod arrival;
+mod assign;
+mod assign_model;
 mod concurrency;
 mod drift;
 mod exports;
@@ -105,6 +107,7 @@ fn generation(name: &str) -> NewGeneration {
         streamed: false,
         source: UsageSource::Gateway,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
     }
 }

@@ -5,19 +5,29 @@
 //! no silent fallback. `docs/operating.md` repeats this table, and a test compares the two.
 
 use std::{
-    collections::BTreeMap,
-    fmt::Display,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::Result;
 use mai_journal::SyncMode;
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
+
+use self::{
+    open_webui::origin,
+    values::{Values, mebibytes, seconds},
+};
+use crate::gateway::rate::MAX_RATE;
+
+mod open_webui;
+mod registry;
+mod values;
+
+pub use self::{open_webui::OpenWebuiSettings, registry::RegistrySettings, values::sources};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +86,45 @@ pub const VARIABLES: &[Variable] = &[
     secret("OPENROUTER_API_KEY", "Single-organization mode: the provider key."),
     plain("OPENROUTER_EXTERNAL_USER", "", "Single-organization mode: the organization's id."),
     plain("ORGANIZATION_NAME", "", "Single-organization mode: the organization's name."),
+    secret(
+        "WEBUI_SECRET_KEY",
+        "Open WebUI's own `WEBUI_SECRET_KEY`: whoever is signed in there is signed in here. Needs an organization.",
+    ),
+    plain(
+        "WEBUI_BASE_URL",
+        "",
+        "Open WebUI itself, which is asked whether a session still lasts, and who its users are.",
+    ),
+    plain(
+        "MAI_WEBUI_ORGANIZATION",
+        "",
+        "Whose people Open WebUI's users are; by default the organization of single-organization mode.",
+    ),
+    plain(
+        "MAI_WEBUI_CONFIRM_SECONDS",
+        "60",
+        "How long Open WebUI's confirmation of a session is believed, 1 to 60.",
+    ),
+    plain(
+        "WEBUI_DATABASE_URL",
+        "",
+        "Open WebUI's own database, `sqlite:PATH` or `postgres://…`, from which members are read every hour.",
+    ),
+    secret(
+        "MAI_WEBUI_API_KEY",
+        "An administrator's API key of Open WebUI, with which members are read every hour from its API.",
+    ),
+    plain(
+        "MAI_WEBUI_DEACTIVATE_MISSING",
+        "false",
+        "Whether members who are gone from Open WebUI become inactive.",
+    ),
+    plain(
+        "MAI_PUBLIC_URL",
+        "",
+        "How browsers reach the service, such as `https://usage.example`; for links, cookies and the check of origins.",
+    ),
+    plain("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10", "How many attempts to sign in may fail from one address."),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
         "MAI_DEFAULT_MARKUP",
@@ -89,6 +138,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("MAI_JOURNAL_MAX_MIB", "1024", "Bound of the journal in MiB. When it is full, new calls get 503."),
     plain("MAI_BODY_LIMIT_MIB", "32", "Largest request body in MiB."),
+    plain(
+        "MAI_RATE_LIMIT_PER_MINUTE",
+        "100",
+        "Calls a minute that each member may make, and a key's calls without a member; 0 means no limit.",
+    ),
     plain(
         "MAI_REPORT_PATIENCE_MILLISECONDS",
         "150",
@@ -138,6 +192,14 @@ pub struct Settings {
     pub openrouter_base_url: String,
     /// Single-organization mode, where it is on.
     pub single_organization: Option<SingleOrganization>,
+    /// Open WebUI, where its sessions sign in here as well.
+    pub open_webui: Option<OpenWebuiSettings>,
+    /// The origin under which browsers reach the service, where it was given.
+    pub public_url: Option<String>,
+    /// How many attempts to sign in may fail from one address in a minute.
+    pub sign_in_attempts: NonZeroU32,
+    /// Where an Open WebUI tells who its users are, if that is known.
+    pub registry: Option<RegistrySettings>,
     /// Zone of organizations that name none.
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
@@ -148,6 +210,8 @@ pub struct Settings {
     pub journal_max_bytes: u64,
     /// Largest request body in bytes.
     pub body_limit: usize,
+    /// Calls a minute that each member may make; none means no limit.
+    pub rate_limit_per_minute: Option<NonZeroU32>,
     /// How long the database may take for a report from outside, until the journal keeps it.
     pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
@@ -164,6 +228,13 @@ pub struct Settings {
     pub log: String,
     /// Whether the log is JSON.
     pub log_json: bool,
+}
+
+impl Settings {
+    /// Where browsers reach the service, as far as it is known.
+    pub fn base_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
 }
 
 /// One organization that is described by three variables.
@@ -202,13 +273,13 @@ impl Settings {
             provisioning_key: values.get("OPENROUTER_PROVISIONING_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
-            metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err("it must be `true` or `false`"),
-            })?,
+            metrics_open: values.truth("MAI_METRICS_OPEN")?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
+            open_webui: OpenWebuiSettings::read(&values)?,
+            public_url: values.optional("MAI_PUBLIC_URL", origin)?,
+            sign_in_attempts: values.parse("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE")?,
             single_organization: values.single_organization()?,
+            registry: RegistrySettings::read(&values)?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
@@ -218,6 +289,11 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
+            rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", |text| {
+                let rate = text.parse().ok().filter(|rate| *rate <= MAX_RATE);
+                rate.map(NonZeroU32::new)
+                    .ok_or_else(|| format!("it must be a whole number from 0 to {MAX_RATE}"))
+            })?,
             report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
                 text.parse()
                     .map(Duration::from_millis)
@@ -238,107 +314,6 @@ impl Settings {
     }
 }
 
-/// The values that are set: the environment goes before `.env`, and that before the TOML file.
-pub fn sources(config: Option<&Path>) -> Result<BTreeMap<String, String>> {
-    let mut values = config.map(read_file).transpose()?.unwrap_or_default();
-    match dotenvy::dotenv_iter() {
-        Ok(pairs) => {
-            for pair in pairs {
-                let (name, value) = pair.context("cannot read .env")?;
-                values.insert(name, value);
-            }
-        }
-        // A missing .env is the usual case; a broken one is an error.
-        Err(dotenvy::Error::Io(cause)) if cause.kind() == std::io::ErrorKind::NotFound => {}
-        Err(cause) => return Err(cause).context("cannot read .env"),
-    }
-    for Variable { name, .. } in VARIABLES {
-        if let Ok(value) = std::env::var(name) {
-            values.insert((*name).to_owned(), value);
-        }
-    }
-    Ok(values)
-}
-
-fn mebibytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
-    let number: u64 = text.parse().map_err(|_| "it must be a whole number".to_owned())?;
-    let bytes =
-        number.checked_mul(1 << 20).filter(|bytes| *bytes > 0).and_then(|bytes| N::try_from(bytes).ok());
-    bytes.ok_or_else(|| "it must be greater than 0 and fit into memory".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse().map(Duration::from_secs).map_err(|_| "it must be a whole number of seconds".to_owned())
-}
-
-/// Reads a flat TOML table whose keys are names of [`VARIABLES`].
-fn read_file(path: &Path) -> Result<BTreeMap<String, String>> {
-    let shown = path.display();
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {shown}"))?;
-    let table: toml::Table = text.parse().with_context(|| format!("{shown} is not a TOML file"))?;
-    let mut values = BTreeMap::new();
-    for (name, value) in table {
-        if !VARIABLES.iter().any(|variable| variable.name == name) {
-            bail!("{shown}: `{name}` is not a setting; `mai-usage config` lists all of them");
-        }
-        let text = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            _ => bail!("{shown}: `{name}` must be a text or a whole number"),
-        };
-        values.insert(name, text);
-    }
-    Ok(values)
-}
-
-/// A source of values together with the defaults.
-struct Values<'a>(&'a dyn Fn(&str) -> Option<String>);
-
-impl Values<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        let default =
-            || VARIABLES.iter().find(|variable| variable.name == name).map(|variable| variable.default);
-        let set = (self.0)(name).filter(|value| !value.trim().is_empty());
-        set.or_else(|| default().filter(|value| !value.is_empty()).map(str::to_owned))
-    }
-
-    fn parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
-        self.parse_with(name, T::from_str)
-    }
-
-    fn parse_with<T, E: Display>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T> {
-        let text = self.get(name).unwrap_or_default();
-        parse(text.trim()).map_err(|why| anyhow!("{name} cannot be used: {why}"))
-    }
-
-    /// All three variables, or none of them.
-    fn single_organization(&self) -> Result<Option<SingleOrganization>> {
-        let names = ["OPENROUTER_API_KEY", "OPENROUTER_EXTERNAL_USER", "ORGANIZATION_NAME"];
-        match names.map(|name| self.get(name)) {
-            [None, None, None] => Ok(None),
-            [Some(key), Some(id), Some(name)] => Ok(Some(SingleOrganization {
-                id: OrganizationId::new(&id).context("OPENROUTER_EXTERNAL_USER cannot be used")?,
-                name,
-                provider_key: SecretString::from(key),
-            })),
-            values => {
-                let missing: Vec<&str> = names
-                    .iter()
-                    .zip(&values)
-                    .filter(|(_, value)| value.is_none())
-                    .map(|(name, _)| *name)
-                    .collect();
-                bail!(
-                    "single-organization mode needs all of {}; missing: {}. Set what is missing, or none of them",
-                    names.join(", "),
-                    missing.join(", ")
-                )
-            }
-        }
-    }
-}
-
 /// The effective value of every setting, secrets masked, as `mai-usage config` prints it.
 pub fn effective(source: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
     let values = Values(&source);
@@ -351,8 +326,9 @@ pub fn effective(source: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, 
         .iter()
         .map(|variable| match variable.name {
             // A PostgreSQL URL may hold a password; the type's own form hides it.
-            "MAI_DATABASE_URL" => {
-                let shown = values.parse::<DatabaseUrl>(variable.name).map(|url| url.to_string());
+            "MAI_DATABASE_URL" | "WEBUI_DATABASE_URL" => {
+                let shown = values.optional(variable.name, str::parse::<DatabaseUrl>);
+                let shown = shown.map(|url| url.map(|url| url.to_string()).unwrap_or_default());
                 (variable.name, shown.unwrap_or_else(|cause| cause.to_string()))
             }
             _ => (variable.name, shown(variable)),

@@ -23,6 +23,8 @@ CREATE TABLE accounts (
     CHECK ((role = 'reseller') = (client_org_id IS NULL))
 ) STRICT;
 
+CREATE INDEX idx_accounts_client ON accounts (client_org_id, email);
+
 -- Signed-in browsers.
 CREATE TABLE sessions (
     -- Hex SHA-256 of the cookie.
@@ -45,6 +47,7 @@ CREATE TABLE sessions (
 
 CREATE INDEX idx_sessions_account ON sessions (account_id);
 CREATE INDEX idx_sessions_expires ON sessions (expires_at);
+CREATE INDEX idx_sessions_user ON sessions (client_org_id, user_id);
 
 -- Links that sign in once, such as that of the first start.
 CREATE TABLE sign_in_links (

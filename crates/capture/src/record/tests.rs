@@ -24,6 +24,7 @@ prop_compose! {
         usage_date in days(),
         streamed in any::<bool>(),
         gateway_key_id in of(any::<String>()),
+        task in of(any::<String>()),
         new_member in of((of(any::<String>()), of(any::<String>()), of(any::<String>()))),
     ) -> Call {
         Call {
@@ -37,6 +38,7 @@ prop_compose! {
             usage_date,
             streamed,
             gateway_key_id,
+            task,
             new_member: new_member.map(|(name, email, role)| NewMember { name, email, role }),
         }
     }

@@ -71,6 +71,7 @@ pub(crate) fn store_pending(storage: &Storage, now: UnixTime, organization: &str
             markup_rate: call.markup_rate,
             streamed: call.streamed,
             gateway_key_id: Some("key-1".into()),
+            task: Some("tags_generation".into()),
             started_at: now,
             reason: PendingReason::ClientGone,
         }
@@ -179,6 +180,7 @@ fn what_is_not_ready_is_asked_for_again_and_booked_exactly() {
             assert_eq!(row.model_name.as_str(), "openai/o3");
             assert_eq!(row.requested_model.as_ref().unwrap().as_str(), "mock/ok");
             assert_eq!(row.gateway_key_id.as_deref(), Some("key-1"));
+            assert_eq!(row.task.as_deref(), Some("tags_generation"));
             assert_eq!(books.raw_nanos(), 4_321);
         });
     });

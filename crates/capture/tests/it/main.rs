@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod applying;
+mod assigning;
 mod away;
 mod books;
 mod carrying;
@@ -11,6 +12,7 @@ mod in_turn;
 mod keeping;
 mod leaving;
 mod looking_up;
+mod noticing;
 mod passing;
 mod raw;
 mod recovering;

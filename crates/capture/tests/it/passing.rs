@@ -22,7 +22,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// One answer of the mock: how it is cut, how its lines look, what it says about itself.
-fn wishes() -> impl Strategy<Value = Wish> {
+pub(crate) fn wishes() -> impl Strategy<Value = Wish> {
     let cut = prop::sample::select(vec!["ok", "split-1", "split-random", "split-random", "one-chunk"]);
     let line_end = prop::sample::select(vec!["ok", "crlf", "cr"]);
     let shapes = subsequence(vec!["comments", "bom", "data-lines", "no-space", "usage-in-content"], 0..=5);

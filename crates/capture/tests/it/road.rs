@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method};
 use mai_capture::{
-    Call, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder, RequestBody,
-    Upstream, UpstreamRequest,
+    Call, Delivery, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder,
+    RequestBody, Upstream, UpstreamRequest,
     proxy::ProxyBody,
     record::{Record, Settled},
 };
@@ -24,12 +24,15 @@ pub(crate) struct Wish {
     pub(crate) streamed: bool,
     pub(crate) seed: u64,
     pub(crate) drain: bool,
+    /// Whether the client is Open WebUI.
+    pub(crate) shows_failures: bool,
 }
 
 impl Wish {
     pub(crate) fn stream(behaviours: &str) -> Self {
         let route = Route::ChatCompletions;
-        Self { route, behaviours: behaviours.to_owned(), streamed: true, seed: 1, drain: false }
+        let behaviours = behaviours.to_owned();
+        Self { route, behaviours, streamed: true, seed: 1, drain: false, shows_failures: false }
     }
 
     pub(crate) fn plain(behaviours: &str) -> Self {
@@ -50,6 +53,7 @@ pub(crate) fn call(organization: &str, streamed: bool) -> Call {
         usage_date: UsageDate::parse("2026-11-22").unwrap(),
         streamed,
         gateway_key_id: None,
+        task: None,
         new_member: None,
     }
 }
@@ -128,9 +132,11 @@ impl Road {
             headers,
             authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
             title: None,
+            referer: None,
             body: RequestBody::from([Bytes::from(body)]),
         };
-        proxy.send(wish.route, call, request, wish.drain).await
+        let delivery = Delivery { drain_on_disconnect: wish.drain, shows_failures: wish.shows_failures };
+        proxy.send(wish.route, call, request, delivery).await
     }
 
     /// Makes a call that upstream accepts.

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::join};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mai_capture::{
-    ExchangeId, Form, ProxyError, ProxyResponse, ProxySettings, RequestBody, Upload, UpstreamRequest,
+    Delivery, ExchangeId, Form, ProxyError, ProxyResponse, ProxySettings, RequestBody, Upload,
+    UpstreamRequest,
     proxy::ProxyBody,
     record::{Outcome, Record},
     upstream::UpstreamError,
@@ -46,6 +47,7 @@ fn request(upload: Upload) -> UpstreamRequest {
         headers,
         authorization: HeaderValue::from_static("Bearer sk-or-v1-test"),
         title: None,
+        referer: None,
         body: RequestBody::Upload(upload),
     }
 }
@@ -57,7 +59,7 @@ fn begin(road: &Road, upload: Upload) -> (ExchangeId, Answer<'_>) {
     let mut call = call("org_road", false);
     call.requested_model = None;
     let exchange = call.exchange.clone();
-    (exchange, Box::pin(road.proxy.send(Route::Transcriptions, call, request(upload), false)))
+    (exchange, Box::pin(road.proxy.send(Route::Transcriptions, call, request(upload), Delivery::default())))
 }
 
 async fn settled(road: &Road, exchange: &ExchangeId) -> mai_capture::record::Settled {

@@ -1,3 +1,5 @@
+use std::num::NonZeroU32;
+
 use diesel::prelude::*;
 use mai_global_settings::{GlobalSettingsForm, MasterKey};
 use mai_storage::Error as StorageError;
@@ -5,7 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::{at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, NewGatewayKey, UserClientMappingForm,
+    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, NewGatewayKey,
+    UserClientMappingForm,
     schema::{client_organizations, gateway_keys},
 };
 
@@ -22,6 +25,7 @@ fn holds_all_that_a_call_needs() {
             openrouter_api_key: Some("sk-or-1".into()),
             timezone: Some("America/New_York".into()),
             drain_on_disconnect: true,
+            site_url: Some("https://chat.a.example".into()),
             ..Default::default()
         };
         fixture.organizations.create(form).await.unwrap();
@@ -37,6 +41,8 @@ fn holds_all_that_a_call_needs() {
         let new = NewGatewayKey {
             user_id: Some(user("u1")),
             is_trusted_client: true,
+            is_open_webui: true,
+            requests_per_minute: Some(60),
             expires_at: Some(at(5_000)),
             ..key("k")
         };
@@ -50,7 +56,10 @@ fn holds_all_that_a_call_needs() {
             (entry.is_trusted_client, entry.expires_at, entry.revoked),
             (true, Some(at(5_000)), false)
         );
+        assert_eq!((entry.is_open_webui, entry.requests_per_minute), (true, NonZeroU32::new(60)));
+        assert!(matches!(entry.identity_secret, IdentitySecret::NotSet));
         let owner = &entry.organization;
+        assert_eq!(owner.site_url.as_deref(), Some("https://chat.a.example"));
         assert_eq!((owner.id.as_str(), owner.name.as_str(), owner.is_active), ("A", "Alfa", true));
         assert_eq!((owner.calendar.zone(), owner.drain_on_disconnect), ("America/New_York", true));
         assert_eq!(owner.provider_key.as_ref().unwrap().expose_secret(), "sk-or-1");

@@ -141,6 +141,7 @@ fn a_patch_changes_what_it_names() {
             billing_email: Change::Set(" b@x.example ".into()),
             timezone: Some("America/New_York".into()),
             drain_on_disconnect: Some(true),
+            site_url: Change::Set(" https://chat.b.example/ ".into()),
             is_active: Some(true),
         };
         let all = table.update(&made.id, patch).await.unwrap();
@@ -149,6 +150,7 @@ fn a_patch_changes_what_it_names() {
         assert_eq!(all.provider_key.last4.as_deref(), Some("9876"));
         assert_eq!((all.openrouter_key_hash.as_deref(), all.markup_rate), (Some("hash"), Some(rate("1.5"))));
         assert_eq!((all.billing_email.as_deref(), all.drain_on_disconnect), (Some("b@x.example"), true));
+        assert_eq!(all.site_url.as_deref(), Some("https://chat.b.example/"));
         assert_eq!((all.created_at.seconds(), all.updated_at.seconds()), (1_000, 1_007));
         let clear = ClientOrganizationPatch {
             openrouter_api_key: Change::Clear,
@@ -156,12 +158,13 @@ fn a_patch_changes_what_it_names() {
             markup_rate: Change::Clear,
             monthly_limit: Change::Clear,
             billing_email: Change::Clear,
+            site_url: Change::Clear,
             ..Default::default()
         };
         let cleared = table.update_client(&made.id, clear).await.unwrap();
         assert_eq!(cleared.provider_key, crate::ProviderKeyState::default());
         assert_eq!((cleared.openrouter_key_hash, cleared.markup_rate), (None, None));
-        assert_eq!((cleared.monthly_limit, cleared.billing_email), (None, None));
+        assert_eq!((cleared.monthly_limit, cleared.billing_email, cleared.site_url), (None, None, None));
         assert_eq!((cleared.name, cleared.drain_on_disconnect), ("B".into(), true));
         let stored = table.get_by_id(&made.id).await.unwrap().unwrap();
         assert_eq!((stored.markup_rate, stored.provider_key.sealed), (None, None));
@@ -182,6 +185,7 @@ fn wrong_forms_and_patches_change_nothing() {
             ("openrouter_api_key", form("A", "with space")),
             ("monthly_limit", ClientOrganizationForm { monthly_limit: Some(negative), ..good.clone() }),
             ("billing_email", ClientOrganizationForm { billing_email: Some("x".into()), ..good.clone() }),
+            ("site_url", ClientOrganizationForm { site_url: Some("x.example".into()), ..good.clone() }),
             ("timezone", ClientOrganizationForm { timezone: Some("Mars".into()), ..good.clone() }),
             ("id", ClientOrganizationForm { id: Some(organization(&"o".repeat(250))), ..good.clone() }),
         ] {
@@ -200,6 +204,7 @@ fn wrong_forms_and_patches_change_nothing() {
                 "billing_email",
                 ClientOrganizationPatch { billing_email: Change::Set("x".into()), ..nothing() },
             ),
+            ("site_url", ClientOrganizationPatch { site_url: Change::Set("x.example".into()), ..nothing() }),
             ("timezone", ClientOrganizationPatch { timezone: Some("Mars".into()), ..nothing() }),
         ] {
             let error = table.update(&made.id, wrong).await.unwrap_err();

@@ -6,13 +6,14 @@ use std::{
 
 use mai_global_settings::MasterKey;
 use proptest::prelude::*;
+use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
 use super::{Fixture, at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, NewGatewayKey, SnapshotError,
-    UserClientMappingForm, snapshot,
+    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, NewGatewayKey,
+    SnapshotError, UserClientMappingForm, snapshot,
     stored::{SealedSecrets, StoredDirectory, StoredKey, StoredOrganization},
 };
 
@@ -21,6 +22,8 @@ fn folder() -> (TempDir, PathBuf) {
     let path = folder.path().join("directory");
     (folder, path)
 }
+
+const IDENTITY_SECRET: &str = "an-identity-secret-that-is-long-enough";
 
 /// Two organizations, keys of each kind, a member, and the keys in clear.
 async fn filled(fixture: &Fixture) -> Vec<SecretString> {
@@ -31,6 +34,7 @@ async fn filled(fixture: &Fixture) -> Vec<SecretString> {
             openrouter_api_key: Some(format!("sk-or-v1-{id}").into()),
             timezone: Some("America/New_York".into()),
             drain_on_disconnect: id == "B",
+            site_url: (id == "B").then(|| "https://b.example".into()),
             ..Default::default()
         };
         fixture.organizations.create(form).await.unwrap();
@@ -50,12 +54,21 @@ async fn filled(fixture: &Fixture) -> Vec<SecretString> {
             name: "k".into(),
             user_id: trusted.then(|| user("u \"1\"")),
             is_trusted_client: trusted,
+            is_open_webui: trusted,
+            identity_secret: trusted.then(|| IDENTITY_SECRET.into()),
+            requests_per_minute: trusted.then_some(77),
             expires_at: trusted.then(|| at(5_000)),
         };
         keys.push(fixture.gateway_keys.create(&organization("A"), new).await.unwrap());
     }
     fixture.gateway_keys.revoke(&organization("A"), &keys[0].model.id).await.unwrap();
     keys.into_iter().map(|key| key.key).collect()
+}
+
+/// Whether a key makes the signatures of this secret.
+fn is_of(key: &hmac::Key, secret: &str) -> bool {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), b"text");
+    hmac::verify(key, b"text", tag.as_ref()).is_ok()
 }
 
 /// Everything that a directory knows, secrets in clear, in an order that stays.
@@ -80,8 +93,12 @@ fn what_is_read_back_is_what_was_written_and_holds_no_secret_in_clear() {
         let read = snapshot::load(&path, &fixture.master_key).unwrap().unwrap();
         assert_eq!(known(&read.directory, &keys), known(&written, &keys));
         assert_eq!(read.written_at, at(7));
+        let signed = read.directory.find_key(keys[1].expose_secret()).unwrap();
+        assert!(matches!(&signed.identity_secret, IdentitySecret::Set(key) if is_of(key, IDENTITY_SECRET)));
         let text = fs::read_to_string(&path).unwrap();
-        for secret in ["sk-or-v1-A", "sk-or-v1-B", keys[0].expose_secret(), keys[1].expose_secret()] {
+        for secret in
+            ["sk-or-v1-A", "sk-or-v1-B", keys[0].expose_secret(), keys[1].expose_secret(), IDENTITY_SECRET]
+        {
             assert!(!text.contains(secret), "{secret}");
         }
         // The sealed ones come through as well, so that a snapshot of a snapshot is as good.
@@ -105,6 +122,7 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         provider_key_last4: None,
         sealed: SealedSecrets { provider_key: Some(sealed), webhook_secret: None },
         drain_on_disconnect: false,
+        site_url: None,
         openrouter_user_ids: [].into(),
     }];
     let keys = vec![StoredKey {
@@ -113,6 +131,9 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         organization: id,
         user_id: None,
         is_trusted_client: false,
+        is_open_webui: false,
+        identity_secret: None,
+        requests_per_minute: None,
         expires_at: None,
         revoked: false,
     }];
@@ -167,6 +188,42 @@ fn a_snapshot_of_another_master_key_or_version_says_so() {
     fs::write(&path, written.replacen("mai-directory 1 ", "mai-directory 2 ", 1)).unwrap();
     let error = snapshot::load(&path, &key).unwrap_err();
     assert!(matches!(&error, SnapshotError::OtherVersion { version, .. } if version == "2"), "{error}");
+}
+
+/// What the program wrote before keys had more attributes than this.
+#[test]
+fn a_snapshot_of_an_earlier_program_is_read() {
+    let (_folder, path) = folder();
+    let key = MasterKey::generate().unwrap();
+    let content = r#"{"written_at":1,"directory":{"revision":3,"organizations":[{"id":"A","name":"Alfa","is_active":true,
+        "timezone":"Europe/Warsaw","markup_rate":1300000,"provider_key_fingerprint":null,"provider_key_last4":null,
+        "sealed":{"provider_key":null,"webhook_secret":null},"drain_on_disconnect":false,"openrouter_user_ids":{}}],
+        "keys":[{"hash":"HASH","id":"key_1","organization":"A","user_id":null,"is_trusted_client":true,
+        "expires_at":null,"revoked":false}]}}"#;
+    let content = content.replace("HASH", &crate::digest::sha256_hex("sk-mai-1")).replace('\n', " ");
+    let checksum = crate::digest::sha256_hex(&content);
+    fs::write(&path, format!("mai-directory 1 {} {checksum}\n{content}\n", key.id())).unwrap();
+    let read = snapshot::load(&path, &key).unwrap().unwrap();
+    let entry = read.directory.find_key("sk-mai-1").unwrap();
+    assert!(entry.is_trusted_client && !entry.is_open_webui);
+    assert!(matches!(entry.identity_secret, IdentitySecret::NotSet));
+    assert_eq!((entry.requests_per_minute, entry.organization.site_url.as_deref()), (None, None));
+}
+
+#[test]
+fn a_secret_that_does_not_open_is_not_forgotten() {
+    let (_folder, path) = folder();
+    let key = MasterKey::generate().unwrap();
+    let mut stored = small("Alfa", &key).stored();
+    stored.keys[0].identity_secret = Some("v1:00000000:AAAA".into());
+    let directory = Directory::open(stored, &key);
+    let is_unreadable = |directory: &Directory| {
+        let entry = directory.find_key("sk-mai-1").unwrap();
+        matches!(entry.identity_secret, IdentitySecret::Unreadable)
+    };
+    assert!(is_unreadable(&directory));
+    snapshot::save(&path, &directory, &key, at(1)).unwrap();
+    assert!(is_unreadable(&snapshot::load(&path, &key).unwrap().unwrap().directory));
 }
 
 proptest! {

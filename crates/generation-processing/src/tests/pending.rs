@@ -25,6 +25,7 @@ pub(super) fn pending(organization: &str, name: &str, reason: PendingReason) -> 
         markup_rate: new.markup_rate,
         streamed: true,
         gateway_key_id: Some("key".into()),
+        task: Some("title_generation".into()),
         started_at: new.started_at,
         reason,
     }

@@ -12,7 +12,7 @@ fn events(pieces: &[&[u8]]) -> Vec<String> {
         },
         Part::Data(piece) => data.as_mut().unwrap().extend(piece.iter().copied().map(char::from)),
         Part::DataLineEnd => found.push(".".to_owned()),
-        Part::EventEnd(name) => {
+        Part::EventEnd { name, .. } => {
             found.push(format!("{}|{}", String::from_utf8_lossy(name), data.take().unwrap()));
         }
     };

@@ -1,8 +1,8 @@
 //! The tee of streamed answers.
 
-use super::wanted::{Names, ends_stream, is_error, of_event};
-use super::{Observation, TeeProgress, usage_of};
-use crate::json_scan::{JsonScan, Value};
+use super::wanted::{Names, OF_CHOICES_WITH_ERROR, ends_stream, is_error, of_event};
+use super::{Observation, StreamError, TeeProgress, usage_of};
+use crate::json_scan::{JsonScan, Value, Wanted};
 use crate::route::Route;
 use crate::sse::{Part, SseScan};
 use crate::usage::{Reported, UsageGap};
@@ -26,6 +26,10 @@ struct Events {
     mark: Mark,
     /// What the events of a message said of its usage so far.
     message_usage: Reported,
+    /// Whether the first error is kept.
+    keeps_error: bool,
+    /// Whether the event that is being read told a hidden error.
+    has_hidden_error: bool,
     seen: Observation,
 }
 
@@ -67,9 +71,13 @@ impl Events {
                 self.scan.feed(piece);
             }
             Part::DataLineEnd => self.end_line(progress),
-            Part::EventEnd(name) => {
+            Part::EventEnd { name, rest } => {
                 self.seen.error |= name == b"error";
                 self.scan.reset();
+                if std::mem::take(&mut self.has_hidden_error) {
+                    // For now that is counted from the end of the chunk.
+                    progress.error_ends_at = Some(rest.len());
+                }
             }
         }
     }
@@ -87,6 +95,7 @@ impl Events {
     fn take_event(&mut self, progress: &mut TeeProgress) {
         self.take_names(progress);
         self.seen.take_error(&self.scan);
+        self.has_hidden_error |= self.keeps_error && self.seen.keep_error(&self.scan);
         let kind = match self.scan.value("type") {
             Value::Raw([b'"', kind @ .., b'"']) => kind,
             _ => &[],
@@ -131,11 +140,26 @@ fn add(known: &mut Reported, value: Value<'_>) -> bool {
 impl StreamTee {
     /// A tee at the beginning of the body of an answer from `route`.
     pub fn new(route: Route) -> Self {
+        Self::reading(route, of_event(route), false)
+    }
+
+    /// The same, which also keeps the first error that it tells: see [`Observation::stream_error`]. Only streams of
+    /// choices hide their errors; a tee of another route is as [`StreamTee::new`] makes it.
+    pub fn keeping_error(route: Route) -> Self {
+        match route {
+            Route::ChatCompletions | Route::Completions => Self::reading(route, OF_CHOICES_WITH_ERROR, true),
+            _ => Self::new(route),
+        }
+    }
+
+    fn reading(route: Route, wanted: Wanted, keeps_error: bool) -> Self {
         let events = Events {
             route,
-            scan: JsonScan::new(of_event(route)),
+            scan: JsonScan::new(wanted),
             mark: Mark::Matched(0),
             message_usage: Reported::default(),
+            keeps_error,
+            has_hidden_error: false,
             seen: Observation::default(),
         };
         Self { sse: SseScan::new(), events }
@@ -147,7 +171,18 @@ impl StreamTee {
         if !self.events.seen.complete {
             self.sse.feed(chunk, |part| self.events.read(part, &mut progress));
         }
+        progress.error_ends_at = progress.error_ends_at.map(|left| chunk.len().saturating_sub(left));
         progress
+    }
+
+    /// Whether the first error is kept.
+    pub const fn keeps_error(&self) -> bool {
+        self.events.keeps_error
+    }
+
+    /// The first error that was told so far.
+    pub const fn stream_error(&self) -> &StreamError {
+        &self.events.seen.stream_error
     }
 
     /// The generation id that the first event with one named.
@@ -169,6 +204,10 @@ impl StreamTee {
     /// Bytes of heap held for what was read.
     #[cfg(any(test, feature = "testing"))]
     pub fn capacity(&self) -> usize {
-        self.events.scan.capacity().saturating_add(self.sse.capacity())
+        let error = match &self.events.seen.stream_error {
+            StreamError::Hidden(Some(text)) => text.capacity(),
+            _ => 0,
+        };
+        [self.events.scan.capacity(), self.sse.capacity(), error].into_iter().fold(0, usize::saturating_add)
     }
 }

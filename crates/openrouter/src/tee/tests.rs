@@ -4,6 +4,7 @@ use crate::usage::Usage;
 use mai_primitives::Usd;
 use proptest::prelude::*;
 
+mod errors;
 mod hostile;
 mod memory;
 mod routes;
@@ -72,6 +73,7 @@ fn observation(id: &str, model: &str, provider: Option<&str>, usage: UsageReport
         provider: provider.map(str::to_owned),
         usage,
         error: false,
+        stream_error: StreamError::None,
         complete: true,
     }
 }

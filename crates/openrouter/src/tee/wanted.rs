@@ -10,6 +10,10 @@ const PROVIDER: Key = ("provider", 512);
 const USAGE: Key = ("usage", 16 * 1024);
 /// Long enough for `null`: any other value is an error, whatever it says.
 const ERROR: Key = ("error", 4);
+/// The same where its text is kept.
+const ERROR_TEXT: Key = ("error", 8 * 1024);
+/// Long enough to see that there are none.
+const CHOICES: Key = ("choices", 8);
 /// Long enough for every kind of event that is told apart here.
 const KIND: Key = ("type", 64);
 
@@ -37,6 +41,10 @@ pub(super) const fn of_event(route: Route) -> Wanted {
         _ => Wanted { top: &[KIND, ID, MODEL, PROVIDER, USAGE, ERROR], inner: NO_INNER },
     }
 }
+
+/// The same of the events of a stream of choices whose error is kept.
+pub(super) const OF_CHOICES_WITH_ERROR: Wanted =
+    Wanted { top: &[KIND, ID, MODEL, PROVIDER, USAGE, ERROR_TEXT, CHOICES], inner: NO_INNER };
 
 /// The object of an event that names id and model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

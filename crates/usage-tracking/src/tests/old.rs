@@ -85,6 +85,7 @@ fn pending(name: &str, reason: PendingReason) -> NewPendingGeneration {
         markup_rate: MarkupRate::parse("2").unwrap(),
         streamed: true,
         gateway_key_id: Some("key".into()),
+        task: Some("title_generation".into()),
         started_at: NOON.plus_seconds(-66 * 86_400),
         reason,
     }
@@ -138,6 +139,7 @@ fn a_person_settles_what_is_pending_or_unresolved() {
         assert_eq!((row.total_cost.nanos(), row.markup_cost.nanos(), row.total_tokens), (700, 1_400, 3));
         assert_eq!((row.cost_text.as_str(), row.model_name.as_str()), ("0.0000007", "x-ai/grok-4"));
         assert_eq!((row.user_id.as_str(), row.gateway_key_id.as_deref()), ("anna", Some("key")));
+        assert_eq!(row.task.as_deref(), Some("title_generation"));
         assert_eq!(row.requested_model, Some(model("openai/o3")));
         assert!(matches!(settle("gen-1", 700, 1), Err(Error::Ledger(LedgerError::NotPending(_)))));
 

@@ -155,6 +155,7 @@ fn what_is_settled_no_longer_waits() {
                 markup_rate: new.markup_rate,
                 streamed: false,
                 gateway_key_id: None,
+                task: None,
                 started_at: NOON,
                 reason: PendingReason::ClientGone,
             }

@@ -47,7 +47,11 @@ fn by_ben(new: NewGeneration) -> NewGeneration {
 }
 
 fn row(storage: &Storage) -> ProcessedGenerationModel {
-    storage.read_blocking(|conn| find(conn, &org("a"), &id("gen-1"))).unwrap().unwrap()
+    row_of(storage, "gen-1")
+}
+
+fn row_of(storage: &Storage, name: &str) -> ProcessedGenerationModel {
+    storage.read_blocking(|conn| find(conn, &org("a"), &id(name))).unwrap().unwrap()
 }
 
 fn audit(storage: &Storage) -> Vec<GenerationAuditModel> {
@@ -70,6 +74,7 @@ fn an_equal_report_with_more_authority_takes_over_the_facts() {
         let mut gateway = from(Gateway);
         gateway.markup_rate = MarkupRate::parse("2").unwrap();
         gateway.gateway_key_id = Some("key".into());
+        gateway.task = Some("title_generation".into());
         assert_eq!(record(storage, std::slice::from_ref(&webhook)), [New]);
         assert_eq!(record(storage, &[gateway.clone()]), [Duplicate]);
         assert_eq!(row(storage), gateway.row(NOON).unwrap());
@@ -84,6 +89,30 @@ fn an_equal_report_with_more_authority_takes_over_the_facts() {
         assert_eq!(record(storage, &[webhook]), [Duplicate]);
         assert_eq!(books(storage), after);
         assert_eq!(audit(storage), []);
+    });
+}
+
+/// Only the client says what a call was for, and only our gateway hears it.
+#[test]
+fn no_report_takes_the_task_away() {
+    with_organization(|storage| {
+        let gateway = NewGeneration { task: Some("tags_generation".into()), ..from(Gateway) };
+        let task = || row(storage).task;
+        record(storage, std::slice::from_ref(&gateway));
+        assert_eq!(record(storage, &[from(Broadcast)]), [Duplicate]);
+        assert_eq!(task(), gateway.task);
+        assert_eq!(record(storage, &[at(5_000, GenerationLookup)]), [Corrected]);
+        assert_eq!((task(), row(storage).source), (gateway.task.clone(), GenerationLookup));
+        // A refused report brings none.
+        let other = NewGeneration { task: Some("chat".into()), ..at(7, Gateway) };
+        assert_eq!(record(storage, &[other]), [Conflict]);
+        assert_eq!(task(), gateway.task);
+        // One that comes first has none to take away.
+        let second = |source| NewGeneration { id: id("gen-2"), ..from(source) };
+        let labelled = NewGeneration { task: gateway.task.clone(), ..second(Gateway) };
+        assert_eq!(record(storage, &[second(GenerationLookup)]), [New]);
+        assert_eq!(record(storage, &[labelled]), [Duplicate]);
+        assert_eq!(row_of(storage, "gen-2").task, gateway.task);
     });
 }
 

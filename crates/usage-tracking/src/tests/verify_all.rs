@@ -60,6 +60,7 @@ fn pend(storage: &Storage, name: &str) {
         markup_rate: row.markup_rate,
         streamed: false,
         gateway_key_id: None,
+        task: None,
         started_at: NOON,
         reason: PendingReason::ClientGone,
     };

@@ -1,6 +1,6 @@
 //! [`Caller`]: who calls the API, and what that caller may see and change.
 //!
-//! A handler that takes a [`Caller`] cannot be reached without a valid token. It then asks for the
+//! A handler that takes a [`Caller`] cannot be reached without a valid token or session. It then asks for the
 //! organization in question by one of the methods, which refuse what the role does not allow: a wrong
 //! role in the own organization is 403, and whatever belongs to another organization is 404, in the same
 //! words as what does not exist.
@@ -11,18 +11,11 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, web};
 use mai_organization::{
     OrganizationServices,
     audit_log::{Actor, ActorKind},
-    client_organization::{ApiTokenRole, Error as OrganizationError},
+    client_organization::{Role as StoredRole, SessionModel, Standing},
 };
 use mai_primitives::{OrganizationId, UserId};
-use mai_storage::TransactionError;
-use secrecy::SecretString;
 
-use super::request_id::RequestIdOf;
-use crate::{
-    api::{Api, ApiError},
-    gateway::identity::bearer,
-    settings::same_secret,
-};
+use super::{Api, ApiError, credentials, request_id::RequestIdOf};
 
 /// What a caller is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,40 +28,40 @@ pub(crate) enum Role {
     Member(OrganizationId, UserId),
 }
 
-/// A caller whose token was accepted.
+impl TryFrom<Standing> for Role {
+    type Error = ApiError;
+
+    fn try_from(standing: Standing) -> Result<Self, ApiError> {
+        match (standing.role, standing.client_org_id, standing.user_id) {
+            (StoredRole::Reseller, None, _) => Ok(Self::Reseller),
+            (StoredRole::Admin, Some(organization), _) => Ok(Self::Admin(organization)),
+            (StoredRole::Member, Some(organization), Some(user)) => Ok(Self::Member(organization, user)),
+            _ => Err(ApiError::unauthorized("the token or session is incomplete; please make a new one")),
+        }
+    }
+}
+
+/// A caller whose token or session was accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// What the caller is.
     pub(crate) role: Role,
     /// As whom the audit log knows the caller.
     pub(crate) actor: Actor,
+    /// The session of a browser; none for a token.
+    pub(crate) session: Option<Box<BrowserSession>>,
+}
+
+/// A session that a browser presented.
+#[derive(Debug, Clone)]
+pub(crate) struct BrowserSession {
+    /// The session.
+    pub(crate) model: SessionModel,
+    /// What a change must carry beside the cookie.
+    pub(crate) csrf_token: String,
 }
 
 impl Caller {
-    /// Reads and checks the request's token.
-    async fn of(request: &HttpRequest, api: &Api) -> Result<Self, ApiError> {
-        let token = bearer(request).ok_or_else(|| {
-            ApiError::unauthorized("an API token is needed; use the header `Authorization: Bearer …`")
-        })?;
-        if api.admin_token.as_ref().is_some_and(|ours| same_secret(token, ours)) {
-            return Ok(Self { role: Role::Reseller, actor: actor(ActorKind::ResellerToken, "", request) });
-        }
-        let model =
-            api.services.api_token_db.verify(&SecretString::from(token)).await.map_err(
-                |error| match error {
-                    OrganizationError::Token(refusal) => ApiError::unauthorized(refusal.to_string()),
-                    other => ApiError::internal(&other, other.storage()),
-                },
-            )?;
-        let role = match (model.role, model.client_org_id, model.user_id) {
-            (ApiTokenRole::Reseller, None, _) => Role::Reseller,
-            (ApiTokenRole::Admin, Some(organization), _) => Role::Admin(organization),
-            (ApiTokenRole::Member, Some(organization), Some(user)) => Role::Member(organization, user),
-            _ => return Err(ApiError::unauthorized("the API token is incomplete; please make a new one")),
-        };
-        Ok(Self { role, actor: actor(ActorKind::ApiToken, &model.id, request) })
-    }
-
     /// Whether the caller sees raw cost and profit.
     pub(crate) fn is_reseller(&self) -> bool {
         self.role == Role::Reseller
@@ -77,6 +70,17 @@ impl Caller {
     /// 403 unless the caller is the reseller.
     pub(crate) fn reseller(&self) -> Result<(), ApiError> {
         if self.is_reseller() { Ok(()) } else { Err(ApiError::forbidden("only the reseller may do this")) }
+    }
+
+    /// 403 for a member, before the request is looked at. Which organization an administrator or the
+    /// reseller means is told by [`Self::administered`].
+    pub(crate) fn not_a_member(&self) -> Result<(), ApiError> {
+        match self.role {
+            Role::Member(..) => {
+                Err(ApiError::forbidden("only an administrator of the organization may do this"))
+            }
+            Role::Admin(_) | Role::Reseller => Ok(()),
+        }
     }
 
     /// The organization that `my-organization` means, which every role may look at. A reseller has none
@@ -100,12 +104,8 @@ impl Caller {
     /// As [`Self::organization`], for what an administrator or the reseller may see and change.
     pub(crate) fn administered(&self, named: Option<&str>) -> Result<OrganizationId, ApiError> {
         let organization = self.organization(named)?;
-        match self.role {
-            Role::Member(..) => {
-                Err(ApiError::forbidden("only an administrator of the organization may do this"))
-            }
-            Role::Admin(_) | Role::Reseller => Ok(organization),
-        }
+        self.not_a_member()?;
+        Ok(organization)
     }
 
     /// The organization of an id that a path names, where only the reseller may do it. For everybody else
@@ -130,7 +130,7 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let api = request.app_data::<web::Data<Api>>().ok_or_else(ApiError::misconfigured)?.clone();
-            let caller = Self::of(&request, &api).await?;
+            let caller = credentials::caller(&request, &api).await?;
             // For the entry about a refusal, which is written when the handler is over.
             request.extensions_mut().insert(caller.clone());
             Ok(caller)

@@ -8,15 +8,17 @@ use actix_web::{
 };
 use mai_openrouter::LookupError;
 use mai_organization::{
-    client_organization::Error as OrganizationError, generation_processing::Error as LedgerError,
-    global_settings::Error as SettingsError, usage_tracking::Error as UsageError,
+    client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
+    generation_processing::Error as LedgerError,
+    global_settings::Error as SettingsError,
+    usage_tracking::Error as UsageError,
 };
 use mai_storage::TransactionError;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
 use super::{caller::unknown_organization, ingest::ReportError};
-use crate::provider_keys::ProviderKeyError;
+use crate::{open_webui::session::OpenWebuiRefusal, provider_keys::ProviderKeyError};
 
 /// A refusal: status, stable code, and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,10 +102,48 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// 403: the key's organization is inactive.
-    pub fn inactive_organization() -> Self {
-        let message = "the organization of this key is inactive";
+    /// 403: the organization of a key, a token or an account is inactive.
+    pub fn inactive_organization(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "organization_inactive", message)
+    }
+
+    /// 403: whoever a token or an account belongs to no longer belongs to the organization.
+    pub fn inactive_member(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "member_inactive", message)
+    }
+
+    /// 403: the token may only read.
+    pub fn read_only_token() -> Self {
+        let message = "this API token may only read";
+        Self::new(StatusCode::FORBIDDEN, "read_only_token", message)
+    }
+
+    /// 403: a browser's request that may not be its user's own will.
+    pub fn csrf(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "csrf", message)
+    }
+
+    /// 401: nobody was signed in.
+    pub fn not_signed_in(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "sign_in_failed", message)
+    }
+
+    /// 429: too many attempts to sign in have failed.
+    pub fn too_many_attempts(seconds: u32) -> Self {
+        let message = "too many attempts to sign in have failed; please wait";
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message);
+        Self { retry_after: Some(seconds), ..refusal }
+    }
+
+    /// 503: more people sign in at once than can be checked.
+    fn busy(message: impl Into<String>) -> Self {
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "sign_in_busy", message);
+        Self { retry_after: Some(5), ..refusal }
+    }
+
+    /// 503: a service beside us, on which this depends, cannot be used now.
+    pub fn neighbour(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message)
     }
 
     /// 404: the route waits for a setting.
@@ -257,10 +297,47 @@ impl From<OrganizationError> for ApiError {
             OrganizationError::Taken(_) => Self::taken(error.to_string()),
             OrganizationError::Invalid { field, reason } => Self::field(field, reason),
             OrganizationError::Id(_) => Self::invalid(error.to_string()),
-            OrganizationError::ProviderKeyChanged => Self::wrong_state(error.to_string()),
-            OrganizationError::Token(_) => Self::unauthorized(error.to_string()),
-            OrganizationError::Storage(_) | OrganizationError::Secret(_) => {
+            OrganizationError::Token(refusal) => match refusal {
+                TokenRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
+                TokenRefusal::InactiveMember => Self::inactive_member(error.to_string()),
+                TokenRefusal::Unknown | TokenRefusal::Expired | TokenRefusal::Revoked => {
+                    Self::unauthorized(error.to_string())
+                }
+            },
+            OrganizationError::Session(refusal) => match refusal {
+                SessionRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
+                SessionRefusal::InactiveMember => Self::inactive_member(error.to_string()),
+                SessionRefusal::Unknown | SessionRefusal::Expired | SessionRefusal::Revoked => {
+                    Self::unauthorized(error.to_string())
+                }
+            },
+            OrganizationError::SignIn(refusal) => match refusal {
+                SignInRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
+                SignInRefusal::InactiveMember => Self::inactive_member(error.to_string()),
+                SignInRefusal::CurrentPassword => Self::field("current", &error),
+                _ => Self::not_signed_in(error.to_string()),
+            },
+            OrganizationError::ProviderKeyChanged
+            | OrganizationError::LastReseller
+            | OrganizationError::ExternalId { .. } => Self::wrong_state(error.to_string()),
+            OrganizationError::Busy => Self::busy(error.to_string()),
+            OrganizationError::Storage(_) | OrganizationError::Secret(_) | OrganizationError::Password(_) => {
                 Self::internal(&error, error.storage())
+            }
+        }
+    }
+}
+
+impl From<OpenWebuiRefusal> for ApiError {
+    fn from(refusal: OpenWebuiRefusal) -> Self {
+        match refusal {
+            OpenWebuiRefusal::Unavailable => {
+                let message = refusal.to_string();
+                let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message);
+                Self { retry_after: Some(5), ..refusal }
+            }
+            OpenWebuiRefusal::Token(_) | OpenWebuiRefusal::Purpose | OpenWebuiRefusal::Ended => {
+                Self::unauthorized(refusal.to_string())
             }
         }
     }
@@ -281,7 +358,10 @@ impl From<UsageError> for ApiError {
         match error {
             UsageError::UnknownOrganization(_) => unknown_organization(),
             UsageError::InvalidRange(..) => Self::field("start_date", "must not be after end_date"),
+            UsageError::NotAssignable { field, reason } => Self::field(field, reason),
+            UsageError::IsMember(_) => Self::wrong_state(error.to_string()),
             UsageError::Ledger(cause) => cause.into(),
+            UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
         }
     }

@@ -1,9 +1,11 @@
 //! `clients/{client_id}/gateway-keys`: the keys with which an organization's programs call the gateway.
 
-use actix_web::{HttpResponse, delete, get, post, web};
-use mai_organization::client_organization::{CreatedGatewayKey, GatewayKeyModel, NewGatewayKey};
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use mai_organization::client_organization::{
+    Change, CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, NewGatewayKey,
+};
 use mai_primitives::{OrganizationId, UnixTime, UserId};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -31,6 +33,12 @@ struct GatewayKey {
     user_id: Option<String>,
     /// Whether the identity headers of its caller are believed.
     is_trusted_client: bool,
+    /// Whether errors in a stream are made visible as Open WebUI needs it.
+    is_open_webui: bool,
+    /// Whether only signed identities are believed.
+    has_identity_secret: bool,
+    /// How many calls a minute may bring; null means no limit of its own.
+    requests_per_minute: Option<i64>,
     /// Unix seconds from when on it does not work; null means never.
     expires_at: Option<i64>,
     /// Unix seconds when it was taken back; null means it was not.
@@ -49,6 +57,9 @@ impl From<GatewayKeyModel> for GatewayKey {
             name: row.name,
             user_id: row.user_id.map(|id| id.to_string()),
             is_trusted_client: row.is_trusted_client,
+            is_open_webui: row.is_open_webui,
+            has_identity_secret: row.identity_secret.is_some(),
+            requests_per_minute: row.requests_per_minute,
             expires_at: row.expires_at.map(UnixTime::seconds),
             revoked_at: row.revoked_at.map(UnixTime::seconds),
             created_at: row.created_at.seconds(),
@@ -135,6 +146,15 @@ struct GatewayKeyForm {
     /// Whether the identity headers of its caller are believed, such as those of Open WebUI.
     #[serde(default)]
     is_trusted_client: bool,
+    /// Whether errors in a stream are made visible as Open WebUI needs it.
+    #[serde(default)]
+    is_open_webui: bool,
+    /// What its caller signs identities with, 32 to 512 visible ASCII characters. With one, plain headers
+    /// are refused.
+    #[schema(value_type = Option<String>)]
+    identity_secret: Option<SecretString>,
+    /// How many calls a minute may bring, 1 to 1,000,000.
+    requests_per_minute: Option<i64>,
     /// Unix seconds from when on it does not work; without it never.
     expires_at: Option<i64>,
 }
@@ -174,6 +194,9 @@ pub(super) async fn create_gateway_key(
         name: new.name,
         user_id: new.user_id,
         is_trusted_client: new.is_trusted_client,
+        is_open_webui: new.is_open_webui,
+        identity_secret: new.identity_secret,
+        requests_per_minute: new.requests_per_minute,
         expires_at: new.expires_at.map(UnixTime::from_seconds),
     };
     Ok(created(caller.services(&api).gateway_key_db.create(&organization, new).await?))
@@ -221,6 +244,63 @@ pub(super) async fn rotate_gateway_key(
 struct ChangedGatewayKey {
     success: bool,
     gateway_key: GatewayKey,
+}
+
+/// A partial update: what is absent stays, null clears.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GatewayKeyChanges {
+    /// 1 to 200 characters.
+    name: Option<String>,
+    /// Whether the identity headers of its caller are believed.
+    is_trusted_client: Option<bool>,
+    /// Whether errors in a stream are made visible as Open WebUI needs it.
+    is_open_webui: Option<bool>,
+    /// What its caller signs identities with; null asks for no signature.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    identity_secret: Change<SecretString>,
+    /// How many calls a minute may bring, 1 to 1,000,000; null means no limit of its own.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
+    requests_per_minute: Change<i64>,
+    /// Unix seconds from when on it does not work; null means never.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
+    expires_at: Change<i64>,
+}
+
+/// Changes what the body names, all of it or nothing.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(
+        ("client_id" = String, Path, description = "The organization"),
+        ("key_id" = String, Path, description = "The key"),
+    ),
+    request_body = GatewayKeyChanges,
+    responses((status = 200, description = "It was changed", body = ChangedGatewayKey), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[patch("/clients/{client_id}/gateway-keys/{key_id}")]
+pub(super) async fn update_gateway_key(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = administered(&caller, &asked, &api).await?;
+    let key_id = asked.path("key_id")?.to_owned();
+    let changes: GatewayKeyChanges = asked.json().await?;
+    let patch = GatewayKeyPatch {
+        name: changes.name,
+        is_trusted_client: changes.is_trusted_client,
+        is_open_webui: changes.is_open_webui,
+        identity_secret: changes.identity_secret,
+        requests_per_minute: changes.requests_per_minute,
+        expires_at: changes.expires_at.map(UnixTime::from_seconds),
+    };
+    let row = caller.services(&api).gateway_key_db.update(&organization, &key_id, patch).await?;
+    Ok(HttpResponse::Ok().json(ChangedGatewayKey { success: true, gateway_key: row.into() }))
 }
 
 /// Takes a key back, at once and for good.

@@ -9,14 +9,22 @@ use mai_primitives::{Clock, OrganizationCalendar};
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
+pub(crate) mod accounts;
+mod api_tokens;
 mod asked;
+mod attempts;
 mod audit_log;
+mod auth;
 pub(crate) mod caller;
+mod cookie;
+mod credentials;
 mod error;
 mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
+mod member_import;
+mod members;
 pub mod openapi;
 mod organizations;
 mod paging;
@@ -28,11 +36,16 @@ mod settings;
 mod system_health;
 pub mod try_it;
 mod usage;
+mod user_mappings;
 mod webhook_secret;
 
+pub use attempts::Attempts;
 pub use error::ApiError;
 
-use crate::provider_keys::ProviderKeys;
+use crate::{
+    open_webui::{session::OpenWebuiSessions, sync::Registries},
+    provider_keys::ProviderKeys,
+};
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -45,10 +58,18 @@ pub struct Api {
     pub broadcast_token: Option<SecretString>,
     /// Organizations and keys.
     pub directory: SharedDirectory,
+    /// Where Open WebUI tells who its users are, where the settings name it.
+    pub registries: Registries,
     /// Provider keys that are made at OpenRouter.
     pub provider_keys: ProviderKeys,
     /// The door for usage that others report.
     pub ingest: Ingest,
+    /// The sessions of Open WebUI, where the settings name its secret.
+    pub open_webui: Option<OpenWebuiSessions>,
+    /// How many attempts to sign in have failed.
+    pub attempts: Attempts,
+    /// The origin under which browsers reach the service, where the settings name it.
+    pub public_url: Option<String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -70,6 +91,24 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
                 .configure(client_organizations)
                 .default_service(web::to(unknown_route))
                 .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/auth")
+                .configure(auth::routes)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/accounts")
+                .configure(accounts)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
+        )
+        .service(
+            scope("/api/v1/api-tokens")
+                .configure(api_tokens)
+                .default_service(web::to(unknown_route))
+                .wrap(from_fn(refusals::audit)),
         );
 }
 
@@ -86,11 +125,17 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(organizations::get_client)
         .service(organizations::update_client)
         .service(organizations::deactivate_client)
+        .service(api_tokens::list_client_tokens)
+        .service(api_tokens::create_client_token)
+        .service(api_tokens::revoke_client_token)
+        .configure(members::routes)
+        .configure(user_mappings::routes)
         .service(settings::get_settings)
         .service(settings::update_settings)
         .service(gateway_keys::list_gateway_keys)
         .service(gateway_keys::create_gateway_key)
         .service(gateway_keys::rotate_gateway_key)
+        .service(gateway_keys::update_gateway_key)
         .service(gateway_keys::revoke_gateway_key)
         .service(webhook_secret::set_webhook_secret)
         .service(webhook_secret::clear_webhook_secret)
@@ -108,6 +153,24 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)
         .configure(usage::client_organizations);
+}
+
+/// What is below `/api/v1/accounts`.
+fn accounts(config: &mut ServiceConfig<'_>) {
+    config
+        .service(accounts::list_accounts)
+        .service(accounts::create_account)
+        .service(accounts::update_account)
+        .service(accounts::deactivate_account)
+        .service(accounts::create_link);
+}
+
+/// What is below `/api/v1/api-tokens`.
+fn api_tokens(config: &mut ServiceConfig<'_>) {
+    config
+        .service(api_tokens::list_reseller_tokens)
+        .service(api_tokens::create_reseller_token)
+        .service(api_tokens::revoke_reseller_token);
 }
 
 async fn unknown_route() -> Result<HttpResponse, ApiError> {

@@ -41,6 +41,8 @@ pub(super) struct Organization {
     timezone: String,
     /// Whether an answer is read to its end when the client has left.
     drain_on_disconnect: bool,
+    /// What OpenRouter gets as `HTTP-Referer`.
+    site_url: Option<String>,
     /// Whether posts to its usage webhook must be signed.
     has_webhook_secret: bool,
     /// Whether its keys work.
@@ -63,6 +65,7 @@ impl From<ClientOrganizationModel> for Organization {
             billing_email: row.billing_email,
             timezone: row.timezone,
             drain_on_disconnect: row.drain_on_disconnect,
+            site_url: row.site_url,
             has_webhook_secret: row.webhook_secret.is_some(),
             is_active: row.is_active,
             created_at: row.created_at.seconds(),
@@ -82,6 +85,7 @@ struct Query {
     /// Only those whose name or id has this in it.
     search: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     #[serde(default)]
     order: Order,
@@ -191,6 +195,8 @@ struct NewOrganization {
     /// Whether an answer is read to its end when the client has left.
     #[serde(default)]
     drain_on_disconnect: bool,
+    /// What OpenRouter gets as `HTTP-Referer`: an http or https URL of at most 200 visible ASCII characters.
+    site_url: Option<String>,
 }
 
 /// What was done to an organization.
@@ -243,6 +249,7 @@ pub(super) async fn create_client(
         billing_email: new.billing_email,
         timezone: new.timezone,
         drain_on_disconnect: new.drain_on_disconnect,
+        site_url: new.site_url,
     };
     let services = caller.services(&api);
     let message = "Organization created";
@@ -282,6 +289,10 @@ struct OrganizationPatch {
     timezone: Option<String>,
     /// Whether an answer is read to its end when the client has left.
     drain_on_disconnect: Option<bool>,
+    /// What OpenRouter gets as `HTTP-Referer`; null sends none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    site_url: Change<String>,
     /// Whether its keys work.
     is_active: Option<bool>,
 }
@@ -319,6 +330,7 @@ pub(super) async fn update_client(
         billing_email: patch.billing_email,
         timezone: patch.timezone,
         drain_on_disconnect: patch.drain_on_disconnect,
+        site_url: patch.site_url,
         is_active: patch.is_active,
         ..ClientOrganizationPatch::default()
     };

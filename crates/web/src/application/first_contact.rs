@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use mai_capture::{SharedDirectory, causes};
 use mai_organization::{
     ClientOrganizationForm, Directory, GlobalSettingsForm, MasterKey, OrganizationServices,
-    client_organization::{ApiTokenRole, NewApiToken, Snapshot, snapshot},
+    client_organization::{CreatedSignInLink, NewApiToken, Role, Snapshot, TokenScope, snapshot},
 };
 use mai_primitives::Clock;
 use mai_storage::{PoolSettings, Storage, TransactionError, migrate};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::jobs::Saver;
-use crate::settings::Settings;
+use crate::{api::accounts::link, settings::Settings};
 
 /// The pause between attempts.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -109,6 +109,7 @@ impl FirstContact {
         let directory = storage.read(move |conn| Directory::load(conn, &master_key)).await?;
         // Last, because it cannot be shown again.
         self.first_admin_token(&services).await?;
+        self.first_admin_link(&services).await?;
         Ok(directory)
     }
 
@@ -155,12 +156,23 @@ impl FirstContact {
         }
         let new = NewApiToken {
             name: "made at the first start".to_owned(),
-            role: ApiTokenRole::Reseller,
+            role: Role::Reseller,
             client_org_id: None,
             user_id: None,
+            scope: TokenScope::Full,
             expires_at: None,
         };
         show(&services.api_token_db.create(new).await?.token);
+        Ok(())
+    }
+
+    /// Prints a link for whoever is to make the first account, while the reseller has none. Whoever has
+    /// the token of the settings needs no link.
+    async fn first_admin_link(&self, services: &OrganizationServices) -> Result<(), ContactError> {
+        if self.settings.admin_token.is_some() || services.account_db.has_active_reseller().await? {
+            return Ok(());
+        }
+        show_link(&self.settings.base_url(), &services.sign_in_link_db.create_first().await?);
         Ok(())
     }
 
@@ -220,6 +232,20 @@ fn show(token: &SecretString) {
         writeln!(std::io::stdout(), "Reseller API token, shown only this once: {}", token.expose_secret());
     if let Err(cause) = shown {
         error!(error = %cause, "a new reseller token could not be shown; make one with `mai-usage tokens create`");
+    }
+}
+
+/// Prints a link, the only time that it is there, and how to use it without a browser.
+fn show_link(base: &str, created: &CreatedSignInLink) {
+    let token = created.token.expose_secret();
+    let shown = writeln!(
+        std::io::stdout(),
+        "The reseller has no account yet. This link signs in once, within a day:\n  {}\n\
+         Without a browser: curl -sS -c cookies.txt {base}/api/v1/auth/link -d '{{\"token\":\"{token}\"}}'",
+        link(base, token),
+    );
+    if let Err(cause) = shown {
+        error!(error = %cause, "a link for the first account could not be shown; use `mai-usage users create`");
     }
 }
 

@@ -5,18 +5,27 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use mai_capture::{Applier, ApplierState, KeyReader, Reconciler, Recorder, SharedDirectory, causes};
 use mai_journal::Journal;
 use mai_openrouter::{GenerationSource, KeyUsageSource};
-use mai_organization::{Directory, MasterKey, client_organization::snapshot};
+use mai_organization::{Directory, MasterKey, OrganizationServices, client_organization::snapshot};
 use mai_primitives::Clock;
 use mai_storage::Storage;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
-use crate::monitor::{Figures, Monitor};
+use crate::{
+    monitor::{Figures, Monitor},
+    open_webui::sync::MemberSync,
+};
 
 /// How often the directory is compared with its snapshot.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is written when sessions and API tokens were last used.
+const WRITE_USES_EVERY: Duration = Duration::from_secs(30);
+
+/// After how many times of that the sessions and links that ended are removed: about an hour.
+const REMOVE_ENDED_EVERY: u32 = 120;
 
 /// The jobs, and where it can be seen how they are.
 pub(super) struct Background {
@@ -28,9 +37,11 @@ pub(super) struct Background {
 /// Starts everything that runs beside the server. Nothing may have been written to the journal yet.
 pub(super) fn start(
     beginning: Beginning,
+    services: &OrganizationServices,
     journal: &Journal,
     recorder: &Recorder,
     (generations, keys): (impl GenerationSource + 'static, impl KeyUsageSource + 'static),
+    members: Option<MemberSync>,
     clock: &Arc<dyn Clock>,
 ) -> Background {
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
@@ -56,6 +67,10 @@ pub(super) fn start(
     jobs.spawn(|stop| recorder.clone().keep_trying(books, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
+    jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
+    if let Some(members) = members {
+        jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
+    }
     let is_saved = awaited.is_some();
     jobs.spawn(|stop| saver.run(directory.clone(), is_saved, stop));
     jobs.spawn(|stop| meet_and_keep_fresh(awaited, directory, storage, master_key, stop));
@@ -116,6 +131,34 @@ async fn meet_and_keep_fresh(
         contact.retry(&directory, &storage, &stop).await;
     }
     directory.keep_fresh(storage, master_key, stop).await;
+}
+
+/// Writes down what was last used, once more at the stop, and removes what ended.
+async fn keep_sessions(services: OrganizationServices, stop: CancellationToken) {
+    let mut rounds = 0_u32;
+    loop {
+        let is_last = stop.run_until_cancelled(tokio::time::sleep(WRITE_USES_EVERY)).await.is_none();
+        rounds = rounds.wrapping_add(1);
+        let written = async {
+            services.session_db.write_last_seen().await?;
+            services.api_token_db.write_last_used().await
+        };
+        if let Err(cause) = written.await {
+            warn!(error = %cause, "it could not be written when sessions and tokens were last used");
+        }
+        if is_last {
+            return;
+        }
+        if rounds % REMOVE_ENDED_EVERY == 1 {
+            let removed = async {
+                services.session_db.purge().await?;
+                services.sign_in_link_db.purge().await
+            };
+            if let Err(cause) = removed.await {
+                warn!(error = %cause, "sessions and links that ended could not be removed");
+            }
+        }
+    }
 }
 
 /// Keeps the snapshot of the directory up to date.

@@ -19,10 +19,11 @@ use self::{
     server::{SharedParts, WorkerParts},
 };
 use crate::{
-    api::Api,
-    gateway::Stopping,
+    api::{Api, Attempts},
+    gateway::{RateLimits, Said, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
+    open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
     settings::Settings,
 };
@@ -77,8 +78,18 @@ impl Application {
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
-        let Background { jobs, applier, figures } =
-            jobs::start(beginning, &journal, &recorder, (generations, openrouter.clone()), &clock);
+        let registries = Registries::of(settings.registry.as_ref())?;
+        let member_sync = registries.sync(services.member_db.clone(), &clock);
+        let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
+        let Background { jobs, applier, figures } = jobs::start(
+            beginning,
+            &services,
+            &journal,
+            &recorder,
+            (generations, openrouter.clone()),
+            member_sync,
+            &clock,
+        );
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -91,12 +102,14 @@ impl Application {
             applier: applier.clone(),
             directory: directory.clone(),
             figures: figures.clone(),
+            members: member_state.clone(),
         };
         let health = Health {
             storage: storage.clone(),
             journal: journal.clone(),
             applier,
             figures,
+            members: member_state,
             stopping: stopping.clone(),
         };
         let api = Api {
@@ -104,6 +117,7 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
+            registries,
             provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
             ingest: Ingest::new(
                 storage.clone(),
@@ -111,6 +125,9 @@ impl Application {
                 Arc::clone(&clock),
                 settings.report_patience,
             ),
+            open_webui: open_webui(&settings, &clock)?,
+            attempts: Attempts::new(settings.sign_in_attempts.get()),
+            public_url: settings.public_url.clone(),
             clock: Arc::clone(&clock),
             time_zone: settings.time_zone,
         };
@@ -125,6 +142,8 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
+            rates: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
+            said: Said::default(),
             stopping: stopping.clone(),
         };
         let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;
@@ -192,6 +211,17 @@ impl Application {
         info!("stopped");
         Ok(())
     }
+}
+
+fn open_webui(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<OpenWebuiSessions>> {
+    let Some(open_webui) = &settings.open_webui else { return Ok(None) };
+    if open_webui.base_url.is_none() {
+        warn!(
+            "WEBUI_BASE_URL is not set: whoever signs out of Open WebUI stays signed in here until the token expires"
+        );
+    }
+    let sessions = OpenWebuiSessions::new(open_webui, Arc::clone(clock));
+    Ok(Some(sessions.context("Open WebUI cannot be asked")?))
 }
 
 fn open_journal(settings: &Settings) -> Result<Journal> {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mai_mock_openrouter::{Mock, MockSettings, nano_usd};
 use mai_organization::{
     ClientOrganizationPatch, MasterKey, ProcessedGenerationModel,
-    client_organization::{ApiTokenRole, Change, NewApiToken, NewGatewayKey},
+    client_organization::{Change, NewApiToken, NewGatewayKey, Role, TokenScope},
     generation_processing::query,
 };
 use mai_primitives::{
@@ -104,14 +104,14 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
     let key = NewGatewayKey {
         name: "demo".to_owned(),
         user_id: Some(UserId::new("demo-visitor")?),
-        is_trusted_client: false,
-        expires_at: None,
+        ..NewGatewayKey::default()
     };
     let token = NewApiToken {
         name: "demo".to_owned(),
-        role: ApiTokenRole::Admin,
+        role: Role::Admin,
         client_org_id: Some(organization.clone()),
         user_id: None,
+        scope: TokenScope::Full,
         expires_at: None,
     };
     Ok(Credentials {

@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand};
 use mai_organization::{
     MasterKey, OrganizationServices,
     audit_log::{Actor, ActorKind},
+    client_organization::Change,
 };
 use mai_primitives::{Clock, SystemClock};
 use mai_storage::{PoolSettings, Storage, migrate};
+use secrecy::SecretString;
 
 use crate::{application::master_key, settings::Settings, telemetry};
 
@@ -28,6 +30,7 @@ mod demo;
 mod demo_chat;
 mod drift;
 mod keys;
+mod members;
 mod openapi;
 mod org;
 mod pending;
@@ -35,6 +38,7 @@ mod rebuild;
 mod rotate_master;
 mod serve;
 mod tokens;
+mod users;
 mod verify;
 
 /// Meters, resells and reports LLM usage.
@@ -59,15 +63,21 @@ enum Command {
     /// Bring the schema of the database up to date.
     #[command(after_help = "Example: MAI_DATABASE_URL=postgres://… mai-usage migrate")]
     Migrate,
-    /// Create and list organizations.
+    /// Create, change and list organizations.
     #[command(subcommand)]
     Org(org::Command),
-    /// Create and list gateway keys.
+    /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Create and list API tokens.
+    /// Take over, list and merge members, and give them usage that nobody was known for.
+    #[command(subcommand)]
+    Members(members::Command),
+    /// Create, list and revoke API tokens.
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Create, list and deactivate accounts, and make links for their owners.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Check that the books agree with themselves. Exit code: 0 they do, 1 they do not, 2 not checked.
     #[command(after_help = "Example: mai-usage verify --org org_… --from 2026-11-01 --to 2026-11-30 --json")]
     Verify(verify::Arguments),
@@ -98,6 +108,24 @@ struct Output {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// A secret of the command line, or what standard input holds where it is `-`.
+fn secret(text: &str) -> Result<SecretString> {
+    if text != "-" {
+        return Ok(SecretString::from(text.to_owned()));
+    }
+    let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
+    Ok(SecretString::from(text.trim().to_owned()))
+}
+
+/// A value to set, or the word that takes it away.
+fn change<T, E: Into<anyhow::Error>>(
+    text: &str,
+    cleared_by: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Change<T>> {
+    if text == cleared_by { Ok(Change::Clear) } else { parse(text).map(Change::Set).map_err(Into::into) }
 }
 
 /// Exit code of a check that could not be made; 1 says that something was found.
@@ -154,7 +182,9 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
             rotate_master::run(&arguments, &settings, &migrated(&settings)?)?;
         }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
+        Command::Members(command) => return members::run(command, &services(&settings)?, &settings).await,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
+        Command::Users(command) => users::run(command, &services(&settings)?, &settings).await?,
         Command::Pending(command) => pending::run(command, &services(&settings)?).await?,
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Audit(command) => return audit::run(command, || migrated(&settings)),

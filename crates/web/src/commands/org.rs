@@ -6,10 +6,10 @@ use mai_organization::{
     client_organization::{Change, ClientOrganizationPatch, new_webhook_secret},
 };
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::Output;
+use super::{Output, change, secret};
 
 /// What to do with organizations.
 #[derive(Debug, clap::Subcommand)]
@@ -19,6 +19,11 @@ pub(super) enum Command {
         after_help = "Example: mai-usage org create --name 'ABC Sp. z o.o.' --markup 1.3 < provider-key.txt"
     )]
     Create(Create),
+    /// Change an organization: what is not named stays as it is.
+    #[command(
+        after_help = "Example: mai-usage org update --org abc --markup 1.25 --site-url https://chat.abc.example"
+    )]
+    Update(Update),
     /// List all organizations.
     #[command(after_help = "Example: mai-usage org list --json")]
     List(Output),
@@ -70,8 +75,48 @@ pub(super) struct Create {
     /// Read answers to their end when the client has left, so that their cost is known at once.
     #[arg(long)]
     drain_on_disconnect: bool,
+    /// What OpenRouter gets as HTTP-Referer; without one none is sent.
+    #[arg(long, value_name = "URL")]
+    site_url: Option<String>,
     #[command(flatten)]
     output: Output,
+}
+
+/// A change of an organization.
+#[derive(Debug, clap::Args)]
+pub(super) struct Update {
+    /// The organization.
+    #[arg(long)]
+    org: OrganizationId,
+    /// What people call it.
+    #[arg(long)]
+    name: Option<String>,
+    /// Its factor on raw cost from now on, such as 1.3, or `default`.
+    #[arg(long, value_parser = markup)]
+    markup: Option<Change<MarkupRate>>,
+    /// What it may spend in a calendar month, in USD of client price, or `none`.
+    #[arg(long, value_parser = limit, value_name = "USD")]
+    monthly_limit: Option<Change<Usd>>,
+    /// What OpenRouter gets as HTTP-Referer, or `none`.
+    #[arg(long, value_parser = site_url, value_name = "URL")]
+    site_url: Option<Change<String>>,
+    /// Whether answers are read to their end when the client has left.
+    #[arg(long, value_name = "true|false")]
+    drain_on_disconnect: Option<bool>,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn markup(text: &str) -> Result<Change<MarkupRate>> {
+    change(text, "default", MarkupRate::parse)
+}
+
+fn limit(text: &str) -> Result<Change<Usd>> {
+    change(text, "none", Usd::parse)
+}
+
+fn site_url(text: &str) -> Result<Change<String>> {
+    change(text, "none", str::parse)
 }
 
 pub(super) async fn run(
@@ -81,18 +126,10 @@ pub(super) async fn run(
 ) -> Result<()> {
     match command {
         Command::Create(create) => create_organization(create, services, usual_zone).await,
+        Command::Update(update) => update_organization(update, services).await,
         Command::List(output) => list(&output, services).await,
         Command::WebhookSecret(change) => set_webhook_secret(change, services).await,
     }
-}
-
-/// A secret of the command line, or what standard input holds where it is `-`.
-fn secret(text: &str) -> Result<SecretString> {
-    if text != "-" {
-        return Ok(SecretString::from(text.to_owned()));
-    }
-    let text = std::io::read_to_string(std::io::stdin()).context("cannot read standard input")?;
-    Ok(SecretString::from(text.trim().to_owned()))
 }
 
 async fn set_webhook_secret(set: SetWebhookSecret, services: &OrganizationServices) -> Result<()> {
@@ -132,6 +169,7 @@ async fn create_organization(
         billing_email: create.billing_email,
         timezone: Some(create.time_zone.unwrap_or_else(|| usual_zone.zone().to_owned())),
         drain_on_disconnect: create.drain_on_disconnect,
+        site_url: create.site_url,
     };
     let organization = services.client_organization_db.create(form).await?;
     if create.output.json {
@@ -139,6 +177,25 @@ async fn create_organization(
     } else {
         say!("Created organization {} ({}).", organization.id, organization.name)?;
         say!("Next: mai-usage keys create --org {}", organization.id)?;
+    }
+    Ok(())
+}
+
+async fn update_organization(update: Update, services: &OrganizationServices) -> Result<()> {
+    let patch = ClientOrganizationPatch {
+        name: update.name,
+        markup_rate: update.markup.unwrap_or_default(),
+        monthly_limit: update.monthly_limit.unwrap_or_default(),
+        site_url: update.site_url.unwrap_or_default(),
+        drain_on_disconnect: update.drain_on_disconnect,
+        ..ClientOrganizationPatch::default()
+    };
+    let organization = services.client_organization_db.update(&update.org, patch).await;
+    let organization = organization.with_context(|| format!("cannot change organization {}", update.org))?;
+    if update.output.json {
+        say!("{}", shown(&organization))?;
+    } else {
+        say!("Changed organization {} ({}).", organization.id, organization.name)?;
     }
     Ok(())
 }
@@ -173,6 +230,7 @@ fn shown(one: &ClientOrganizationModel) -> Value {
         "provider_key_last4": one.provider_key.last4,
         "signs_webhooks": one.webhook_secret.is_some(),
         "drain_on_disconnect": one.drain_on_disconnect,
+        "site_url": one.site_url,
         "created_at": one.created_at,
     })
 }

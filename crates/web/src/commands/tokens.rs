@@ -3,9 +3,9 @@
 use anyhow::{Result, anyhow};
 use mai_organization::{
     OrganizationServices,
-    client_organization::{ApiTokenModel, ApiTokenRole, NewApiToken},
+    client_organization::{ApiTokenModel, NewApiToken, Role, TokenScope},
 };
-use mai_primitives::{OrganizationId, UserId};
+use mai_primitives::{Clock, OrganizationId, SystemClock, UnixTime, UserId};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -20,6 +20,22 @@ pub(super) enum Command {
     /// List the tokens of an organization, or those of the reseller.
     #[command(after_help = "Example: mai-usage tokens list --org org_…")]
     List(List),
+    /// Take a token back, for good.
+    #[command(after_help = "Example: mai-usage tokens revoke --org org_… --id token_…")]
+    Revoke(Revoke),
+}
+
+/// A token to take back.
+#[derive(Debug, clap::Args)]
+pub(super) struct Revoke {
+    /// Whose it is; without an organization it is the reseller's.
+    #[arg(long)]
+    org: Option<OrganizationId>,
+    /// Its id.
+    #[arg(long)]
+    id: String,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A new token.
@@ -30,10 +46,16 @@ pub(super) struct Create {
     org: Option<OrganizationId>,
     /// What it may do: reseller, admin or member.
     #[arg(long, default_value = "admin", value_parser = role)]
-    role: ApiTokenRole,
+    role: Role,
     /// The member whose token it is; needed for the role member.
     #[arg(long)]
     user: Option<UserId>,
+    /// Let it read only and change nothing.
+    #[arg(long)]
+    read_only: bool,
+    /// After how many days it works no longer; without it it works until it is revoked.
+    #[arg(long, value_name = "DAYS")]
+    expires_in_days: Option<u16>,
     /// What people call the token.
     #[arg(long, default_value = "API token")]
     name: String,
@@ -51,7 +73,7 @@ pub(super) struct List {
     output: Output,
 }
 
-fn role(text: &str) -> Result<ApiTokenRole> {
+fn role(text: &str) -> Result<Role> {
     text.parse().map_err(|why: String| anyhow!(why))
 }
 
@@ -59,16 +81,19 @@ pub(super) async fn run(command: Command, services: &OrganizationServices) -> Re
     match command {
         Command::Create(create) => create_token(create, services).await,
         Command::List(which) => list(which, services).await,
+        Command::Revoke(which) => revoke(which, services).await,
     }
 }
 
 async fn create_token(create: Create, services: &OrganizationServices) -> Result<()> {
+    let now: UnixTime = SystemClock.now().into();
     let new = NewApiToken {
         name: create.name,
         role: create.role,
         client_org_id: create.org,
         user_id: create.user,
-        expires_at: None,
+        scope: if create.read_only { TokenScope::Read } else { TokenScope::Full },
+        expires_at: create.expires_in_days.map(|days| now.plus_seconds(i64::from(days) * 86_400)),
     };
     let created = services.api_token_db.create(new).await?;
     let token = created.token.expose_secret();
@@ -103,6 +128,16 @@ async fn list(which: List, services: &OrganizationServices) -> Result<()> {
     Ok(())
 }
 
+async fn revoke(which: Revoke, services: &OrganizationServices) -> Result<()> {
+    services.api_token_db.revoke(which.org.as_ref(), &which.id).await?;
+    if which.output.json {
+        say!("{}", json!({ "id": which.id, "revoked": true }))?;
+    } else {
+        say!("The token {} works no longer.", which.id)?;
+    }
+    Ok(())
+}
+
 /// A token as it may be shown.
 fn shown(token: &ApiTokenModel) -> Value {
     json!({
@@ -110,9 +145,12 @@ fn shown(token: &ApiTokenModel) -> Value {
         "token_prefix": token.token_prefix,
         "name": token.name,
         "role": token.role.as_str(),
+        "scope": token.scope.as_str(),
         "client_org_id": token.client_org_id,
         "user_id": token.user_id,
+        "last_used_at": token.last_used_at,
         "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
         "created_at": token.created_at,
     })
 }

@@ -6,6 +6,9 @@ use mai_openrouter::{RequestError, Route, anthropic_error, openai_error};
 use mai_primitives::IdError;
 use thiserror::Error;
 
+use super::rate::TooMany;
+use crate::hs256::TokenError;
+
 /// Why a call was not passed on, or has no answer.
 #[derive(Debug, Error)]
 pub enum GatewayError {
@@ -18,6 +21,20 @@ pub enum GatewayError {
     /// The key's time is over.
     #[error("the API key has expired")]
     ExpiredKey,
+    /// The key asks for a signed identity, and none came.
+    #[error(
+        "this API key needs a signed identity in the header `X-OpenWebUI-User-Jwt`; plain headers do not count"
+    )]
+    IdentityRequired,
+    /// A signed identity that is not believed.
+    #[error("the identity in the header `X-OpenWebUI-User-Jwt` cannot be used: {0}")]
+    Identity(#[from] TokenError),
+    /// The secret of signed identities was sealed by another master key.
+    #[error("the identity secret of this API key cannot be read; the operator must check the master key")]
+    UnreadableIdentitySecret,
+    /// The key or the member calls too often.
+    #[error("{0}")]
+    TooMany(#[from] TooMany),
     /// The organization was deactivated.
     #[error("the organization of this API key is not active")]
     InactiveOrganization,
@@ -64,6 +81,13 @@ impl GatewayError {
         match self {
             Self::MissingKey | Self::UnknownKey => (StatusCode::UNAUTHORIZED, REQUEST, "invalid_api_key"),
             Self::ExpiredKey => (StatusCode::UNAUTHORIZED, REQUEST, "expired_api_key"),
+            Self::IdentityRequired => (StatusCode::UNAUTHORIZED, REQUEST, "identity_required"),
+            Self::Identity(TokenError::Expired) => (StatusCode::UNAUTHORIZED, REQUEST, "expired_identity"),
+            Self::Identity(_) => (StatusCode::UNAUTHORIZED, REQUEST, "invalid_identity"),
+            Self::UnreadableIdentitySecret => {
+                (StatusCode::SERVICE_UNAVAILABLE, SERVER, "identity_secret_unreadable")
+            }
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
             Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
             Self::Body(_) | Self::Form => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
             Self::BodyCut => (StatusCode::BAD_REQUEST, REQUEST, "incomplete_body"),
@@ -113,11 +137,12 @@ impl GatewayError {
         if status.is_server_error() && !matches!(self, Self::Proxy(ProxyError::NotAdmitted(_))) {
             tracing::error!(code, error = mai_capture::causes(self), "a call failed");
         }
-        HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "application/json")).body(body(
-            &self.to_string(),
-            kind,
-            code,
-        ))
+        let mut answer = HttpResponse::build(status);
+        answer.insert_header((header::CONTENT_TYPE, "application/json"));
+        if let Self::TooMany(TooMany { retry_after_seconds, .. }) = self {
+            answer.insert_header((header::RETRY_AFTER, *retry_after_seconds));
+        }
+        answer.body(body(&self.to_string(), kind, code))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
-use mai_capture::{Call, ExchangeId, ProxyResponse, RequestBody, Upload, UpstreamRequest};
+use mai_capture::{Call, Delivery, ExchangeId, ProxyResponse, RequestBody, Upload, UpstreamRequest};
 use mai_openrouter::{GenerationRequest, Route, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Gateway, GatewayError, body, headers,
-    identity::{Sender, authenticate},
+    identity::{Sender, authenticate, task},
     upload,
 };
 
@@ -42,7 +42,13 @@ async fn pass_on(
     }
     let started = gateway.clock.now();
     let directory = gateway.directory.current();
-    let key = authenticate(&directory, request, UnixTime::from(started))?;
+    let now = UnixTime::from(started);
+    let key = authenticate(&directory, request, now)?;
+    gateway.rates.take_for_key(key, started)?;
+    let known = Sender::of_head(request, key, now)?;
+    if let Some(sender) = &known {
+        gateway.rates.take_for_member(key, &sender.user, started)?;
+    }
     let organization = Arc::clone(&key.organization);
     let authorization = authorization(provider_key(&organization)?)?;
     let length = body::announced_length(request, gateway.body_limit)?;
@@ -52,46 +58,61 @@ async fn pass_on(
         headers: headers::to_upstream(request.headers()),
         authorization,
         title: HeaderValue::from_str(&organization.name).ok(),
+        referer: organization.site_url.as_deref().and_then(|url| HeaderValue::from_str(url).ok()),
         body,
     };
-    let drain = organization.drain_on_disconnect;
+    let delivery =
+        Delivery { drain_on_disconnect: organization.drain_on_disconnect, shows_failures: key.is_open_webui };
+    // Whom the head does not name, the body does. A form passes through while it is read, too late for that.
+    let sender = |body_user: Option<&str>| -> Result<Sender, GatewayError> {
+        if let Some(sender) = known {
+            return Ok(sender);
+        }
+        let sender = Sender::of_body(body_user)?;
+        gateway.rates.take_for_member(key, &sender.user, started)?;
+        Ok(sender)
+    };
+    let task = task(request, key);
     if route == Route::Transcriptions && upload::is_form(request) {
         let scan = upload::scan(request)?;
-        let call = new_call(&organization, key, Sender::of(request, key, None)?, started)?;
-        let (sender, upload) = Upload::new(length);
-        let answer = gateway.proxy.send(route, call, upstream(RequestBody::Upload(upload)), drain);
-        return upload::pass(payload, sender, scan, gateway.body_limit, answer).await;
+        let call = Call { task, ..new_call(gateway, key, sender(None)?, started)? };
+        let (pieces, upload) = Upload::new(length);
+        let answer = gateway.proxy.send(route, call, upstream(RequestBody::Upload(upload)), delivery);
+        return upload::pass(payload, pieces, scan, gateway.body_limit, answer).await;
     }
     let whole = body::read(payload, length, gateway.body_limit).await?;
     let asked = GenerationRequest::parse(&whole)?;
-    let sender = Sender::of(request, key, asked.user.as_deref())?;
     let call = Call {
         requested_model: asked.model.as_deref().and_then(|name| ModelName::new(name).ok()),
         streamed: asked.stream,
-        ..new_call(&organization, key, sender, started)?
+        task,
+        ..new_call(gateway, key, sender(asked.user.as_deref())?, started)?
     };
     let pieces = rewrite_user(whole, &asked, call.openrouter_user.as_str());
-    Ok(gateway.proxy.send(route, call, upstream(RequestBody::from(pieces)), drain).await?)
+    Ok(gateway.proxy.send(route, call, upstream(RequestBody::from(pieces)), delivery).await?)
 }
 
 /// A call of which only the sender is known.
 fn new_call(
-    organization: &OrganizationEntry,
+    gateway: &Gateway,
     key: &GatewayKeyEntry,
     sender: Sender,
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<Call, GatewayError> {
+    let organization = &key.organization;
     let known = organization.openrouter_user_ids.get(&sender.user);
     let is_somebody = sender.user.as_str() != UserId::UNATTRIBUTED;
     let openrouter_user = match known {
         Some(id) => id.clone(),
         None => openrouter_user_id(&organization.id, &sender.user).map_err(GatewayError::User)?,
     };
+    let is_news = is_somebody
+        && (gateway.said.is_news(&organization.id, &sender.user, &sender.said) || known.is_none());
     Ok(Call {
         exchange: ExchangeId::new(),
         organization: organization.id.clone(),
         openrouter_user,
-        new_member: (known.is_none() && is_somebody).then_some(sender.said),
+        new_member: is_news.then_some(sender.said),
         user: sender.user,
         requested_model: None,
         markup_rate: organization.markup_rate,
@@ -99,6 +120,7 @@ fn new_call(
         usage_date: organization.calendar.usage_date(started),
         streamed: false,
         gateway_key_id: Some(key.id.clone()),
+        task: None,
     })
 }
 

@@ -31,6 +31,7 @@ async fn pass_on(request: &HttpRequest, gateway: &Gateway) -> Result<HttpRespons
         headers: headers::to_upstream(request.headers()),
         authorization: authorization(provider_key)?,
         title: None,
+        referer: None,
         body: RequestBody::empty(),
     };
     let answer = gateway.proxy.send_unmetered(upstream).await?;

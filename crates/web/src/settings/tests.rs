@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn from(pairs: &[(&str, &str)]) -> Result<Settings> {
@@ -12,6 +14,8 @@ fn the_defaults_are_complete() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.body_limit, 32 << 20);
     assert_eq!(settings.workers, None);
+    assert_eq!(settings.rate_limit_per_minute.map(std::num::NonZero::get), Some(100));
+    assert_eq!(from(&[("MAI_RATE_LIMIT_PER_MINUTE", "0")]).unwrap().rate_limit_per_minute, None);
     assert!(settings.single_organization.is_none());
 }
 
@@ -39,6 +43,8 @@ fn a_wrong_value_is_named() {
         ("MAI_JOURNAL_SYNC", "maybe"),
         ("MAI_BODY_LIMIT_MIB", "0"),
         ("MAI_WORKERS", "-1"),
+        ("MAI_RATE_LIMIT_PER_MINUTE", "-1"),
+        ("MAI_RATE_LIMIT_PER_MINUTE", "1000001"),
         ("MAI_LOG_FORMAT", "xml"),
         ("MAI_METRICS_OPEN", "yes"),
     ] {

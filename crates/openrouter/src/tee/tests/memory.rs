@@ -11,6 +11,7 @@ fn endless_input_needs_no_memory() {
             "data: ",
             "data: {\"usage\":\"",
             "data: {\"id\":\"",
+            "data: {\"choices\":[{}],\"error\":\"",
             "data: {\"",
             ": ",
             "event: ",
@@ -21,7 +22,7 @@ fn endless_input_needs_no_memory() {
             "data: {\"message\":{\"usage\":\"",
             "data: {\"type\":\"",
         ] {
-            let mut tee = StreamTee::new(route);
+            let mut tee = StreamTee::keeping_error(route);
             let mut plain = BodyTee::new(route);
             tee.feed(start.as_bytes());
             plain.feed(start.trim_start_matches("data: ").as_bytes());
@@ -38,7 +39,7 @@ fn endless_input_needs_no_memory() {
 #[test]
 fn a_line_of_64_mebibytes_needs_no_memory() {
     let piece = vec![b'a'; 64 * 1024];
-    let mut tee = StreamTee::new(CHAT);
+    let mut tee = StreamTee::keeping_error(CHAT);
     let mut plain = BodyTee::new(CHAT);
     let mut response = StreamTee::new(Route::Responses);
     tee.feed(b"data: {\"choices\":\"");
@@ -64,11 +65,22 @@ fn a_line_of_64_mebibytes_needs_no_memory() {
 fn long_values_are_bounded_in_sum() {
     let value = "x".repeat(15_000);
     let members = ["id", "model", "provider", "usage", "error", "type"].map(|key| {
-        format!("\"{key}\":\"{}\",", value.get(..if key == "usage" { 15_000 } else { 500 }).unwrap())
+        format!(
+            "\"{key}\":\"{}\",",
+            value
+                .get(
+                    ..match key {
+                        "usage" => 15_000,
+                        "error" => 8_000,
+                        _ => 500,
+                    }
+                )
+                .unwrap()
+        )
     });
     for route in Route::ALL {
         let mut tee = BodyTee::new(route);
-        let mut stream = StreamTee::new(route);
+        let mut stream = StreamTee::keeping_error(route);
         for start in ["data: {", "\"response\":{", "\"x\":1},\"message\":{"] {
             stream.feed(start.as_bytes());
             tee.feed(start.trim_start_matches("data: ").as_bytes());

@@ -125,6 +125,7 @@ fn complete(
         provider: provider.map(str::to_owned),
         usage,
         error: false,
+        stream_error: StreamError::None,
         complete: true,
     }
 }

@@ -18,14 +18,18 @@ use crate::api::{
 
 /// The longest body.
 const BODY_AT_MOST: usize = 64 * 1024;
-/// Whom usage is counted for that names nobody; the original's name.
-const MANUAL_USER: &str = "manual_admin";
 
 /// Books usage by hand, for a reseller or an organization's administrator.
 #[utoipa::path(
     tag = "reports",
     extensions(("x-access" = json!("admin"))),
-    request_body = super::record::Body,
+    request_body(
+        content = super::record::Body,
+        example = json!({
+            "client_org_id": "abc", "model": "openai/o3", "tokens": 100, "cost": 0.5, "date": "2026-11-20",
+            "request_id": "invoice-7",
+        }),
+    ),
     responses(
         (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
         (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),
@@ -48,7 +52,7 @@ pub(super) async fn manual_record(
     let (directory, now) = (api.directory.current(), api.clock.now());
     let organization = directory.organization(&id).ok_or_else(unknown_organization)?;
 
-    let user = record.user_id.map_or_else(|| UserId::new(MANUAL_USER), Ok);
+    let user = record.user_id.map_or_else(|| UserId::new(UserId::MANUAL), Ok);
     let who = user.and_then(|user| Who::member(organization, user, None));
     let who = who.map_err(|error| ApiError::invalid(error.to_string()))?;
     let call = report::call(organization, who, started_at(record.when, organization, now)?);

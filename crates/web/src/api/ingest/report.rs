@@ -78,6 +78,7 @@ pub(super) fn call(organization: &OrganizationEntry, who: Who, started_at: DateT
         usage_date: organization.calendar.usage_date(started_at),
         streamed: false,
         gateway_key_id: None,
+        task: None,
         new_member: None,
     }
 }

@@ -1,0 +1,125 @@
+//! The cookie of a signed-in browser, and the proof that a request is its user's own will.
+//!
+//! A browser sends the cookie with every request, whoever made it send one. So a request that changes
+//! something must also carry what only our own pages can know, and must not come from another site.
+
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName, HeaderValue},
+};
+use mai_primitives::UnixTime;
+use ring::hmac;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use super::{Api, ApiError};
+
+/// The name of the cookie.
+const NAME: &str = "mai_session";
+
+/// The header with the proof.
+const PROOF: &str = "x-csrf-token";
+
+/// The session of a request, where it has one.
+pub(super) fn session(request: &HttpRequest) -> Option<SecretString> {
+    let texts = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(name, _)| name.trim() == NAME);
+    found.map(|(_, value)| SecretString::from(value.trim())).filter(|value| !value.expose_secret().is_empty())
+}
+
+/// The header that gives a browser its session until `ends_at`.
+pub(super) fn set(
+    request: &HttpRequest,
+    api: &Api,
+    token: &SecretString,
+    ends_at: UnixTime,
+) -> (HeaderName, String) {
+    let now: UnixTime = api.clock.now().into();
+    let seconds = ends_at.seconds().saturating_sub(now.seconds()).max(0);
+    (header::SET_COOKIE, cookie(request, api, token.expose_secret(), seconds))
+}
+
+/// The header that takes a browser's session away.
+pub(super) fn clear(request: &HttpRequest, api: &Api) -> (HeaderName, String) {
+    (header::SET_COOKIE, cookie(request, api, "", 0))
+}
+
+fn cookie(request: &HttpRequest, api: &Api, value: &str, seconds: i64) -> String {
+    let by_https = api.public_url.as_ref().is_some_and(|url| url.starts_with("https:"))
+        || request.connection_info().scheme() == "https";
+    let secure = if by_https { "; Secure" } else { "" };
+    format!("{NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// What a page of ours must send with a change; it is made of the session's secret and of nothing else.
+pub(super) fn proof(session: &SecretString) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, session.expose_secret().as_bytes());
+    let tag = hmac::sign(&key, b"mai-usage csrf");
+    let nibbles = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
+}
+
+/// 403 for a change that does not carry the proof, or that another site sent.
+pub(super) fn check(request: &HttpRequest, api: &Api, session: &SecretString) -> Result<(), ApiError> {
+    same_origin(request, api)?;
+    let presented = text(request.headers().get(PROOF)).unwrap_or_default();
+    if bool::from(presented.as_bytes().ct_eq(proof(session).as_bytes())) {
+        Ok(())
+    } else {
+        Err(ApiError::csrf("the header `X-CSRF-Token` must be the `csrf_token` of GET /api/v1/auth/session"))
+    }
+}
+
+/// 403 for a request that a page of another site sent. Programs say nothing of where they are.
+pub(super) fn same_origin(request: &HttpRequest, api: &Api) -> Result<(), ApiError> {
+    let refused = || ApiError::csrf("the request comes from a page of another site");
+    let headers = request.headers();
+    if let Some(site) = text(headers.get("sec-fetch-site"))
+        && !matches!(site, "same-origin" | "none")
+    {
+        return Err(refused());
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = text(Some(origin)).ok_or_else(refused)?;
+    let is_public = api.public_url.as_deref().is_some_and(|url| url.eq_ignore_ascii_case(origin));
+    let host = origin.split_once("://").map(|(_, host)| host);
+    let ours = text(headers.get(header::HOST));
+    let is_ours = host.zip(ours).is_some_and(|(host, ours)| host.eq_ignore_ascii_case(ours));
+    if is_public || is_ours { Ok(()) } else { Err(refused()) }
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_session_is_found_among_other_cookies() {
+        let found = |cookies: &[&str]| {
+            let mut request = TestRequest::default();
+            for cookie in cookies {
+                request = request.append_header((header::COOKIE, *cookie));
+            }
+            session(&request.to_http_request()).map(|token| token.expose_secret().to_owned())
+        };
+        assert_eq!(found(&["a=b; mai_session=x=1; c"]).as_deref(), Some("x=1"));
+        assert_eq!(found(&["a=b", "mai_session=y"]).as_deref(), Some("y"));
+        for none in [&[][..], &["xmai_session=1"], &["mai_session="], &["mai_session"], &["=;=;"]] {
+            assert_eq!(found(none), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn the_proof_depends_on_the_session() {
+        let [one, other] = ["mai-session-1", "mai-session-2"].map(|token| proof(&token.into()));
+        assert_eq!(one.len(), 64);
+        assert_ne!(one, other);
+        assert!(!one.contains("session"));
+    }
+}
