@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod fake_registry;
 pub mod gateway;
 pub mod identity;
 pub mod ledger;
@@ -13,6 +14,7 @@ pub mod management;
 pub mod open_webui;
 pub mod postgres;
 pub mod reports;
+pub mod statistics;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 

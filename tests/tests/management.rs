@@ -90,6 +90,17 @@ fn a_gateway_key_is_made_replaced_and_taken_back() {
             let long = json!({ "grace_seconds": 30 * 86_400 + 1 });
             assert_eq!(reseller(&gateway, "POST", &rotate, &long, 400).await["field"], "grace_seconds");
 
+            let body = json!({ "name": "Renamed", "requests_per_minute": 6000, "is_open_webui": true });
+            let one = format!("{keys}/{id}");
+            let patched = call(&gateway, "PATCH", &one, &organization.token, &body).await.json();
+            assert_eq!(
+                (&patched["gateway_key"]["name"], &patched["gateway_key"]["requests_per_minute"]),
+                (&json!("Renamed"), &json!(6000))
+            );
+            for body in [json!({ "requests_per_minute": 0 }), json!({ "identity_secret": "short" })] {
+                reseller(&gateway, "PATCH", &one, &body, 400).await;
+            }
+
             // Every page has the next key, and none shows a secret.
             let (mut seen, mut cursor) = (Vec::new(), String::new());
             loop {
@@ -117,10 +128,10 @@ fn a_gateway_key_is_made_replaced_and_taken_back() {
             // Another organization's key looks like none at all.
             let foreign = format!("clients/{}/gateway-keys/{id}", other.id);
             let nothing = format!("clients/{}/gateway-keys/key_none", other.id);
-            for method in ["DELETE"] {
+            for (method, body) in [("DELETE", NONE), ("PATCH", json!({ "name": "x" }))] {
                 let answers = [
-                    call(&gateway, method, &foreign, &other.token, &NONE).await,
-                    call(&gateway, method, &nothing, &other.token, &NONE).await,
+                    call(&gateway, method, &foreign, &other.token, &body).await,
+                    call(&gateway, method, &nothing, &other.token, &body).await,
                 ];
                 assert_eq!(answers.map(|answer| answer.status.as_u16()), [404, 404]);
             }

@@ -127,7 +127,7 @@ fn is_defect(status: StatusCode) -> bool {
 
 /// What every change would move: the revision of the directory, and the entries about what was done.
 async fn changes(database: &TestDb) -> (i64, usize) {
-    let revision = database.storage.read(|conn| revision(conn)).await.unwrap();
+    let revision = database.storage.read(revision).await.unwrap();
     let log = AuditLogTable::new(database.storage.clone(), std::sync::Arc::new(SystemClock));
     let entries = log.list(AuditQuery { limit: 10_000, ..AuditQuery::default() }).await.unwrap();
     (revision, entries.iter().filter(|entry| entry.result == "ok").count())

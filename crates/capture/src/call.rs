@@ -66,12 +66,12 @@ pub struct Call {
     /// What a trusted client says that the call is for: at most 64 visible ASCII characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// Set when the member is not registered yet: what the client said about it.
+    /// Set when the member is not registered yet, or is told of anew: what the client said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_member: Option<NewMember>,
 }
 
-/// What a trusted client said about a member that is seen for the first time.
+/// What a trusted client said about a member, who may be new.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMember {
     /// The member's name.

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use mai_client_organization::external_ids::together;
 use mai_generation_processing::{
     NewGeneration, PendingGenerationModel, UsageSource,
-    pending::{claim_due, mark_unresolved, next_pause_seconds, postpone, rest},
+    pending::{claim_due, mark_unresolved, next_pause_seconds, postpone, rest, user_of},
 };
 use mai_openrouter::{GenerationDetails, GenerationLookup, GenerationSource, LookupError, UsageReport};
 use mai_primitives::{Clock, ModelName, UnixTime};
@@ -147,6 +148,12 @@ impl Reconciler {
         let now = self.now();
         let (organization, id) = (row.client_org_id.clone(), row.id.clone());
         let settled = self.storage.write(move |conn| {
+            // It may have been given to another member since it was claimed.
+            together(conn, &organization)?;
+            let mut generation = generation.clone();
+            if let Some(user) = user_of(conn, &organization, &id)? {
+                generation.user_id = user;
+            }
             let recorded = record_generations(conn, &organization, std::slice::from_ref(&generation), now)?;
             // Only a person can tell which of two look-ups is right, or whether it was booked before.
             let why = if recorded.contains(&Recorded::Conflict) {

@@ -8,15 +8,17 @@ use mai_storage::{BATCH_ROWS, DbConnection};
 
 use crate::{
     error::Result,
+    external_ids::{members_called, redirect},
     openrouter_user::{LEGACY_HASH_DIGITS, openrouter_user_id, parse_openrouter_user_id},
     schema::user_client_mapping,
 };
 
-/// The users whom an organization has mapped to these OpenRouter ids; ids of nobody are absent.
+/// The users whom an organization knows by these OpenRouter ids; ids of nobody are absent.
 ///
-/// An id with the original's 8 hex digits finds the mapping with ours of 16 and the other way round,
-/// unless two users share the 8. The id that stands for [`UserId::unattributed`] finds that.
-/// Mappings that were deactivated are not used.
+/// A mapping to exactly this id decides, then a further id of a member, then the hash in the id: one with
+/// the original's 8 hex digits finds the mapping with ours of 16 and the other way round, unless two
+/// users share the 8. The id that stands for [`UserId::unattributed`] finds that. Mappings that were
+/// deactivated are not used. A user who is registered under another id by now is told by that one.
 pub fn users_behind(
     conn: &mut DbConnection,
     organization: &OrganizationId,
@@ -34,14 +36,17 @@ pub fn users_behind(
         users.extend(rows);
     }
     let nobody = openrouter_user_id(organization, &UserId::unattributed())?;
-    for id in ids.iter().filter(|id| !users.contains_key(*id)).collect::<Vec<_>>() {
-        let user = if *id == nobody {
-            Some(UserId::unattributed())
-        } else {
-            user_of_other_length(conn, organization, id)?
+    let unmapped: Vec<&OpenRouterUserId> = ids.iter().filter(|id| !users.contains_key(*id)).collect();
+    let called = members_called(conn, organization, unmapped.iter().map(|id| id.as_str()))?;
+    for id in unmapped {
+        let user = match called.get(id.as_str()) {
+            Some(member) => Some(member.clone()),
+            None if *id == nobody => Some(UserId::unattributed()),
+            None => user_of_other_length(conn, organization, id)?,
         };
         users.extend(user.map(|user| (id.clone(), user)));
     }
+    redirect(conn, organization, users.values_mut())?;
     Ok(users)
 }
 

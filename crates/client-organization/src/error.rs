@@ -1,7 +1,7 @@
 //! What can go wrong with organizations and what belongs to them.
 
 use mai_global_settings::SecretError;
-use mai_primitives::IdError;
+use mai_primitives::{IdError, UserId};
 use mai_storage::TransactionError;
 use thiserror::Error;
 
@@ -31,6 +31,14 @@ pub enum Error {
     /// Another row has what must be unique. The value is not named, as it may be a secret.
     #[error("the {0} is already in use")]
     Taken(&'static str),
+    /// The id stands for a member who is registered under another one.
+    #[error("`{id}` is a further id of the member `{member}`")]
+    ExternalId {
+        /// The further id.
+        id: UserId,
+        /// Whose it is.
+        member: UserId,
+    },
     /// A field of a form was refused.
     #[error("{field}: {reason}")]
     Invalid {

@@ -81,6 +81,6 @@ pub(crate) fn seal_for_another(
 }
 
 /// The place for which a key's secret is sealed.
-pub(crate) fn context(organization: &OrganizationId, key_id: &str) -> String {
+fn context(organization: &OrganizationId, key_id: &str) -> String {
     format!("gateway_keys/identity_secret/{organization}/{key_id}")
 }

@@ -10,9 +10,12 @@ pub mod accounts;
 pub mod api_tokens;
 pub mod directory;
 pub mod error;
+pub mod external_ids;
 pub mod gateway_keys;
 pub mod identity_secret;
+pub mod import;
 pub mod mapping;
+pub mod member_query;
 pub mod members;
 pub mod model;
 pub mod openrouter_user;
@@ -45,11 +48,13 @@ pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, SessionRefusal, SignInRefusal, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
 pub use identity_secret::IdentitySecret;
+pub use import::{ImportOptions, ImportReport, ListedMember, MemberList, Refusal};
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
     UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,
 };
-pub use members::{MemberForm, MemberModel, MemberRole, MemberSource, MemberTable};
+pub use member_query::MemberQuery;
+pub use members::{MemberForm, MemberModel, MemberPatch, MemberRole, MemberSource, MemberTable};
 pub use model::{ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch, ProviderKeyState};
 pub use openrouter_user::{ParsedOpenRouterUserId, openrouter_user_id, parse_openrouter_user_id};
 pub use passwords::Passwords;

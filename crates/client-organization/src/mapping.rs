@@ -1,16 +1,20 @@
 //! The ids under which OpenRouter knows the members of an organization.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OpenRouterUserId, OrganizationId, UnixTime, UserId};
-use mai_storage::{DbConnection, Storage};
+use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend};
 
 use crate::{
+    attribution::users_behind,
     error::{Error, Result},
-    openrouter_user::{openrouter_user_id, parse_openrouter_user_id},
+    openrouter_user::openrouter_user_id,
     query::require_organization,
     schema::user_client_mapping,
 };
@@ -67,16 +71,15 @@ pub fn mapping(
         .optional()?)
 }
 
-/// The active mapping of a user in whatever organization; of several the one that changed last.
-fn mapping_of_user(conn: &mut DbConnection, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+/// The active mappings of a user in whatever organizations, the one that changed last first.
+fn mappings_of_user(conn: &mut DbConnection, user: &UserId) -> Result<Vec<UserClientMappingModel>> {
     use user_client_mapping::{client_org_id, is_active, table, updated_at, user_id};
     Ok(table
         .filter(user_id.eq(user))
         .filter(is_active.eq(true))
         .order((updated_at.desc(), client_org_id))
         .select(UserClientMappingModel::as_select())
-        .first(conn)
-        .optional()?)
+        .load(conn)?)
 }
 
 /// The active mappings of an organization, by user id.
@@ -93,26 +96,61 @@ pub fn mappings(
         .load(conn)?)
 }
 
-/// The member of an organization whom a foreign source calls `external`: the member with exactly
-/// this OpenRouter id, or the only one for whom the original system would have made this id of
-/// eight hex digits. None when nobody fits, or more than one.
+/// The member of an organization whom a foreign source calls `external`, see [`users_behind`]. None when
+/// nobody fits, or more than one.
 pub fn user_by_external_id(
     conn: &mut DbConnection,
     organization: &OrganizationId,
     external: &OpenRouterUserId,
 ) -> Result<Option<UserId>> {
-    let mappings = || user_client_mapping::table.filter(user_client_mapping::client_org_id.eq(organization));
-    let exact = mappings()
-        .filter(user_client_mapping::openrouter_user_id.eq(external))
-        .select(user_client_mapping::user_id)
-        .first::<UserId>(conn)
-        .optional()?;
-    let parsed = parse_openrouter_user_id(external.as_str()).filter(|id| id.prefix == organization.as_str());
-    let (None, Some(parsed)) = (&exact, parsed) else { return Ok(exact) };
-    let users = mappings().select(user_client_mapping::user_id).load::<UserId>(conn)?;
-    let mut fitting = users.into_iter().filter(|user| parsed.may_be(user));
-    let first = fitting.next();
-    Ok(if fitting.next().is_some() { None } else { first })
+    Ok(users_behind(conn, organization, &BTreeSet::from([external.clone()]))?.remove(external))
+}
+
+/// New mappings for those of the users who have none, of OpenRouter ids that nobody has; an id of another
+/// user stays with that one. Several users must not want one id.
+pub(crate) fn missing_mappings<'a>(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    wanted: impl IntoIterator<Item = (&'a UserId, &'a OpenRouterUserId)>,
+    now: UnixTime,
+) -> Result<Vec<UserClientMappingModel>> {
+    use user_client_mapping::{client_org_id, openrouter_user_id, table, user_id};
+    let wanted: Vec<(&UserId, &OpenRouterUserId)> = wanted.into_iter().collect();
+    let mut missing = Vec::new();
+    for chunk in wanted.chunks(BATCH_ROWS) {
+        let users = chunk.iter().map(|(user, _)| *user);
+        let ids = chunk.iter().map(|(_, id)| *id);
+        let (users, ids): (HashSet<UserId>, HashSet<OpenRouterUserId>) = table
+            .filter(client_org_id.eq(organization))
+            .filter(user_id.eq_any(users).or(openrouter_user_id.eq_any(ids)))
+            .select((user_id, openrouter_user_id))
+            .load::<(UserId, OpenRouterUserId)>(conn)?
+            .into_iter()
+            .unzip();
+        let free = chunk.iter().filter(|(user, id)| !users.contains(*user) && !ids.contains(*id));
+        missing.extend(free.map(|(user, id)| UserClientMappingModel {
+            client_org_id: organization.clone(),
+            user_id: (*user).clone(),
+            openrouter_user_id: (*id).clone(),
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+        }));
+    }
+    Ok(missing)
+}
+
+/// Stores new mappings and returns how many. Another process may have written the same since we looked,
+/// which is as good.
+pub(crate) fn insert_missing(conn: &mut DbConnection, mappings: &[UserClientMappingModel]) -> Result<usize> {
+    let mut written = 0;
+    for chunk in mappings.chunks(BATCH_ROWS) {
+        written += on_backend!(conn, inner => diesel::insert_into(user_client_mapping::table)
+            .values(chunk)
+            .on_conflict_do_nothing()
+            .execute(inner))?;
+    }
+    Ok(written)
 }
 
 fn require_free_openrouter_id(
@@ -175,8 +213,23 @@ impl UserClientMappingTable {
     /// The active mapping of a user in whatever organization, or none; of several the one that
     /// changed last.
     pub async fn get_user_mapping(&self, user: &UserId) -> Result<Option<UserClientMappingModel>> {
+        Ok(self.get_mappings_of_user(user).await?.into_iter().next())
+    }
+
+    /// The active mappings of a user in whatever organizations, the one that changed last first.
+    pub async fn get_mappings_of_user(&self, user: &UserId) -> Result<Vec<UserClientMappingModel>> {
         let user = user.clone();
-        self.storage.read(move |conn| mapping_of_user(conn, &user)).await
+        self.storage.read(move |conn| mappings_of_user(conn, &user)).await
+    }
+
+    /// The mapping of one member, active or not, or none.
+    pub async fn get_mapping(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+    ) -> Result<Option<UserClientMappingModel>> {
+        let (organization, user) = (organization.clone(), user.clone());
+        self.storage.read(move |conn| mapping(conn, &organization, &user)).await
     }
 
     /// The same as [`Self::get_user_mapping`]; the other name of the original.

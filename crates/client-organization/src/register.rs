@@ -4,7 +4,7 @@
 //! every gateway load the whole directory again. It need not: without a mapping a gateway sends what
 //! [`openrouter_user_id`](crate::openrouter_user_id) makes, and that is what the new mapping says.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId};
@@ -12,10 +12,11 @@ use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
 
 use crate::{
     error::Result,
-    mapping::UserClientMappingModel,
+    external_ids::members_called,
+    mapping::{UserClientMappingModel, insert_missing, missing_mappings},
     members::{MemberModel, MemberRole, MemberSource},
     query::require_organization,
-    schema::{members, user_client_mapping},
+    schema::members,
 };
 
 /// Names and addresses that strangers send are cut to this many characters.
@@ -41,7 +42,8 @@ pub struct SeenMember {
 /// Registers and maps the members that are new, and gives those that are known the name and address
 /// that a call names. Returns how many rows were written; the common case, nothing new, only reads.
 ///
-/// [`UserId::unattributed`] stands for nobody and is left out. An unknown organization is an error
+/// [`UserId::unattributed`] stands for nobody and is left out, and so are further ids of members, who are
+/// registered already. The caller has taken its turn by [`together`](crate::external_ids::together). An unknown organization is an error
 /// before anything is written, so a caller's transaction can go on without it.
 pub fn register_seen(
     conn: &mut DbConnection,
@@ -49,7 +51,10 @@ pub fn register_seen(
     seen: &[SeenMember],
     now: UnixTime,
 ) -> Result<usize> {
-    let members: Vec<SeenMember> = merge(seen).into_values().collect();
+    let mut members = merge(seen);
+    let called = members_called(conn, organization, members.keys().map(UserId::as_str))?;
+    members.retain(|user, _| !called.contains_key(user.as_str()));
+    let members: Vec<SeenMember> = members.into_values().collect();
     let mut written = 0;
     for chunk in members.chunks(BATCH_ROWS) {
         let work = compare(conn, organization, chunk, now)?;
@@ -83,7 +88,7 @@ fn merge(seen: &[SeenMember]) -> BTreeMap<UserId, SeenMember> {
 
 /// What a stranger sends must never be the reason why usage cannot be booked: PostgreSQL refuses NUL,
 /// and nobody needs a name of a megabyte.
-fn clean(text: Option<&str>) -> Option<String> {
+pub(crate) fn clean(text: Option<&str>) -> Option<String> {
     let text: String =
         text?.chars().filter(|character| !character.is_control()).take(MAX_TEXT_CHARACTERS).collect();
     let text = text.trim();
@@ -105,7 +110,6 @@ fn compare(
     now: UnixTime,
 ) -> Result<Work> {
     let user_ids: Vec<&UserId> = seen.iter().map(|one| &one.user_id).collect();
-    let openrouter_ids: Vec<&OpenRouterUserId> = seen.iter().map(|one| &one.openrouter_user_id).collect();
     let known: HashMap<UserId, (Option<String>, Option<String>)> = members::table
         .filter(members::client_org_id.eq(organization))
         .filter(members::user_id.eq_any(user_ids.iter().copied()))
@@ -113,20 +117,9 @@ fn compare(
         .load::<(UserId, (Option<String>, Option<String>))>(conn)?
         .into_iter()
         .collect();
-    // An OpenRouter id that another user has stays with that user; it is not tried again and again.
-    let (mapped_users, mapped_ids): (HashSet<UserId>, HashSet<OpenRouterUserId>) = user_client_mapping::table
-        .filter(user_client_mapping::client_org_id.eq(organization))
-        .filter(
-            user_client_mapping::user_id
-                .eq_any(user_ids)
-                .or(user_client_mapping::openrouter_user_id.eq_any(openrouter_ids)),
-        )
-        .select((user_client_mapping::user_id, user_client_mapping::openrouter_user_id))
-        .load::<(UserId, OpenRouterUserId)>(conn)?
-        .into_iter()
-        .unzip();
-
-    let mut work = Work { new_members: Vec::new(), new_mappings: Vec::new(), changed: Vec::new() };
+    let wanted = seen.iter().map(|one| (&one.user_id, &one.openrouter_user_id));
+    let new_mappings = missing_mappings(conn, organization, wanted, now)?;
+    let mut work = Work { new_members: Vec::new(), new_mappings, changed: Vec::new() };
     for one in seen {
         match known.get(&one.user_id) {
             None => work.new_members.push(new_member(organization, one, now)),
@@ -139,16 +132,6 @@ fn compare(
                     work.changed.push((one.user_id.clone(), name, email));
                 }
             }
-        }
-        if !mapped_users.contains(&one.user_id) && !mapped_ids.contains(&one.openrouter_user_id) {
-            work.new_mappings.push(UserClientMappingModel {
-                client_org_id: organization.clone(),
-                user_id: one.user_id.clone(),
-                openrouter_user_id: one.openrouter_user_id.clone(),
-                is_active: true,
-                created_at: now,
-                updated_at: now,
-            });
         }
     }
     Ok(work)
@@ -183,12 +166,7 @@ impl Work {
                 .on_conflict_do_nothing()
                 .execute(inner))?;
         }
-        if !self.new_mappings.is_empty() {
-            written += on_backend!(conn, inner => diesel::insert_into(user_client_mapping::table)
-                .values(&self.new_mappings)
-                .on_conflict_do_nothing()
-                .execute(inner))?;
-        }
+        written += insert_missing(conn, &self.new_mappings)?;
         for (user, name, email) in &self.changed {
             written += diesel::update(members::table.find((organization, user)))
                 .set((members::name.eq(name), members::email.eq(email), members::updated_at.eq(now)))

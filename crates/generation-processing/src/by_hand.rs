@@ -8,7 +8,7 @@ use mai_storage::{DbConnection, Error as StorageError, load_for_update};
 use crate::{
     audit::{GenerationAuditModel, insert_audit},
     error::{Error, Result},
-    pending::{PendingGenerationModel, PendingState, delete_pending},
+    pending::{PendingGenerationModel, PendingState, delete_pending, set_due},
     schema::pending_generations as pending,
 };
 
@@ -78,10 +78,9 @@ pub fn make_due(
     let waiting = pending::table
         .filter(pending::client_org_id.eq(org))
         .filter(pending::state.eq(PendingState::Pending))
-        .filter(pending::started_at.ge(since));
-    let due = diesel::update(waiting)
-        .set((pending::next_attempt_at.eq(now), pending::updated_at.eq(now)))
-        .execute(conn)
-        .map_err(StorageError::from)?;
-    Ok(due)
+        .filter(pending::started_at.ge(since))
+        .order(pending::id)
+        .select(pending::id);
+    let waiting: Vec<GenerationId> = load_for_update!(conn, waiting).map_err(StorageError::from)?;
+    Ok(set_due(conn, org, &waiting, now, now)?)
 }

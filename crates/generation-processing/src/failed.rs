@@ -58,3 +58,26 @@ pub fn count_failed(
         .filter(failed_calls::usage_date.between(from, to));
     Ok(calls.count().get_result(conn)?)
 }
+
+/// Counts failed calls for another member from now on, those of certain days, and returns how many.
+pub fn move_failed(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (&UserId, &UserId),
+    is_day: impl Fn(UsageDate) -> bool,
+) -> Result<usize> {
+    let theirs: Vec<(String, UsageDate)> = failed_calls::table
+        .filter(failed_calls::client_org_id.eq(org))
+        .filter(failed_calls::user_id.eq(from))
+        .select((failed_calls::id, failed_calls::usage_date))
+        .load(conn)?;
+    let ids: Vec<String> = theirs.into_iter().filter(|(_, date)| is_day(*date)).map(|(id, _)| id).collect();
+    let mut moved = 0;
+    for chunk in ids.chunks(BATCH_ROWS) {
+        let calls = failed_calls::table
+            .filter(failed_calls::client_org_id.eq(org))
+            .filter(failed_calls::id.eq_any(chunk));
+        moved += diesel::update(calls).set(failed_calls::user_id.eq(to)).execute(conn)?;
+    }
+    Ok(moved)
+}

@@ -7,7 +7,9 @@ use diesel::prelude::*;
 use mai_primitives::{
     GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId,
 };
-use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend, text_enum};
+use mai_storage::{
+    BATCH_ROWS, DbConnection, Result, load_for_update, load_unlocked_for_update, on_backend, text_enum,
+};
 
 use crate::{query, schema::pending_generations as pending};
 
@@ -222,8 +224,8 @@ fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerat
 /// their rows as they are after the claim. Each is handed to exactly one caller; when that one dies
 /// it comes back after `lease_seconds`.
 ///
-/// The condition stands in the UPDATE itself: PostgreSQL checks it again after it waited for
-/// another claimer. One statement per organization, as the table is distributed by it.
+/// Rows that somebody else has locked are left for later, so that a claim waits for nobody. One
+/// organization at a time, as the table is distributed by it.
 pub fn claim_due(
     conn: &mut DbConnection,
     now: UnixTime,
@@ -244,11 +246,16 @@ pub fn claim_due(
     let mut claimed = Vec::new();
     for (org, ids) in &by_organization {
         for chunk in ids.chunks(BATCH_ROWS) {
-            let rows: Vec<PendingGenerationModel> = on_backend!(conn, c => diesel::update(pending::table)
+            let free = pending::table
                 .filter(pending::client_org_id.eq(org))
                 .filter(pending::id.eq_any(chunk))
                 .filter(pending::state.eq(PendingState::Pending))
                 .filter(pending::next_attempt_at.le(now))
+                .select(pending::id);
+            let free: Vec<GenerationId> = load_unlocked_for_update!(conn, free)?;
+            let rows: Vec<PendingGenerationModel> = on_backend!(conn, c => diesel::update(pending::table)
+                .filter(pending::client_org_id.eq(org))
+                .filter(pending::id.eq_any(&free))
                 .set((
                     pending::next_attempt_at.eq(now.plus_seconds(lease_seconds)),
                     pending::attempts.eq(pending::attempts + 1),
@@ -288,11 +295,64 @@ pub fn rest(conn: &mut DbConnection, org: &OrganizationId, until: UnixTime, now:
     let waiting = pending::table
         .filter(pending::client_org_id.eq(org))
         .filter(pending::state.eq(PendingState::Pending))
-        .filter(pending::next_attempt_at.lt(until));
-    let resting = diesel::update(waiting)
-        .set((pending::next_attempt_at.eq(until), pending::updated_at.eq(now)))
-        .execute(conn)?;
-    Ok(resting)
+        .filter(pending::next_attempt_at.lt(until))
+        .order(pending::id)
+        .select(pending::id);
+    let waiting: Vec<GenerationId> = load_for_update!(conn, waiting)?;
+    set_due(conn, org, &waiting, until, now)
+}
+
+/// Sets when generations are looked up next. Whoever changes several rows locks them in the order of
+/// their ids before.
+pub(crate) fn set_due(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    locked: &[GenerationId],
+    at: UnixTime,
+    now: UnixTime,
+) -> Result<usize> {
+    let mut changed = 0;
+    for chunk in locked.chunks(BATCH_ROWS) {
+        let rows = pending::table.filter(pending::client_org_id.eq(org)).filter(pending::id.eq_any(chunk));
+        changed += diesel::update(rows)
+            .set((pending::next_attempt_at.eq(at), pending::updated_at.eq(now)))
+            .execute(conn)?;
+    }
+    Ok(changed)
+}
+
+/// The member whom a generation that waits is counted for; none where it does not wait any more.
+pub fn user_of(conn: &mut DbConnection, org: &OrganizationId, id: &GenerationId) -> Result<Option<UserId>> {
+    Ok(pending::table.find((org, id)).select(pending::user_id).first(conn).optional()?)
+}
+
+/// Counts generations that wait for another member from now on, those of certain days, and returns how
+/// many.
+pub fn move_pending(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (&UserId, &UserId),
+    is_day: impl Fn(UsageDate) -> bool,
+) -> Result<usize> {
+    let theirs: Vec<(GenerationId, UsageDate)> = pending::table
+        .filter(pending::client_org_id.eq(org))
+        .filter(pending::user_id.eq(from))
+        .select((pending::id, pending::generation_date))
+        .load(conn)?;
+    let ids: Vec<GenerationId> =
+        theirs.into_iter().filter(|(_, date)| is_day(*date)).map(|(id, _)| id).collect();
+    let mut moved = 0;
+    for chunk in ids.chunks(BATCH_ROWS) {
+        let rows = pending::table
+            .filter(pending::client_org_id.eq(org))
+            .filter(pending::id.eq_any(chunk))
+            .order(pending::id)
+            .select(pending::id);
+        let locked: Vec<GenerationId> = load_for_update!(conn, rows)?;
+        let rows = pending::table.filter(pending::client_org_id.eq(org)).filter(pending::id.eq_any(&locked));
+        moved += diesel::update(rows).set(pending::user_id.eq(to)).execute(conn)?;
+    }
+    Ok(moved)
 }
 
 /// Ends the look-ups of a generation; it stays visible as unresolved. False when it no longer

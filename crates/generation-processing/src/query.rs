@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use diesel::{dsl::exists, prelude::*};
-use mai_primitives::{GenerationId, OrganizationId, UsageDate};
+use mai_primitives::{GenerationId, OrganizationId, UsageDate, Usd, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, load_for_update, on_backend, sum_i64};
 
 use crate::{
@@ -87,6 +87,50 @@ pub fn booked_ids(
 pub fn rewrite(conn: &mut DbConnection, row: &ProcessedGenerationModel) -> Result<()> {
     diesel::update(ledger::table.find((&row.client_org_id, &row.id))).set(row).execute(conn)?;
     Ok(())
+}
+
+/// What the ledger has of two users together on certain days, in parts that add up: generations, tokens,
+/// cost and client's price.
+pub fn sums_of_users(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    users: [&UserId; 2],
+    dates: &[UsageDate],
+) -> Result<Vec<(i64, i64, Usd, Usd)>> {
+    let mut sums = Vec::new();
+    for chunk in dates.chunks(BATCH_ROWS) {
+        let rows = ledger::table
+            .filter(ledger::client_org_id.eq(org))
+            .filter(ledger::generation_date.eq_any(chunk))
+            .filter(ledger::user_id.eq_any(users))
+            .select((
+                diesel::dsl::count_star(),
+                sum_i64(ledger::total_tokens),
+                sum_i64(ledger::total_cost),
+                sum_i64(ledger::markup_cost),
+            ));
+        sums.push(rows.first(conn)?);
+    }
+    Ok(sums)
+}
+
+/// Counts what a user used on certain days for another one from now on, and returns how many rows that
+/// are. The rows keep what OpenRouter knew the user as. Nobody may book for the organization meanwhile.
+pub fn move_rows(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    (from, to): (&UserId, &UserId),
+    dates: &[UsageDate],
+) -> Result<usize> {
+    let mut moved = 0;
+    for chunk in dates.chunks(BATCH_ROWS) {
+        let rows = ledger::table
+            .filter(ledger::client_org_id.eq(org))
+            .filter(ledger::generation_date.eq_any(chunk))
+            .filter(ledger::user_id.eq(from));
+        moved += diesel::update(rows).set(ledger::user_id.eq(to)).execute(conn)?;
+    }
+    Ok(moved)
 }
 
 /// Takes back rows that [`insert_or_lock`] inserted in this transaction.

@@ -36,6 +36,15 @@ impl<T> Change<T> {
         }
     }
 
+    /// As [`Self::map`], where the new value may be refused.
+    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Change<U>, E> {
+        Ok(match self {
+            Self::Keep => Change::Keep,
+            Self::Clear => Change::Clear,
+            Self::Set(value) => Change::Set(map(value)?),
+        })
+    }
+
     /// What happens to the field without its value, which may be a secret; none where it stays.
     pub const fn word(&self) -> Option<&'static str> {
         match self {

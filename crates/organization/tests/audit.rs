@@ -55,6 +55,7 @@ fn every_change_has_an_entry_and_no_entry_a_secret() {
     });
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by it")]
 async fn change_everything(services: &OrganizationServices) {
     let id = OrganizationId::new("abc").unwrap();
     let user = UserId::new("anna").unwrap();

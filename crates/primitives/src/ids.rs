@@ -124,6 +124,9 @@ impl UserId {
     /// The user of calls whose sender nobody named.
     pub const UNATTRIBUTED: &'static str = "unattributed";
 
+    /// The user of usage that a person entered without naming one; the original's.
+    pub const MANUAL: &'static str = "manual_admin";
+
     /// The user of calls whose sender nobody named.
     pub fn unattributed() -> Self {
         Self(Self::UNATTRIBUTED.into())

@@ -10,7 +10,9 @@
 pub mod connection;
 pub mod error;
 pub mod expression;
+pub mod lock;
 pub mod migrate;
+pub mod open_webui;
 pub mod pool;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -19,6 +21,7 @@ pub mod text_enum;
 pub use connection::{DatabaseUrl, DbConnection};
 pub use error::{Error, Result, TransactionError};
 pub use expression::sum_i64;
+pub use lock::{lock_alone, lock_shared};
 pub use pool::{PoolSettings, Storage};
 
 /// How many rows one statement of a batch may carry. SQLite binds at most 32,766 values, and our
@@ -48,6 +51,18 @@ macro_rules! load_for_update {
     ($conn:expr, $query:expr) => {
         match $conn {
             $crate::DbConnection::Postgres(inner) => $query.for_update().load(inner),
+            $crate::DbConnection::Sqlite(inner) => $query.load(inner),
+        }
+    };
+}
+
+/// As [`load_for_update!`], but rows that another transaction has locked are left out instead of waited
+/// for.
+#[macro_export]
+macro_rules! load_unlocked_for_update {
+    ($conn:expr, $query:expr) => {
+        match $conn {
+            $crate::DbConnection::Postgres(inner) => $query.for_update().skip_locked().load(inner),
             $crate::DbConnection::Sqlite(inner) => $query.load(inner),
         }
     };

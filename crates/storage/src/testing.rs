@@ -3,6 +3,8 @@
 //! SQLite gets a file in a temporary folder. PostgreSQL gets a schema of its own in the database
 //! that the environment variable `MAI_TEST_POSTGRES_URL` names; `cargo xtask test` starts one.
 
+pub mod open_webui;
+
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection};
 
 use crate::{

@@ -1,6 +1,6 @@
 //! What can go wrong with recording usage and reading it.
 
-use mai_primitives::{GenerationId, OrganizationId, UsageDate, Usd};
+use mai_primitives::{GenerationId, OrganizationId, UsageDate, Usd, UserId};
 use mai_storage::TransactionError;
 use thiserror::Error;
 
@@ -55,6 +55,20 @@ pub enum Error {
         /// The first day of which the ledger has every row.
         complete_from: UsageDate,
     },
+    /// Usage cannot be assigned as it was asked for.
+    #[error("{field}: {reason}")]
+    NotAssignable {
+        /// Which part of what was asked for.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Usage of an active member is only assigned where the two are to be merged.
+    #[error("`{0}` is an active member; usage moves only if the two are to be merged")]
+    IsMember(UserId),
+    /// An assignment would have added usage or lost some. Nothing was changed.
+    #[error("the sums before and after the assignment differ; nothing was changed")]
+    Unbalanced,
     /// The range ends before it begins.
     #[error("the range from {0} to {1} ends before it begins")]
     InvalidRange(UsageDate, UsageDate),

@@ -5,6 +5,7 @@
 //! rows from the ledger, and [`drift`] compares the ledger with what OpenRouter charged. The
 //! statistics read the daily tables only.
 
+pub mod assign;
 pub mod catalogue;
 pub mod drift;
 pub mod error;
@@ -31,6 +32,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use assign::{Assigned, Assignment};
 pub use catalogue::{CATALOGUE, CatalogueModel};
 pub use error::{Error, Result};
 pub use listing::{Listing, Order, Page, Position, SortKey};

@@ -1,5 +1,6 @@
 //! Usage that a person, or a program that embeds these crates, records by hand.
 
+use mai_client_organization::external_ids::together;
 use mai_generation_processing::{NewGeneration, PendingGenerationModel, UsageSource, by_hand::lock_pending};
 use mai_primitives::{
     GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationCalendar, OrganizationId, UnixTime,
@@ -120,8 +121,9 @@ pub(crate) fn settle(
     figures: &Figures,
     now: UnixTime,
 ) -> Result<Recorded> {
+    together(conn, org)?;
     let row = figures.of(lock_pending(conn, org, id)?).row(now)?;
-    let recorded = book(conn, org, &[row], OldReports::Book, now)?;
+    let recorded = book(conn, org, vec![row], OldReports::Book, now)?;
     Ok(only(&recorded))
 }
 

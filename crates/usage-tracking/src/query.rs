@@ -4,13 +4,15 @@
 //! model, whatever the size of the fleet. Texts are sorted here and not in SQL, because there their order
 //! depends on the database's locale.
 
+use std::collections::BTreeMap;
+
 mod pages;
 mod series;
 mod sums;
 
 use diesel::prelude::*;
-use mai_primitives::{OrganizationId, UsageDate, UserId};
-use mai_storage::{DbConnection, Result};
+use mai_primitives::{OrganizationId, UsageDate, Usd, UserId};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
@@ -22,6 +24,7 @@ use crate::{
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
+    totals::Totals,
 };
 
 /// The row of one day, or none.
@@ -103,4 +106,31 @@ pub fn rows_of_user(
         .filter(users::usage_date.between(from, to))
         .order(users::usage_date);
     Ok(rows.load(conn)?)
+}
+
+/// The sums of all members' rows of certain days.
+pub(crate) fn user_sums(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    dates: &[UsageDate],
+) -> Result<BTreeMap<UsageDate, Totals>> {
+    let mut sums = BTreeMap::new();
+    for chunk in dates.chunks(BATCH_ROWS) {
+        let rows = users::table
+            .filter(users::client_org_id.eq(org))
+            .filter(users::usage_date.eq_any(chunk))
+            .group_by(users::usage_date)
+            .select((
+                users::usage_date,
+                sum_i64(users::total_tokens),
+                sum_i64(users::total_requests),
+                sum_i64(users::raw_cost),
+                sum_i64(users::markup_cost),
+            ));
+        let rows: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows.load(conn)?;
+        sums.extend(rows.into_iter().map(|(date, tokens, requests, raw_cost, markup_cost)| {
+            (date, Totals { tokens, requests, raw_cost, markup_cost })
+        }));
+    }
+    Ok(sums)
 }

@@ -4,11 +4,12 @@ use mai_primitives::{OrganizationId, UsageDate, UserId};
 use mai_storage::DbConnection;
 
 use crate::{
+    assign,
     error::Result,
     listing::{Listing, Page, page, page_of},
     model::{ClientDailyUsageModel, ClientLiveCountersModel},
     organization::{self, Organization},
-    query,
+    query::{self, UserSums},
     range::DayRange,
     service::ClientUsageTable,
     stats::{
@@ -242,6 +243,20 @@ impl ClientUsageTable {
             engagement::read(conn, &asked.id, asked.range, asked.today)
         };
         self.ask(org, days, read).await
+    }
+
+    /// Users with usage in a range of days who are no registered members: the greatest client price first,
+    /// then by user.
+    pub async fn get_unassigned_usage(
+        &self,
+        org: &OrganizationId,
+        start: Option<UsageDate>,
+        end: Option<UsageDate>,
+    ) -> Result<Vec<UserSums>> {
+        let read = |conn: &mut DbConnection, asked: Asked| {
+            assign::unassigned(conn, &asked.id, asked.range.from(), asked.range.to())
+        };
+        self.ask(org, Days { start, end }, read).await
     }
 
     /// What a range of days cost, and what for.

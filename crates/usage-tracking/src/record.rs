@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mai_client_organization::query::markup_rate_at;
+use mai_client_organization::{
+    external_ids::{redirect, together},
+    query::markup_rate_at,
+};
 use mai_generation_processing::{
     AuditAction, GenerationAuditModel, NewGeneration, ProcessedGenerationModel as Row,
     audit::{best_native_counts, insert_audit},
@@ -47,6 +50,8 @@ pub enum Recorded {
 /// ones at the same cost, and where it does not know the task, that of another report stays. The ledger rows and the three daily tables change together or not at all, so
 /// their sums stay equal.
 ///
+/// A user who is registered under another id by now is counted as that member.
+///
 /// Reports from outside, which did not fix their rate when the call began, are priced with the rate
 /// that the organization had at their start.
 ///
@@ -61,7 +66,7 @@ pub fn record_generations(
     now: UnixTime,
 ) -> Result<Vec<Recorded>> {
     let reports = priced(conn, org, generations, now)?;
-    book(conn, org, &reports, OldReports::Refuse, now)
+    book(conn, org, reports, OldReports::Refuse, now)
 }
 
 /// What happens to reports of days of which the ledger is no longer complete.
@@ -86,10 +91,15 @@ struct Entry {
 pub(crate) fn book(
     conn: &mut DbConnection,
     org: &OrganizationId,
-    reports: &[Row],
+    mut reports: Vec<Row>,
     old: OldReports,
     now: UnixTime,
 ) -> Result<Vec<Recorded>> {
+    // Whoever assigns usage to members waits until this is committed, or was committed before; then the
+    // further ids that it made are seen here.
+    together(conn, org)?;
+    redirect(conn, org, reports.iter_mut().map(|report| &mut report.user_id))?;
+    let reports = reports.as_slice();
     let mut entries: BTreeMap<GenerationId, Entry> = ledger::insert_or_lock(conn, org, reports)?
         .into_iter()
         .map(|(id, before)| (id, Entry { after: before.clone(), before }))

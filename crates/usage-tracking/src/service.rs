@@ -10,6 +10,7 @@ use mai_storage::{DbConnection, Storage};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
+    assign::{self, Assigned, Assignment},
     error::Result,
     manual::{Figures, UsageRecordDto, settle},
     organization,
@@ -105,6 +106,19 @@ impl ClientUsageTable {
                 let entry = NewEntry::done(Some(&org), "generation.settle", id.as_str()).with(details);
                 append(conn, &actor, now, &entry)?;
                 Ok(recorded)
+            })
+            .await
+    }
+
+    /// Gives usage that was booked for one user to a member, and logs it: see [`assign::assign`].
+    pub async fn assign(&self, org: &OrganizationId, assignment: Assignment) -> Result<Assigned> {
+        let (org, now, actor) = (org.clone(), self.clock.now().into(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                let assigned = assign::assign(conn, &org, &assignment, now)?;
+                let entry = NewEntry::done(Some(&org), "usage.assign", assignment.from.as_str());
+                append(conn, &actor, now, &entry.with(assigned.details(&assignment)))?;
+                Ok(assigned)
             })
             .await
     }

@@ -1,6 +1,8 @@
 //! Tests on both databases, and the values that they share.
 
 mod arrival;
+mod assign;
+mod assign_model;
 mod concurrency;
 mod drift;
 mod exports;

@@ -13,7 +13,7 @@ use mai_storage::Storage;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::{gateway::Stopping, monitor::Figures};
+use crate::{gateway::Stopping, monitor::Figures, open_webui::sync::SyncState};
 
 /// The journal is called nearly full from this share of its bound on, in percent.
 const JOURNAL_ALARM_PERCENT: u64 = 80;
@@ -33,6 +33,8 @@ pub struct Health {
     pub applier: ApplierState,
     /// What the monitor saw last.
     pub figures: watch::Receiver<Figures>,
+    /// How members were taken over from Open WebUI, where they are.
+    pub members: Option<SyncState>,
     /// Whether a stop has begun.
     pub stopping: Stopping,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Examination {
     pub(crate) applier: Check,
     pub(crate) unresolved: Check,
     pub(crate) accepting: Check,
+    /// None where no members are taken over.
+    pub(crate) members: Option<Check>,
     pub(crate) stats: JournalStats,
     /// Bytes of the journal that have not reached the database.
     pub(crate) lag_bytes: u64,
@@ -79,6 +83,7 @@ pub(crate) async fn examine(health: &Health) -> Examination {
         applier: applier(&health.applier, figures.waiting),
         unresolved: unresolved(figures.unresolved()),
         accepting: accepting(&health.stopping),
+        members: health.members.as_ref().map(members),
         lag_bytes: stats.durable_end.get().saturating_sub(health.applier.applied_to().get()),
         stats,
         waiting: figures.waiting,
@@ -87,14 +92,16 @@ pub(crate) async fn examine(health: &Health) -> Examination {
 }
 
 impl Examination {
-    fn checks(&self) -> [(&'static str, &Check); 5] {
-        [
+    fn checks(&self) -> Vec<(&'static str, &Check)> {
+        let mut checks = vec![
             ("database", &self.database),
             ("journal", &self.journal),
             ("applier", &self.applier),
             ("unresolved", &self.unresolved),
             ("accepting", &self.accepting),
-        ]
+        ];
+        checks.extend(self.members.as_ref().map(|members| ("members", members)));
+        checks
     }
 
     /// Whether new calls are taken and recorded.
@@ -180,6 +187,13 @@ fn unresolved(count: Option<i64>) -> Check {
     match count {
         Some(count) if count > 0 => Check::Warning(format!("{count} generations wait for a person")),
         Some(_) | None => Check::Ok,
+    }
+}
+
+fn members(state: &SyncState) -> Check {
+    match state.trouble() {
+        Some(why) => Check::Warning(format!("members cannot be taken over from Open WebUI: {why}")),
+        None => Check::Ok,
     }
 }
 

@@ -24,9 +24,10 @@ use self::{
 use crate::gateway::rate::MAX_RATE;
 
 mod open_webui;
+mod registry;
 mod values;
 
-pub use self::{open_webui::OpenWebuiSettings, values::sources};
+pub use self::{open_webui::OpenWebuiSettings, registry::RegistrySettings, values::sources};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,11 @@ pub const VARIABLES: &[Variable] = &[
         "WEBUI_SECRET_KEY",
         "Open WebUI's own `WEBUI_SECRET_KEY`: whoever is signed in there is signed in here. Needs an organization.",
     ),
-    plain("WEBUI_BASE_URL", "", "Open WebUI itself, which is asked whether a session still lasts."),
+    plain(
+        "WEBUI_BASE_URL",
+        "",
+        "Open WebUI itself, which is asked whether a session still lasts, and who its users are.",
+    ),
     plain(
         "MAI_WEBUI_ORGANIZATION",
         "",
@@ -99,6 +104,20 @@ pub const VARIABLES: &[Variable] = &[
         "MAI_WEBUI_CONFIRM_SECONDS",
         "60",
         "How long Open WebUI's confirmation of a session is believed, 1 to 60.",
+    ),
+    plain(
+        "WEBUI_DATABASE_URL",
+        "",
+        "Open WebUI's own database, `sqlite:PATH` or `postgres://…`, from which members are read every hour.",
+    ),
+    secret(
+        "MAI_WEBUI_API_KEY",
+        "An administrator's API key of Open WebUI, with which members are read every hour from its API.",
+    ),
+    plain(
+        "MAI_WEBUI_DEACTIVATE_MISSING",
+        "false",
+        "Whether members who are gone from Open WebUI become inactive.",
     ),
     plain(
         "MAI_PUBLIC_URL",
@@ -179,6 +198,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How many attempts to sign in may fail from one address in a minute.
     pub sign_in_attempts: NonZeroU32,
+    /// Where an Open WebUI tells who its users are, if that is known.
+    pub registry: Option<RegistrySettings>,
     /// Zone of organizations that name none.
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
@@ -256,16 +277,13 @@ impl Settings {
             provisioning_key: values.get("OPENROUTER_PROVISIONING_KEY").map(SecretString::from),
             admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
-            metrics_open: values.parse_with("MAI_METRICS_OPEN", |text| match text {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err("it must be `true` or `false`"),
-            })?,
+            metrics_open: values.truth("MAI_METRICS_OPEN")?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,
             open_webui: OpenWebuiSettings::read(&values)?,
             public_url: values.optional("MAI_PUBLIC_URL", origin)?,
             sign_in_attempts: values.parse("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE")?,
             single_organization: values.single_organization()?,
+            registry: RegistrySettings::read(&values)?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
@@ -312,8 +330,9 @@ pub fn effective(source: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, 
         .iter()
         .map(|variable| match variable.name {
             // A PostgreSQL URL may hold a password; the type's own form hides it.
-            "MAI_DATABASE_URL" => {
-                let shown = values.parse::<DatabaseUrl>(variable.name).map(|url| url.to_string());
+            "MAI_DATABASE_URL" | "WEBUI_DATABASE_URL" => {
+                let shown = values.optional(variable.name, str::parse::<DatabaseUrl>);
+                let shown = shown.map(|url| url.map(|url| url.to_string()).unwrap_or_default());
                 (variable.name, shown.unwrap_or_else(|cause| cause.to_string()))
             }
             _ => (variable.name, shown(variable)),

@@ -1,6 +1,12 @@
 //! What a batch of settled calls of one organization means for the database.
 
-use mai_client_organization::{MemberRole, MemberSource, SeenMember, register_seen};
+use std::borrow::Cow;
+
+use mai_client_organization::{
+    MemberRole, MemberSource, SeenMember,
+    external_ids::{redirect, together},
+    register_seen,
+};
 use mai_generation_processing::{
     NewFailedCall, NewGeneration, NewPendingGeneration, PendingReason, UsageSource, insert_failed_calls,
     pending::{insert_pending, mark_unresolved},
@@ -83,16 +89,26 @@ impl Work {
         org: &OrganizationId,
         now: UnixTime,
     ) -> Result<Vec<Recorded>, ApplyError> {
-        let generations = self.generations.iter().map(|row| (&row.user_id, &row.openrouter_user_id));
-        let pending = self.pending.iter().map(|row| (&row.user_id, &row.openrouter_user_id));
-        if !generations.chain(pending).any(|(user, id)| is_unnamed(user, id)) {
-            return self.write_attributed(conn, org, now);
+        // Before anything is read of members, so that an assignment of usage comes before or after all of it.
+        together(conn, org)?;
+        self.attributed(conn, org)?.write_attributed(conn, org, now)
+    }
+
+    /// The same rows counted for the members behind their users. The users of generations are told by
+    /// their booking, but for those of whom only the OpenRouter id is known.
+    fn attributed(&self, conn: &mut DbConnection, org: &OrganizationId) -> Result<Cow<'_, Self>, ApplyError> {
+        let mut generations = self.generations.iter();
+        let is_unnamed = generations.any(|row| is_unnamed(&row.user_id, &row.openrouter_user_id));
+        if !is_unnamed && self.pending.is_empty() && self.failed.is_empty() {
+            return Ok(Cow::Borrowed(self));
         }
         let mut work = self.clone();
         let generations = work.generations.iter_mut().map(|row| (&mut row.user_id, &row.openrouter_user_id));
         let pending = work.pending.iter_mut().map(|row| (&mut row.user_id, &row.openrouter_user_id));
         attribute(conn, org, generations.chain(pending))?;
-        work.write_attributed(conn, org, now)
+        let pending = work.pending.iter_mut().map(|row| &mut row.user_id);
+        redirect(conn, org, pending.chain(work.failed.iter_mut().map(|row| &mut row.user_id)))?;
+        Ok(Cow::Owned(work))
     }
 
     fn write_attributed(

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod applying;
+mod assigning;
 mod away;
 mod books;
 mod carrying;

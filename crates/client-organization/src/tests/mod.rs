@@ -3,6 +3,8 @@
 mod accounts;
 mod concurrency;
 mod directory;
+mod external_ids;
+mod import;
 mod keys;
 mod mappings;
 mod members;

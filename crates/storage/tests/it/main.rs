@@ -3,7 +3,9 @@
 
 mod availability;
 mod errors;
+mod locks;
 mod migrations;
+mod open_webui;
 mod transactions;
 
 use diesel::{connection::SimpleConnection, prelude::*};

@@ -36,7 +36,7 @@ pub struct Days {
 }
 
 impl Days {
-    pub(super) fn contain(self, date: UsageDate) -> bool {
+    pub(crate) fn contain(self, date: UsageDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 }

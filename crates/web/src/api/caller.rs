@@ -72,6 +72,17 @@ impl Caller {
         if self.is_reseller() { Ok(()) } else { Err(ApiError::forbidden("only the reseller may do this")) }
     }
 
+    /// 403 for a member, before the request is looked at. Which organization an administrator or the
+    /// reseller means is told by [`Self::administered`].
+    pub(crate) fn not_a_member(&self) -> Result<(), ApiError> {
+        match self.role {
+            Role::Member(..) => {
+                Err(ApiError::forbidden("only an administrator of the organization may do this"))
+            }
+            Role::Admin(_) | Role::Reseller => Ok(()),
+        }
+    }
+
     /// The organization that `my-organization` means, which every role may look at. A reseller has none
     /// and names one; whether there is one of that name is for the service to say.
     pub(crate) fn organization(&self, named: Option<&str>) -> Result<OrganizationId, ApiError> {
@@ -93,12 +104,8 @@ impl Caller {
     /// As [`Self::organization`], for what an administrator or the reseller may see and change.
     pub(crate) fn administered(&self, named: Option<&str>) -> Result<OrganizationId, ApiError> {
         let organization = self.organization(named)?;
-        match self.role {
-            Role::Member(..) => {
-                Err(ApiError::forbidden("only an administrator of the organization may do this"))
-            }
-            Role::Admin(_) | Role::Reseller => Ok(organization),
-        }
+        self.not_a_member()?;
+        Ok(organization)
     }
 
     /// The organization of an id that a path names, where only the reseller may do it. For everybody else

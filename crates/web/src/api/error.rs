@@ -141,6 +141,11 @@ impl ApiError {
         Self { retry_after: Some(5), ..refusal }
     }
 
+    /// 503: a service beside us, on which this depends, cannot be used now.
+    pub fn neighbour(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message)
+    }
+
     /// 404: the route waits for a setting.
     pub fn not_configured(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_configured", message)
@@ -312,9 +317,9 @@ impl From<OrganizationError> for ApiError {
                 SignInRefusal::CurrentPassword => Self::field("current", &error),
                 _ => Self::not_signed_in(error.to_string()),
             },
-            OrganizationError::ProviderKeyChanged | OrganizationError::LastReseller => {
-                Self::wrong_state(error.to_string())
-            }
+            OrganizationError::ProviderKeyChanged
+            | OrganizationError::LastReseller
+            | OrganizationError::ExternalId { .. } => Self::wrong_state(error.to_string()),
             OrganizationError::Busy => Self::busy(error.to_string()),
             OrganizationError::Storage(_) | OrganizationError::Secret(_) | OrganizationError::Password(_) => {
                 Self::internal(&error, error.storage())
@@ -353,7 +358,10 @@ impl From<UsageError> for ApiError {
         match error {
             UsageError::UnknownOrganization(_) => unknown_organization(),
             UsageError::InvalidRange(..) => Self::field("start_date", "must not be after end_date"),
+            UsageError::NotAssignable { field, reason } => Self::field(field, reason),
+            UsageError::IsMember(_) => Self::wrong_state(error.to_string()),
             UsageError::Ledger(cause) => cause.into(),
+            UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
         }
     }

@@ -23,6 +23,8 @@ mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
+mod member_import;
+mod members;
 pub mod openapi;
 mod organizations;
 mod paging;
@@ -34,12 +36,16 @@ mod settings;
 mod system_health;
 pub mod try_it;
 mod usage;
+mod user_mappings;
 mod webhook_secret;
 
 pub use attempts::Attempts;
 pub use error::ApiError;
 
-use crate::{open_webui::session::OpenWebuiSessions, provider_keys::ProviderKeys};
+use crate::{
+    open_webui::{session::OpenWebuiSessions, sync::Registries},
+    provider_keys::ProviderKeys,
+};
 
 /// What every handler of the API needs.
 #[derive(Clone)]
@@ -52,6 +58,8 @@ pub struct Api {
     pub broadcast_token: Option<SecretString>,
     /// Organizations and keys.
     pub directory: SharedDirectory,
+    /// Where Open WebUI tells who its users are, where the settings name it.
+    pub registries: Registries,
     /// Provider keys that are made at OpenRouter.
     pub provider_keys: ProviderKeys,
     /// The door for usage that others report.
@@ -120,6 +128,8 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(api_tokens::list_client_tokens)
         .service(api_tokens::create_client_token)
         .service(api_tokens::revoke_client_token)
+        .configure(members::routes)
+        .configure(user_mappings::routes)
         .service(settings::get_settings)
         .service(settings::update_settings)
         .service(gateway_keys::list_gateway_keys)

@@ -45,6 +45,8 @@ struct SystemHealth {
     unresolved: HealthPart,
     /// Whether calls are taken.
     accepting: HealthPart,
+    /// Members from Open WebUI; null where none are taken over.
+    members: Option<HealthPart>,
     /// Bytes of the journal that are in use.
     journal_bytes: u64,
     /// Bytes of the journal that have not reached the database.
@@ -79,6 +81,7 @@ pub(super) async fn system_health(
         applier: (&found.applier).into(),
         unresolved: (&found.unresolved).into(),
         accepting: (&found.accepting).into(),
+        members: found.members.as_ref().map(HealthPart::from),
         journal_bytes: found.stats.retained_bytes,
         journal_lag_bytes: found.lag_bytes,
         oldest_unapplied_seconds: found.waiting.as_secs(),

@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
-use crate::monitor::{Figures, Monitor};
+use crate::{
+    monitor::{Figures, Monitor},
+    open_webui::sync::MemberSync,
+};
 
 /// How often the directory is compared with its snapshot.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +41,7 @@ pub(super) fn start(
     journal: &Journal,
     recorder: &Recorder,
     (generations, keys): (impl GenerationSource + 'static, impl KeyUsageSource + 'static),
+    members: Option<MemberSync>,
     clock: &Arc<dyn Clock>,
 ) -> Background {
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
@@ -64,6 +68,9 @@ pub(super) fn start(
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
+    if let Some(members) = members {
+        jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
+    }
     let is_saved = awaited.is_some();
     jobs.spawn(|stop| saver.run(directory.clone(), is_saved, stop));
     jobs.spawn(|stop| meet_and_keep_fresh(awaited, directory, storage, master_key, stop));

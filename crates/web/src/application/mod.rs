@@ -20,10 +20,10 @@ use self::{
 };
 use crate::{
     api::{Api, Attempts},
-    gateway::{RateLimits, Stopping},
+    gateway::{RateLimits, Said, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
-    open_webui::session::OpenWebuiSessions,
+    open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
     settings::Settings,
 };
@@ -78,8 +78,18 @@ impl Application {
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
-        let Background { jobs, applier, figures } =
-            jobs::start(beginning, &services, &journal, &recorder, (generations, openrouter.clone()), &clock);
+        let registries = Registries::of(settings.registry.as_ref())?;
+        let member_sync = registries.sync(services.member_db.clone(), &clock);
+        let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
+        let Background { jobs, applier, figures } = jobs::start(
+            beginning,
+            &services,
+            &journal,
+            &recorder,
+            (generations, openrouter.clone()),
+            member_sync,
+            &clock,
+        );
 
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
@@ -92,12 +102,14 @@ impl Application {
             applier: applier.clone(),
             directory: directory.clone(),
             figures: figures.clone(),
+            members: member_state.clone(),
         };
         let health = Health {
             storage: storage.clone(),
             journal: journal.clone(),
             applier,
             figures,
+            members: member_state,
             stopping: stopping.clone(),
         };
         let api = Api {
@@ -105,6 +117,7 @@ impl Application {
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
+            registries,
             provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
             ingest: Ingest::new(
                 storage.clone(),
@@ -130,6 +143,7 @@ impl Application {
             clock,
             body_limit: settings.body_limit,
             rates: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
+            said: Said::default(),
             stopping: stopping.clone(),
         };
         let (server, address) = server::bind(&settings, worker, SharedParts { api, health, metrics })?;

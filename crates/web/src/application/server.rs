@@ -11,7 +11,7 @@ use utoipa_actix_web::AppExt;
 
 use crate::{
     api::{self, Api},
-    gateway::{self, Gateway, GatewayError, RateLimits, Stopping},
+    gateway::{self, Gateway, GatewayError, RateLimits, Said, Stopping},
     health::{self, Health},
     metrics::{self, Metrics},
     settings::Settings,
@@ -28,6 +28,7 @@ pub(super) struct WorkerParts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) body_limit: usize,
     pub(super) rates: Arc<RateLimits>,
+    pub(super) said: Said,
     pub(super) stopping: Stopping,
 }
 
@@ -45,6 +46,7 @@ impl WorkerParts {
             clock: Arc::clone(&self.clock),
             body_limit: self.body_limit,
             rates: Arc::clone(&self.rates),
+            said: self.said.clone(),
             stopping: self.stopping.clone(),
         }
     }

@@ -30,6 +30,7 @@ mod demo;
 mod demo_chat;
 mod drift;
 mod keys;
+mod members;
 mod openapi;
 mod org;
 mod pending;
@@ -68,6 +69,9 @@ enum Command {
     /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Take over, list and merge members, and give them usage that nobody was known for.
+    #[command(subcommand)]
+    Members(members::Command),
     /// Create, list and revoke API tokens.
     #[command(subcommand)]
     Tokens(tokens::Command),
@@ -178,6 +182,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
             rotate_master::run(&arguments, &settings, &migrated(&settings)?)?;
         }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
+        Command::Members(command) => return members::run(command, &services(&settings)?, &settings).await,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
         Command::Users(command) => users::run(command, &services(&settings)?, &settings).await?,
         Command::Pending(command) => pending::run(command, &services(&settings)?).await?,

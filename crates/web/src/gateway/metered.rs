@@ -75,7 +75,7 @@ async fn pass_on(
     let task = task(request, key);
     if route == Route::Transcriptions && upload::is_form(request) {
         let scan = upload::scan(request)?;
-        let call = Call { task, ..new_call(&organization, key, sender(None)?, started)? };
+        let call = Call { task, ..new_call(gateway, key, sender(None)?, started)? };
         let (pieces, upload) = Upload::new(length);
         let answer = gateway.proxy.send(route, call, upstream(RequestBody::Upload(upload)), delivery);
         return upload::pass(payload, pieces, scan, gateway.body_limit, answer).await;
@@ -86,7 +86,7 @@ async fn pass_on(
         requested_model: asked.model.as_deref().and_then(|name| ModelName::new(name).ok()),
         streamed: asked.stream,
         task,
-        ..new_call(&organization, key, sender(asked.user.as_deref())?, started)?
+        ..new_call(gateway, key, sender(asked.user.as_deref())?, started)?
     };
     let pieces = rewrite_user(whole, &asked, call.openrouter_user.as_str());
     Ok(gateway.proxy.send(route, call, upstream(RequestBody::from(pieces)), delivery).await?)
@@ -94,22 +94,25 @@ async fn pass_on(
 
 /// A call of which only the sender is known.
 fn new_call(
-    organization: &OrganizationEntry,
+    gateway: &Gateway,
     key: &GatewayKeyEntry,
     sender: Sender,
     started: chrono::DateTime<chrono::Utc>,
 ) -> Result<Call, GatewayError> {
+    let organization = &key.organization;
     let known = organization.openrouter_user_ids.get(&sender.user);
     let is_somebody = sender.user.as_str() != UserId::UNATTRIBUTED;
     let openrouter_user = match known {
         Some(id) => id.clone(),
         None => openrouter_user_id(&organization.id, &sender.user).map_err(GatewayError::User)?,
     };
+    let is_news = is_somebody
+        && (gateway.said.is_news(&organization.id, &sender.user, &sender.said) || known.is_none());
     Ok(Call {
         exchange: ExchangeId::new(),
         organization: organization.id.clone(),
         openrouter_user,
-        new_member: (known.is_none() && is_somebody).then_some(sender.said),
+        new_member: is_news.then_some(sender.said),
         user: sender.user,
         requested_model: None,
         markup_rate: organization.markup_rate,

@@ -20,10 +20,12 @@ pub(crate) mod identity;
 mod metered;
 mod models;
 pub mod rate;
+mod said;
 mod upload;
 
 pub use error::GatewayError;
 pub use rate::RateLimits;
+pub use said::Said;
 
 /// What every handler of the gateway needs. There is one per worker thread.
 #[derive(Clone)]
@@ -38,6 +40,8 @@ pub struct Gateway {
     pub body_limit: usize,
     /// How often keys and members may call; shared by all threads.
     pub rates: Arc<RateLimits>,
+    /// What trusted clients have told of members.
+    pub said: Said,
     /// Set when the service is stopping, so that no new call starts.
     pub stopping: Stopping,
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::{
     api::{ApiError, caller::Caller},
     monitor::Figures,
+    open_webui::sync::SyncState,
 };
 
 mod look_ups;
@@ -45,6 +46,8 @@ pub struct Metrics {
     pub directory: SharedDirectory,
     /// What the monitor saw last.
     pub figures: watch::Receiver<Figures>,
+    /// How members were taken over from Open WebUI, where they are.
+    pub members: Option<SyncState>,
 }
 
 /// The page, for the reseller or for everybody.
@@ -62,6 +65,7 @@ impl Metrics {
         self.gateway(&mut page);
         self.recording(&mut page);
         self.database(&mut page);
+        self.members(&mut page);
         page.finish()
     }
 
@@ -137,6 +141,21 @@ impl Metrics {
         if let Some(age) = self.directory.age() {
             let help = "Since when organizations and keys were not compared with the database.";
             page.family(Gauge, "mai_directory_age_seconds", help).value(age.as_secs());
+        }
+    }
+}
+
+impl Metrics {
+    fn members(&self, page: &mut Page) {
+        let Some(state) = &self.members else { return };
+        page.family(Gauge, "mai_member_sync_failing", "1 while members cannot be read from Open WebUI.")
+            .value(u8::from(state.trouble().is_some()));
+        if let Some(last) = state.succeeded() {
+            let (at, report) = &*last;
+            let help = "When members were taken over from Open WebUI last, in Unix seconds.";
+            page.family(Gauge, "mai_member_sync_success_timestamp_seconds", help).value(at.seconds());
+            let help = "Users of Open WebUI who could not be taken over as members.";
+            page.family(Gauge, "mai_member_sync_refused", help).value(report.refused.len());
         }
     }
 }

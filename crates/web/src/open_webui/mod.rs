@@ -1,3 +1,5 @@
-//! Open WebUI as a neighbour: whoever is signed in there may be known here.
+//! Open WebUI as a neighbour: whoever is known there may be known here.
 
+pub mod registry;
 pub mod session;
+pub mod sync;

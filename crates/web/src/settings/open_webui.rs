@@ -27,13 +27,8 @@ impl OpenWebuiSettings {
     pub(super) fn read(values: &Values<'_>) -> Result<Option<Self>> {
         let base_url = values.optional("WEBUI_BASE_URL", base_url)?;
         let confirm_every = values.parse_with("MAI_WEBUI_CONFIRM_SECONDS", confirm_seconds)?;
-        let organization = values.optional("MAI_WEBUI_ORGANIZATION", str::parse::<OrganizationId>)?;
+        let organization = organization(values)?;
         let Some(secret) = values.get("WEBUI_SECRET_KEY").map(SecretString::from) else { return Ok(None) };
-        let single = || values.get("OPENROUTER_EXTERNAL_USER").map(OrganizationId::new).transpose();
-        let organization = match organization {
-            Some(organization) => Some(organization),
-            None => single().context("OPENROUTER_EXTERNAL_USER cannot be used")?,
-        };
         let Some(organization) = organization else {
             bail!(
                 "MAI_WEBUI_ORGANIZATION is needed with WEBUI_SECRET_KEY: it says whose people the users of Open \
@@ -49,8 +44,18 @@ fn confirm_seconds(text: &str) -> Result<Duration, &'static str> {
     seconds.map(Duration::from_secs).ok_or("it must be a whole number of seconds, 1 to 60")
 }
 
+/// Whose people the users of Open WebUI are: by default the organization of single-organization mode.
+pub(super) fn organization(values: &Values<'_>) -> Result<Option<OrganizationId>> {
+    let named = values.optional("MAI_WEBUI_ORGANIZATION", str::parse::<OrganizationId>)?;
+    let single = || values.get("OPENROUTER_EXTERNAL_USER").map(OrganizationId::new).transpose();
+    match named {
+        Some(organization) => Ok(Some(organization)),
+        None => single().context("OPENROUTER_EXTERNAL_USER cannot be used"),
+    }
+}
+
 /// Where a service is, without a slash at the end.
-fn base_url(text: &str) -> Result<String, &'static str> {
+pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
     parsed(text).map(|url| url.as_str().trim_end_matches('/').to_owned())
 }
 

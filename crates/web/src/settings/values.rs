@@ -84,6 +84,14 @@ impl Values<'_> {
         self.get(name).map(|_| self.parse_with(name, parse)).transpose()
     }
 
+    pub(super) fn truth(&self, name: &str) -> Result<bool> {
+        self.parse_with(name, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("it must be `true` or `false`"),
+        })
+    }
+
     /// All three variables, or none of them.
     pub(super) fn single_organization(&self) -> Result<Option<SingleOrganization>> {
         let names = ["OPENROUTER_API_KEY", "OPENROUTER_EXTERNAL_USER", "ORGANIZATION_NAME"];

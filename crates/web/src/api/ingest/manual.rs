@@ -18,8 +18,6 @@ use crate::api::{
 
 /// The longest body.
 const BODY_AT_MOST: usize = 64 * 1024;
-/// Whom usage is counted for that names nobody; the original's name.
-const MANUAL_USER: &str = "manual_admin";
 
 /// Books usage by hand, for a reseller or an organization's administrator.
 #[utoipa::path(
@@ -48,7 +46,7 @@ pub(super) async fn manual_record(
     let (directory, now) = (api.directory.current(), api.clock.now());
     let organization = directory.organization(&id).ok_or_else(unknown_organization)?;
 
-    let user = record.user_id.map_or_else(|| UserId::new(MANUAL_USER), Ok);
+    let user = record.user_id.map_or_else(|| UserId::new(UserId::MANUAL), Ok);
     let who = user.and_then(|user| Who::member(organization, user, None));
     let who = who.map_err(|error| ApiError::invalid(error.to_string()))?;
     let call = report::call(organization, who, started_at(record.when, organization, now)?);

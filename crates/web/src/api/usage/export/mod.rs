@@ -106,7 +106,7 @@ struct Query {
     responses(
         (status = 200, description = "The file", content(
             (String = "text/csv"),
-            (String = "application/jsonl"),
+            (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
         Refusals,
@@ -132,7 +132,7 @@ pub(in crate::api) async fn export_usage(
 async fn file(table: Table, format: Format, bom: bool, name: &str) -> Result<HttpResponse, ApiError> {
     let (media_type, extension) = match format {
         Format::Csv => ("text/csv; charset=utf-8", "csv"),
-        Format::Jsonl => ("application/jsonl", "jsonl"),
+        Format::Jsonl => ("application/x-ndjson", "jsonl"),
         Format::Xlsx => ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
     };
     let mut answer = HttpResponse::Ok();
@@ -239,7 +239,7 @@ struct ClientExport {
         (status = 200, description = "The export", content(
             (ClientExport = "application/json"),
             (String = "text/csv"),
-            (String = "application/jsonl"),
+            (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
         Refusals,

@@ -1,0 +1,571 @@
+//! `clients/{client_id}/members`: the people of an organization, and usage that is not theirs yet.
+
+use actix_web::{HttpResponse, delete, get, patch, post, put, web};
+use mai_organization::{
+    client_organization::{
+        Change, MemberForm, MemberModel, MemberPatch, MemberQuery, MemberRole, MemberSource,
+    },
+    usage_tracking::{Assignment, query::UserSums, verify::Days},
+};
+use mai_primitives::UserId;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{
+    Api, ApiError,
+    asked::{Asked, day},
+    caller::Caller,
+    error::Refusals,
+    json_money::JsonUsd,
+    member_import,
+    paging::{self, Order},
+};
+
+/// What is below `clients/{client_id}/members`. Names that are no ids of members come first.
+pub(super) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_members)
+        .service(create_member)
+        .service(unassigned_usage)
+        .service(assign_usage)
+        .service(member_import::import_members)
+        .service(get_member)
+        .service(update_member)
+        .service(add_external_id)
+        .service(remove_external_id);
+}
+
+/// What a member may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Role {
+    /// Everything of the organization.
+    Admin,
+    /// Their own usage and the organization's summary.
+    Member,
+    /// Nothing yet.
+    Pending,
+}
+
+impl From<MemberRole> for Role {
+    fn from(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Admin => Self::Admin,
+            MemberRole::Member => Self::Member,
+            MemberRole::Pending => Self::Pending,
+        }
+    }
+}
+
+impl From<Role> for MemberRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::Member => Self::Member,
+            Role::Pending => Self::Pending,
+        }
+    }
+}
+
+/// Where a member is known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Source {
+    /// The gateway saw a call.
+    Gateway,
+    /// The user registry of Open WebUI.
+    OpenWebui,
+    /// An imported file.
+    Csv,
+    /// This API.
+    Api,
+    /// The built-in demonstration.
+    Demo,
+}
+
+impl From<MemberSource> for Source {
+    fn from(source: MemberSource) -> Self {
+        match source {
+            MemberSource::Gateway => Self::Gateway,
+            MemberSource::OpenWebui => Self::OpenWebui,
+            MemberSource::Csv => Self::Csv,
+            MemberSource::Api => Self::Api,
+            MemberSource::Demo => Self::Demo,
+        }
+    }
+}
+
+impl From<Source> for MemberSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Gateway => Self::Gateway,
+            Source::OpenWebui => Self::OpenWebui,
+            Source::Csv => Self::Csv,
+            Source::Api => Self::Api,
+            Source::Demo => Self::Demo,
+        }
+    }
+}
+
+/// A member of an organization.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Member {
+    /// With Open WebUI the id of its user.
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// What people call the member.
+    name: Option<String>,
+    /// The member's address.
+    email: Option<String>,
+    role: Role,
+    /// The list that named the member last, else where the member turned up first.
+    source: Source,
+    /// Whether the member still belongs to the organization.
+    is_active: bool,
+    /// Since when the member is known, in Unix seconds; for users of Open WebUI when they signed up.
+    created_at: i64,
+    /// Unix seconds.
+    updated_at: i64,
+}
+
+impl From<MemberModel> for Member {
+    fn from(row: MemberModel) -> Self {
+        Self {
+            user_id: row.user_id,
+            name: row.name,
+            email: row.email,
+            role: row.role.into(),
+            source: row.source.into(),
+            is_active: row.is_active,
+            created_at: row.created_at.seconds(),
+            updated_at: row.updated_at.seconds(),
+        }
+    }
+}
+
+/// Which members.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only those with this in the name, the address or the id, whatever the case of the letters.
+    search: Option<String>,
+    /// Only those of this role.
+    role: Option<Role>,
+    /// Only active ones, or only inactive ones.
+    active: Option<bool>,
+    /// Only those who are known from there.
+    source: Option<Source>,
+    #[serde(default)]
+    sort: Sort,
+    #[serde(default)]
+    order: Order,
+    /// 1 to 500, by default 50.
+    limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// By what members are sorted.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    #[default]
+    Name,
+    Email,
+    UserId,
+    Role,
+    CreatedAt,
+    UpdatedAt,
+}
+
+/// A page of members.
+#[derive(Serialize, ToSchema)]
+struct Members {
+    success: bool,
+    items: Vec<Member>,
+    /// How many members all pages have together.
+    total: usize,
+    /// Where the next page begins; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// The members of an organization.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(("client_id" = String, Path, description = "The organization"), Query),
+    responses((status = 200, description = "A page of members", body = Members), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/clients/{client_id}/members")]
+async fn list_members(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let query: Query = asked.query()?;
+    let limit = paging::limit(query.limit)?;
+    let wanted = MemberQuery {
+        search: query.search,
+        role: query.role.map(MemberRole::from),
+        is_active: query.active,
+        source: query.source.map(MemberSource::from),
+    };
+    let rows = api.services.member_db.search(&organization, wanted).await?;
+    let page = paging::page(rows, query.order, limit, query.cursor.as_deref(), |row| {
+        // Whoever lacks what is sorted by comes last.
+        let text = |text: Option<&str>| (text.is_none(), text.unwrap_or_default().to_lowercase(), 0);
+        let first = match query.sort {
+            Sort::Name => text(row.name.as_deref()),
+            Sort::Email => text(row.email.as_deref()),
+            Sort::UserId => text(None),
+            Sort::Role => text(Some(row.role.as_str())),
+            Sort::CreatedAt => (false, String::new(), row.created_at.seconds()),
+            Sort::UpdatedAt => (false, String::new(), row.updated_at.seconds()),
+        };
+        (first, row.user_id.to_string())
+    })?;
+    Ok(HttpResponse::Ok().json(Members {
+        success: true,
+        items: page.items.into_iter().map(Member::from).collect(),
+        total: page.total,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+/// A member with the ids that others know.
+#[derive(Serialize, ToSchema)]
+struct MemberDetails {
+    success: bool,
+    member: Member,
+    /// What OpenRouter gets as `user`; null where the member has no active mapping.
+    openrouter_user_id: Option<String>,
+    /// Further ids under which usage is reported, and under which the member was registered before.
+    external_user_ids: Vec<String>,
+}
+
+/// One member, active or not.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(
+        ("client_id" = String, Path, description = "The organization"),
+        ("user_id" = String, Path, description = "The member"),
+    ),
+    responses((status = 200, description = "The member", body = MemberDetails), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/clients/{client_id}/members/{user_id}")]
+async fn get_member(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let user: UserId = asked.id("user_id")?;
+    let members = &api.services.member_db;
+    let row = members.get(&organization, &user).await?;
+    let row = row.ok_or_else(|| ApiError::not_found("there is no such member"))?;
+    let mapping = api.services.user_client_mapping_db.get_mapping(&organization, &user).await?;
+    let mapping = mapping.filter(|mapping| mapping.is_active);
+    let external = members.external_ids(&organization, &user).await?;
+    Ok(HttpResponse::Ok().json(MemberDetails {
+        success: true,
+        member: row.into(),
+        openrouter_user_id: mapping.map(|mapping| mapping.openrouter_user_id.to_string()),
+        external_user_ids: external.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+/// A new member.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMember {
+    /// The id under which calls are counted for the member.
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// 1 to 200 characters.
+    name: Option<String>,
+    /// The member's address.
+    email: Option<String>,
+    /// By default `member`.
+    role: Option<Role>,
+}
+
+/// What was done to a member.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChangedMember)]
+struct Changed {
+    success: bool,
+    message: &'static str,
+    member: Member,
+}
+
+/// Makes a member.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(("client_id" = String, Path, description = "The organization")),
+    request_body = NewMember,
+    responses((status = 201, description = "The member is there", body = Changed), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[post("/clients/{client_id}/members")]
+async fn create_member(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let new: NewMember = asked.json().await?;
+    let form = MemberForm {
+        user_id: new.user_id,
+        name: new.name,
+        email: new.email,
+        role: new.role.map_or(MemberRole::Member, MemberRole::from),
+        source: MemberSource::Api,
+        is_active: true,
+    };
+    let row = caller.services(&api).member_db.create(&organization, form).await?;
+    let member = Member::from(row);
+    Ok(HttpResponse::Created().json(Changed { success: true, message: "Member created", member }))
+}
+
+/// A partial update: what is absent stays, null clears.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = MemberPatch)]
+struct Patch {
+    /// 1 to 200 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name: Change<String>,
+    /// The member's address.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    email: Change<String>,
+    role: Option<Role>,
+    /// Whether the member belongs to the organization. Usage of an inactive member stays.
+    is_active: Option<bool>,
+}
+
+/// Changes what the body names, all of it or nothing.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(
+        ("client_id" = String, Path, description = "The organization"),
+        ("user_id" = String, Path, description = "The member"),
+    ),
+    request_body = Patch,
+    responses((status = 200, description = "The member was changed", body = Changed), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[patch("/clients/{client_id}/members/{user_id}")]
+async fn update_member(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let user: UserId = asked.id("user_id")?;
+    let patch: Patch = asked.json().await?;
+    let patch = MemberPatch {
+        name: patch.name,
+        email: patch.email,
+        role: patch.role.map(MemberRole::from),
+        is_active: patch.is_active,
+    };
+    let row = caller.services(&api).member_db.update(&organization, &user, patch).await?;
+    let member = Member::from(row);
+    Ok(HttpResponse::Ok().json(Changed { success: true, message: "Member updated", member }))
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+struct ExternalIdDone {
+    success: bool,
+    message: &'static str,
+}
+
+/// Gives a member a further id: usage that is reported under it counts for the member from now on.
+/// `members/assign` does the same for an id that has usage already.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(
+        ("client_id" = String, Path, description = "The organization"),
+        ("user_id" = String, Path, description = "The member"),
+        ("external_user_id" = String, Path, description = "The further id"),
+    ),
+    responses((status = 200, description = "The member has it", body = ExternalIdDone), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[put("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
+async fn add_external_id(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let (user, external): (UserId, UserId) = (asked.id("user_id")?, asked.id("external_user_id")?);
+    let is_new = caller.services(&api).member_db.add_external_id(&organization, &external, &user).await?;
+    let message = if is_new { "External id added" } else { "The member has this external id" };
+    Ok(HttpResponse::Ok().json(ExternalIdDone { success: true, message }))
+}
+
+/// Takes a further id from a member. Usage that was counted for the member stays.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(
+        ("client_id" = String, Path, description = "The organization"),
+        ("user_id" = String, Path, description = "The member"),
+        ("external_user_id" = String, Path, description = "The further id"),
+    ),
+    responses((status = 200, description = "The member does not have it any more", body = ExternalIdDone), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[delete("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
+async fn remove_external_id(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let (user, external): (UserId, UserId) = (asked.id("user_id")?, asked.id("external_user_id")?);
+    if !caller.services(&api).member_db.remove_external_id(&organization, &external, &user).await? {
+        return Err(ApiError::not_found("the member has no such external id"));
+    }
+    Ok(HttpResponse::Ok().json(ExternalIdDone { success: true, message: "External id removed" }))
+}
+
+/// Which days.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Range {
+    /// The first day, `YYYY-MM-DD`; by default the first of the month of `end_date`.
+    start_date: Option<String>,
+    /// The last day, `YYYY-MM-DD`; by default today.
+    end_date: Option<String>,
+}
+
+/// A user with usage who is no registered member.
+#[derive(Serialize, ToSchema)]
+struct UnassignedUser {
+    /// `unattributed`, `manual_admin`, or an id that nobody knows.
+    #[schema(value_type = String)]
+    user_id: UserId,
+    /// What OpenRouter knew the user as.
+    openrouter_user_id: Option<String>,
+    total_tokens: i64,
+    total_requests: i64,
+    /// Client price.
+    total_cost: JsonUsd,
+    /// OpenRouter's charge; only for the reseller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_cost: Option<JsonUsd>,
+    days_active: i64,
+    /// When usage was last added, in Unix seconds.
+    last_activity: Option<i64>,
+}
+
+/// Users with usage who are no registered members.
+#[derive(Serialize, ToSchema)]
+struct Unassigned {
+    success: bool,
+    items: Vec<UnassignedUser>,
+}
+
+/// Users with usage who are no registered members, the greatest cost first.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(("client_id" = String, Path, description = "The organization"), Range),
+    responses((status = 200, description = "The users", body = Unassigned), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[get("/clients/{client_id}/members/unassigned")]
+async fn unassigned_usage(
+    caller: Caller,
+    asked: Asked,
+    api: web::Data<Api>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let range: Range = asked.query()?;
+    let start = day("start_date", range.start_date.as_deref())?;
+    let end = day("end_date", range.end_date.as_deref())?;
+    let found = api.services.client_usage_db.get_unassigned_usage(&organization, start, end).await?;
+    let shown = |usage: UserSums| UnassignedUser {
+        user_id: usage.user_id,
+        openrouter_user_id: usage.openrouter_user_id.map(|id| id.to_string()),
+        total_tokens: usage.totals.tokens,
+        total_requests: usage.totals.requests,
+        total_cost: JsonUsd(usage.totals.markup_cost),
+        raw_cost: caller.is_reseller().then_some(JsonUsd(usage.totals.raw_cost)),
+        days_active: usage.days_active,
+        last_activity: usage.last_activity.map(mai_primitives::UnixTime::seconds),
+    };
+    Ok(HttpResponse::Ok().json(Unassigned { success: true, items: found.into_iter().map(shown).collect() }))
+}
+
+/// Whose usage is to be whose.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAssignment {
+    /// For whom it was counted.
+    #[schema(value_type = String)]
+    from_user_id: UserId,
+    /// The registered member whose it is.
+    #[schema(value_type = String)]
+    to_user_id: UserId,
+    /// The first day, `YYYY-MM-DD`; only for `unattributed` and `manual_admin`.
+    start_date: Option<String>,
+    /// The last day, `YYYY-MM-DD`; only for `unattributed` and `manual_admin`.
+    end_date: Option<String>,
+    /// `from_user_id` is an active member, who is the same person and becomes inactive.
+    #[serde(default)]
+    merge: bool,
+}
+
+/// What was moved.
+#[derive(Serialize, ToSchema)]
+struct AssignmentDone {
+    success: bool,
+    message: &'static str,
+    /// Days with usage.
+    days: usize,
+    total_tokens: i64,
+    total_requests: i64,
+    /// Client price.
+    total_cost: JsonUsd,
+    /// OpenRouter's charge; only for the reseller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_cost: Option<JsonUsd>,
+    /// Generations whose cost is not known yet.
+    pending_generations: usize,
+    failed_calls: usize,
+    /// Whether usage under that id counts for the member from now on.
+    later_usage: bool,
+}
+
+/// Gives usage that was counted for one user to a member. The organization's sums stay as they are.
+#[utoipa::path(
+    tag = "organizations",
+    extensions(("x-access" = json!("admin"))),
+    params(("client_id" = String, Path, description = "The organization")),
+    request_body = NewAssignment,
+    responses((status = 200, description = "It was moved", body = AssignmentDone), Refusals),
+    security(("bearer" = []), ("session" = [])),
+)]
+#[post("/clients/{client_id}/members/assign")]
+async fn assign_usage(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let organization = caller.administered(Some(asked.path("client_id")?))?;
+    let new: NewAssignment = asked.json().await?;
+    let days = Days {
+        from: day("start_date", new.start_date.as_deref())?,
+        to: day("end_date", new.end_date.as_deref())?,
+    };
+    let assignment = Assignment { from: new.from_user_id, to: new.to_user_id, days, merge: new.merge };
+    let done = caller.services(&api).client_usage_db.assign(&organization, assignment).await?;
+    Ok(HttpResponse::Ok().json(AssignmentDone {
+        success: true,
+        message: "Usage assigned",
+        days: done.days,
+        total_tokens: done.totals.tokens,
+        total_requests: done.totals.requests,
+        total_cost: JsonUsd(done.totals.markup_cost),
+        raw_cost: caller.is_reseller().then_some(JsonUsd(done.totals.raw_cost)),
+        pending_generations: done.pending,
+        failed_calls: done.failed,
+        later_usage: done.is_external_id,
+    }))
+}

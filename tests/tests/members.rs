@@ -1,0 +1,542 @@
+//! Members: made, changed, taken over from elsewhere, and given usage that nobody was known for.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use mai_mock_openrouter::{Mock, MockSettings};
+use mai_organization::client_organization::openrouter_user_id;
+use mai_storage::{
+    DatabaseUrl,
+    testing::{
+        TestDb,
+        open_webui::{Version, create, sign_up},
+    },
+};
+use mai_tests::{
+    client::{Client, read},
+    fake_registry::{FakeOpenWebui, Form, user},
+    gateway::{Gateway, Installation, Organization},
+    ledger::{assert_consistent, rows, wait_until},
+    management::{call, reseller},
+    on_each_database,
+    reports::{RESELLER, WEBHOOK, event, installation, post, send},
+    run,
+};
+use serde_json::{Value, json};
+
+fn names(answer: &Value) -> Vec<&str> {
+    answer["items"].as_array().unwrap().iter().map(|one| one["user_id"].as_str().unwrap()).collect()
+}
+
+async fn get(gateway: &Gateway, route: &str) -> Value {
+    reseller(gateway, "GET", route, &Value::Null, 200).await
+}
+
+async fn import_csv(gateway: &Gateway, organization: &str, query: &str, file: &str) -> (u16, Value) {
+    let url =
+        format!("{}/api/v1/client-organizations/clients/{organization}/members/import?{query}", gateway.base);
+    let request = reqwest::Client::new().post(url).bearer_auth(RESELLER).header("content-type", "text/csv");
+    let answer = read(request.body(file.to_owned()).send().await.unwrap()).await;
+    (answer.status.as_u16(), answer.json())
+}
+
+#[test]
+fn members_are_made_listed_and_changed() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let organization = installation.organization("Members");
+        let gateway = installation.serve();
+        run(async {
+            let members = "clients/members/members";
+            for (id, name, role) in
+                [("u1", Some("Żółw"), "admin"), ("u2", Some("ewa"), "member"), ("u3", None, "pending")]
+            {
+                let new =
+                    json!({ "user_id": id, "name": name, "email": format!("{id}@x.example"), "role": role });
+                reseller(&gateway, "POST", members, &new, 201).await;
+            }
+            let twice = reseller(&gateway, "POST", members, &json!({ "user_id": "u1" }), 409).await;
+            assert_eq!(twice["code"], "already_exists");
+            for (wrong, field) in [
+                (json!({ "user_id": "unattributed" }), "user_id"),
+                (json!({ "user_id": "u9", "email": "no address" }), "email"),
+                (json!({ "user_id": "u9", "name": " " }), "name"),
+            ] {
+                let refused = reseller(&gateway, "POST", members, &wrong, 400).await;
+                assert_eq!(refused["field"], field, "{refused}");
+            }
+            for (query, expected) in [
+                ("", vec!["u2", "u1", "u3"]),
+                ("?order=desc", vec!["u3", "u1", "u2"]),
+                ("?search=%C5%BB%C3%93%C5%81W", vec!["u1"]),
+                ("?search=U3%40X", vec!["u3"]),
+                ("?role=pending", vec!["u3"]),
+                ("?active=false", vec![]),
+                ("?source=csv", vec![]),
+                ("?sort=user_id&order=desc", vec!["u3", "u2", "u1"]),
+            ] {
+                let found = get(&gateway, &format!("{members}{query}")).await;
+                assert_eq!(names(&found), expected, "{query}");
+                assert_eq!(found["total"], expected.len(), "{query}");
+            }
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = get(&gateway, &format!("{members}?limit=2{cursor}")).await;
+                assert_eq!(page["total"], 3);
+                seen.extend(names(&page).into_iter().map(str::to_owned));
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break,
+                }
+            }
+            assert_eq!(seen, ["u2", "u1", "u3"]);
+
+            let patch = json!({ "name": null, "role": "member", "is_active": false });
+            let changed =
+                call(&gateway, "PATCH", &format!("{members}/u1"), &organization.token, &patch).await;
+            assert_eq!(changed.status, 200);
+            let one = get(&gateway, &format!("{members}/u1")).await;
+            assert_eq!((&one["member"]["name"], &one["member"]["role"]), (&Value::Null, &json!("member")));
+            assert_eq!(one["member"]["is_active"], false);
+            let id = openrouter_user_id(&"members".parse().unwrap(), &"u1".parse().unwrap()).unwrap();
+            assert_eq!(one["openrouter_user_id"], id.as_str());
+            reseller(&gateway, "PATCH", &format!("{members}/nobody"), &json!({}), 404).await;
+            reseller(&gateway, "GET", "clients/nobody/members", &Value::Null, 404).await;
+            reseller(&gateway, "POST", "clients/nobody/members", &json!({ "user_id": "u" }), 404).await;
+            let log = get(&gateway, "audit-log?action=member&client_org_id=members").await;
+            let actions = log["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap());
+            assert_eq!(
+                actions.collect::<Vec<_>>(),
+                ["member.update", "member.create", "member.create", "member.create"]
+            );
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn a_file_is_taken_as_a_whole_or_not_at_all() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        installation.organization("Files");
+        let gateway = installation.serve();
+        run(async {
+            let good = "user_id;name;role\nu1;Żółw;admin\nu2;Ewa;user\n";
+            let (status, report) = import_csv(&gateway, "files", "dry_run=true", good).await;
+            assert_eq!((status, &report["new"], &report["applied"]), (200, &json!(2), &json!(false)));
+            let (status, report) = import_csv(&gateway, "files", "", good).await;
+            assert_eq!((status, &report["new"], &report["applied"]), (200, &json!(2), &json!(true)));
+            let (status, report) =
+                import_csv(&gateway, "files", "", "user_id,role\nu3,member\nu4,chief\nu3,\n").await;
+            assert_eq!(
+                (status, &report["code"], &report["success"]),
+                (422, &json!("import_refused"), &json!(false))
+            );
+            let lines = report["refused"].as_array().unwrap().iter().map(|one| one["line"].as_u64().unwrap());
+            assert_eq!(lines.collect::<Vec<_>>(), [3, 4]);
+            let (status, report) = import_csv(&gateway, "files", "", "name\nx\n").await;
+            assert_eq!((status, &report["field"]), (400, &json!("file")));
+            let (status, _) = import_csv(&gateway, "files", "", &"x".repeat(5 * 1024 * 1024 + 1)).await;
+            assert_eq!(status, 413);
+            let (status, report) =
+                import_csv(&gateway, "files", "deactivate_missing=true", "user_id\nu1\n").await;
+            assert_eq!((status, &report["deactivated"]), (200, &json!(1)));
+            let found = get(&gateway, "clients/files/members?active=true").await;
+            assert_eq!(names(&found), ["u1"]);
+            let missing = reseller(
+                &gateway,
+                "POST",
+                "clients/files/members/import",
+                &json!({ "source": "open_webui" }),
+                404,
+            )
+            .await;
+            assert_eq!(missing["code"], "not_configured");
+        });
+        assert!(gateway.stop().success());
+
+        let file = installation.data.path().join("members.csv");
+        std::fs::write(&file, "user_id,name\nu5,Cztery\n").unwrap();
+        let path = file.to_str().unwrap();
+        let report = installation.json(&["members", "import", "--org", "files", "--csv", path, "--json"]);
+        assert_eq!((&report["new"], &report["applied"]), (&json!(1), &json!(true)));
+        std::fs::write(&file, "user_id,name\nu6,\"\"\n,x\n").unwrap();
+        let refused = installation.run(&["members", "import", "--org", "files", "--csv", path]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stdout).starts_with("line 3: "), "{refused:?}");
+        let list = installation.json(&["members", "list", "--org", "files", "--search", "CZTERY", "--json"]);
+        assert_eq!((&list[0]["user_id"], &list[0]["source"]), (&json!("u5"), &json!("csv")));
+    });
+}
+
+fn ids(database: &TestDb, organization: &str) -> Vec<String> {
+    let organization = organization.parse().unwrap();
+    let members = database
+        .storage
+        .read_blocking(|conn| mai_organization::client_organization::members::members_of(conn, &organization))
+        .unwrap();
+    members.into_iter().filter(|one| one.is_active).map(|one| one.user_id.to_string()).collect()
+}
+
+#[test]
+fn users_of_open_webui_become_members_by_its_api() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let users: Vec<Value> = (0..75).map(|n| user(&format!("u{n:02}"), "Żółw", "user")).collect();
+        let webui = FakeOpenWebui::start(users, Form::Pages);
+        let installation = Installation::new(database, &mock)
+            .with("WEBUI_BASE_URL", &webui.base)
+            .with("MAI_WEBUI_API_KEY", &webui.key)
+            .with("MAI_WEBUI_ORGANIZATION", "webui")
+            .with("MAI_METRICS_OPEN", "true");
+        let organization = installation.organization("Webui");
+        let other = installation.organization("Other");
+        let gateway = installation.serve();
+        wait_until("all users are members", || ids(database, "webui").len() == 75);
+        run(async {
+            let (ready, answer) = gateway.ready().await;
+            assert!(ready && answer["checks"]["members"] == "ok", "{answer}");
+            let metrics =
+                reqwest::get(format!("{}/metrics", gateway.base)).await.unwrap().text().await.unwrap();
+            assert!(metrics.contains("mai_member_sync_failing 0"), "{metrics}");
+            assert!(metrics.contains("mai_member_sync_success_timestamp_seconds 1"), "{metrics}");
+            let one = get(&gateway, "clients/webui/members/u07").await;
+            assert_eq!(
+                (&one["member"]["created_at"], &one["member"]["source"]),
+                (&json!(1_700_000_000), &json!("open_webui"))
+            );
+
+            webui.change(|registry| {
+                registry.form = Form::List;
+                registry.users.truncate(74);
+                registry.users.push(user("new", "Nowa", "admin"));
+                registry.users.push(json!({ "id": "odd", "role": "chief" }));
+            });
+            let import = |options: Value, status| {
+                let mut body = json!({ "source": "open_webui" });
+                body.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+                let (gateway, token) = (&gateway, &organization.token);
+                async move {
+                    let answer = call(gateway, "POST", "clients/webui/members/import", token, &body).await;
+                    assert_eq!(answer.status.as_u16(), status, "{:?}", answer.json());
+                    answer.json()
+                }
+            };
+            let report = import(json!({ "dry_run": true, "deactivate_missing": true }), 200).await;
+            let counts = ["new", "unchanged", "deactivated"].map(|name| report[name].as_u64().unwrap());
+            assert_eq!(counts, [1, 74, 1], "{report}");
+            assert_eq!(report["refused"][0]["line"], 76);
+            let report = import(json!({ "deactivate_missing": true }), 200).await;
+            assert_eq!(report["applied"], true, "{report}");
+            assert_eq!(ids(database, "webui").len(), 75);
+            assert!(!ids(database, "webui").contains(&"u74".to_owned()));
+
+            webui.change(|registry| registry.form = Form::Broken);
+            assert_eq!(import(json!({}), 503).await["code"], "open_webui_unavailable");
+            // Nobody reads another organization's registry, not even the reseller by mistake.
+            for token in [other.token.as_str(), RESELLER] {
+                let body = json!({ "source": "open_webui" });
+                let answer = call(&gateway, "POST", "clients/other/members/import", token, &body).await;
+                assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (404, &json!("not_configured")));
+            }
+        });
+        assert!(gateway.stop().success());
+
+        // A key that opens nothing is a warning and no reason not to serve.
+        let installation = installation.with("MAI_WEBUI_API_KEY", "sk-wrong");
+        let gateway = installation.serve();
+        run(async {
+            loop {
+                let (ready, answer) = gateway.ready().await;
+                assert!(ready, "{answer}");
+                if answer["warnings"].as_array().unwrap().contains(&json!("members")) {
+                    let text = answer["checks"]["members"].as_str().unwrap();
+                    assert!(text.contains("administrator") && !text.contains("sk-wrong"), "{text}");
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn users_of_open_webui_become_members_by_its_database() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let beside = TestDb::postgres();
+        let file = DatabaseUrl::Sqlite(folder.path().join("webui.db"));
+        let servers = [(&file, Version::Old), (beside.storage.url(), Version::Current)];
+        for (url, version) in servers {
+            create(url, version);
+            sign_up(url, "u1", "Ewa", "ewa@x.example", "admin", 1_700_000_000);
+            sign_up(url, "u2", "Żółw", "z@x.example", "user", 1_700_000_001);
+        }
+        let installation = Installation::new(database, &mock);
+        for (index, (url, _)) in servers.into_iter().enumerate() {
+            let id = format!("org{index}");
+            installation.organization(&id);
+            let text = match url {
+                DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+                DatabaseUrl::Postgres(text) => text.clone(),
+            };
+            let arguments = ["members", "import", "--org", &id, "--open-webui-database", &text, "--json"];
+            let report = installation.json(&arguments);
+            assert_eq!((&report["new"], &report["applied"]), (&json!(2), &json!(true)), "{report}");
+            assert_eq!(ids(database, &id), ["u1", "u2"]);
+            assert_eq!(installation.json(&arguments)["unchanged"], 2);
+        }
+        let DatabaseUrl::Sqlite(path) = &file else { unreachable!() };
+        let url = format!("sqlite:{}", path.display());
+        let installation = installation
+            .with("WEBUI_DATABASE_URL", &url)
+            .with("MAI_WEBUI_ORGANIZATION", "org0")
+            .with("MAI_WEBUI_DEACTIVATE_MISSING", "true");
+        sign_up(&file, "u3", "Nowa", "n@x.example", "pending", 1_700_000_002);
+        mai_storage::testing::open_webui::execute(&file, "DELETE FROM \"user\" WHERE id = 'u1'");
+        let gateway = installation.serve();
+        wait_until("the registry is taken over", || ids(database, "org0") == ["u2", "u3"]);
+        run(async {
+            let body = json!({ "source": "open_webui_database" });
+            let report = reseller(&gateway, "POST", "clients/org0/members/import", &body, 200).await;
+            assert_eq!(report["unchanged"], 2);
+            reseller(&gateway, "POST", "clients/org1/members/import", &body, 404).await;
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn usage_of_an_unknown_id_is_assigned_and_follows() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = installation(database, &mock);
+        let organization = installation.organization("Assigned");
+        let gateway = installation.serve();
+        run(async {
+            let report = |id: &str, who: Value| {
+                let mut changes = json!({ "request_id": id });
+                changes.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
+                event(&organization.key, &changes)
+            };
+            for (id, who) in [
+                ("r1", json!({ "external_user": "a.nowak" })),
+                ("r2", json!({ "external_user": "a.nowak" })),
+                ("r3", json!({})),
+                ("r4", json!({ "user_id": "anna" })),
+            ] {
+                assert_eq!(send(&gateway, &report(id, who)).await.status, 200);
+            }
+            let members = "clients/assigned/members";
+            let admin = |method: &'static str, route: String, body: Value| {
+                let (gateway, token) = (&gateway, &organization.token);
+                async move { call(gateway, method, &route, token, &body).await }
+            };
+            reseller(&gateway, "POST", members, &json!({ "user_id": "anna", "name": "Anna Nowak" }), 201)
+                .await;
+            let shown = admin("GET", format!("{members}/unassigned"), Value::Null).await.json();
+            assert_eq!(names(&shown), ["a.nowak", "unattributed"]);
+            assert_eq!(
+                (&shown["items"][0]["total_cost"], shown["items"][0].get("raw_cost")),
+                (&json!(0.026), None)
+            );
+
+            let body = json!({ "from_user_id": "a.nowak", "to_user_id": "anna" });
+            let done = admin("POST", format!("{members}/assign"), body).await;
+            let done = (done.status.as_u16(), done.json());
+            assert_eq!(
+                (done.0, &done.1["total_requests"], &done.1["later_usage"]),
+                (200, &json!(2), &json!(true))
+            );
+            assert_eq!((done.1.get("raw_cost"), &done.1["total_cost"]), (None, &json!(0.026)));
+            let body =
+                json!({ "from_user_id": "unattributed", "to_user_id": "anna", "start_date": "2020-01-01" });
+            let done = reseller(&gateway, "POST", &format!("{members}/assign"), &body, 200).await;
+            assert_eq!((&done["raw_cost"], &done["later_usage"]), (&json!(0.01), &json!(false)));
+
+            // Whatever comes later under the unknown id is hers, from whatever door.
+            assert_eq!(
+                send(&gateway, &report("r5", json!({ "external_user": "a.nowak" }))).await.status,
+                200
+            );
+            let client = Client::new(&gateway.base, &organization.key);
+            let mut chat = Client::chat_body("mock/ok", false);
+            chat["user"] = json!("a.nowak");
+            let chat = client.post("/v1/chat/completions", &chat).send().await.unwrap();
+            assert_eq!(read(chat).await.status, 200);
+            wait_until("the chat is booked", || rows(&database.storage, "assigned").len() == 6);
+            let mut users: BTreeMap<String, usize> = BTreeMap::new();
+            for row in rows(&database.storage, "assigned").values() {
+                *users.entry(row.user_id.to_string()).or_default() += 1;
+            }
+            assert_eq!(users, BTreeMap::from([("anna".to_owned(), 6)]));
+            let one = get(&gateway, &format!("{members}/anna")).await;
+            assert_eq!(one["external_user_ids"], json!(["a.nowak"]));
+            assert_eq!(names(&get(&gateway, members).await), ["anna"], "the id did not become a member");
+
+            for (body, status, code) in [
+                (json!({ "from_user_id": "x", "to_user_id": "nobody" }), 404, "not_found"),
+                (json!({ "from_user_id": "anna", "to_user_id": "anna" }), 400, "invalid_field"),
+                (
+                    json!({ "from_user_id": "x", "to_user_id": "anna", "end_date": "2026-01-01" }),
+                    400,
+                    "invalid_field",
+                ),
+                (
+                    json!({ "from_user_id": "unattributed", "to_user_id": "anna", "end_date": "soon" }),
+                    400,
+                    "invalid_field",
+                ),
+            ] {
+                let refused = reseller(&gateway, "POST", &format!("{members}/assign"), &body, status).await;
+                assert_eq!(refused["code"], code, "{body}");
+            }
+            reseller(&gateway, "POST", members, &json!({ "user_id": "ben" }), 201).await;
+            let body = json!({ "from_user_id": "ben", "to_user_id": "anna" });
+            let refused = reseller(&gateway, "POST", &format!("{members}/assign"), &body, 409).await;
+            assert_eq!(refused["code"], "wrong_state");
+            let path = format!("{members}/ben/external-ids/b.kowal");
+            reseller(&gateway, "PUT", &path, &Value::Null, 200).await;
+            reseller(&gateway, "PUT", &format!("{members}/anna/external-ids/b.kowal"), &Value::Null, 409)
+                .await;
+            reseller(&gateway, "DELETE", &path, &Value::Null, 200).await;
+            reseller(&gateway, "DELETE", &path, &Value::Null, 404).await;
+        });
+        assert!(gateway.stop().success());
+        assert_consistent(&database.storage, "assigned");
+        let verified = installation.run(&["verify", "--org", "assigned"]);
+        assert!(verified.status.success(), "{verified:?}");
+        let done = installation.json(&[
+            "members",
+            "assign",
+            "--org",
+            "assigned",
+            "--from-user",
+            "ben",
+            "--to-user",
+            "anna",
+            "--merge",
+            "--json",
+        ]);
+        assert_eq!((&done["total_tokens"], &done["later_usage"]), (&json!(0), &json!(true)));
+        assert_eq!(ids(database, "assigned"), ["anna"]);
+    });
+}
+
+#[test]
+fn mappings_on_the_original_s_paths() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let (ours, theirs) = (installation.organization("Ours"), installation.organization("Theirs"));
+        let gateway = installation.serve();
+        run(async {
+            let new = json!({ "user_id": "u1", "client_org_id": "ours", "openrouter_user_id": "by-hand" });
+            let made = reseller(&gateway, "POST", "user-mappings", &new, 201).await;
+            assert_eq!(made["mapping"]["id"], "u1_ours");
+            reseller(&gateway, "POST", "user-mappings", &new, 409).await;
+            let taken = json!({ "user_id": "u2", "client_org_id": "ours", "openrouter_user_id": "by-hand" });
+            reseller(&gateway, "POST", "user-mappings", &taken, 409).await;
+            reseller(
+                &gateway,
+                "POST",
+                "user-mappings",
+                &json!({ "user_id": "u", "client_org_id": "x" }),
+                404,
+            )
+            .await;
+            reseller(&gateway, "POST", "user-mappings", &json!({ "user_id": "u" }), 400).await;
+
+            let as_admin = async |who: &Organization, method: &str, route: &str, body: Value| {
+                let answer = call(&gateway, method, route, &who.token, &body).await;
+                (answer.status.as_u16(), answer.json())
+            };
+            let (status, made) = as_admin(&theirs, "POST", "user-mappings", json!({ "user_id": "u1" })).await;
+            assert_eq!((status, &made["mapping"]["client_org_id"]), (201, &json!("theirs")));
+            let foreign = json!({ "user_id": "u7", "client_org_id": "ours" });
+            assert_eq!(as_admin(&theirs, "POST", "user-mappings", foreign).await.0, 404);
+            for (who, organization) in [(&ours, "ours"), (&theirs, "theirs")] {
+                let (status, list) = as_admin(who, "GET", "user-mappings", Value::Null).await;
+                assert_eq!((status, list.as_array().unwrap().len()), (200, 1));
+                let (_, one) = as_admin(who, "GET", "user-mappings/u1", Value::Null).await;
+                assert_eq!(one["client_org_id"], organization);
+            }
+            assert_eq!(as_admin(&ours, "GET", "user-mappings?client_id=theirs", Value::Null).await.0, 404);
+            assert_eq!(
+                as_admin(&ours, "DELETE", "user-mappings/u1?client_id=theirs", Value::Null).await.0,
+                404
+            );
+
+            let unclear = reseller(&gateway, "GET", "user-mappings/u1", &Value::Null, 400).await;
+            assert_eq!(unclear["field"], "client_id");
+            get(&gateway, "user-mappings/u1?client_id=ours").await;
+            reseller(&gateway, "GET", "user-mappings", &Value::Null, 400).await;
+            assert_eq!(as_admin(&ours, "DELETE", "user-mappings/u1", Value::Null).await.0, 200);
+            assert_eq!(as_admin(&ours, "DELETE", "user-mappings/u1", Value::Null).await.0, 404);
+            let left = get(&gateway, "user-mappings/u1").await;
+            assert_eq!(left["client_org_id"], "theirs", "only one is left");
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn twenty_clients_at_once_make_one_member_and_one_mapping() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        installation.organization("Crowd");
+        let gateway = installation.serve();
+        run(async {
+            for (route, body) in [
+                ("clients/crowd/members", json!({ "user_id": "u1" })),
+                ("user-mappings", json!({ "user_id": "u2", "client_org_id": "crowd" })),
+            ] {
+                let calls = (0..20).map(|_| call(&gateway, "POST", route, RESELLER, &body));
+                let answers = join_all(calls).await;
+                let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+                for answer in &answers {
+                    *statuses.entry(answer.status.as_u16()).or_default() += 1;
+                    if answer.status == 409 {
+                        assert_eq!(answer.json()["code"], "already_exists");
+                    }
+                }
+                assert_eq!(statuses, BTreeMap::from([(201, 1), (409, 19)]), "{route}");
+            }
+            assert_eq!(get(&gateway, "clients/crowd/members").await["total"], 1);
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn a_webhook_that_names_a_member_s_further_id_before_the_member_called_is_booked_for_the_member() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = installation(database, &mock);
+        let organization = installation.organization("Early");
+        let gateway = installation.serve();
+        run(async {
+            let members = "clients/early/members";
+            reseller(
+                &gateway,
+                "POST",
+                members,
+                &json!({ "user_id": "00000000-0000-4000-8000-000000000001" }),
+                201,
+            )
+            .await;
+            // The original's form of eight digits, of a member who never called.
+            let changes = json!({ "external_user": "early_user_11e594f4" });
+            let answer = post(&gateway, WEBHOOK, &[], event(&organization.key, &changes).to_string()).await;
+            assert_eq!(answer.status, 200);
+            let rows = rows(&database.storage, "early");
+            assert_eq!(rows["req-1"].user_id.as_str(), "00000000-0000-4000-8000-000000000001");
+        });
+        assert!(gateway.stop().success());
+    });
+}
