@@ -23,7 +23,10 @@ use crate::interrupts::{Interrupts, signal};
 pub(crate) const PROVIDER_KEY: &str = "sk-or-v1-bench";
 
 /// The id of the only organization.
-const ORGANIZATION: &str = "bench";
+pub(crate) const ORGANIZATION: &str = "bench";
+
+/// The reseller's token.
+pub(crate) const ADMIN_TOKEN: &str = "reseller-token-of-the-stack";
 
 /// How long the last records may take from the journal to the database.
 const APPLY_AT_MOST: Duration = Duration::from_secs(120);
@@ -130,7 +133,7 @@ pub(crate) struct Stack {
     pub(crate) mock_url: String,
     /// The gateway key.
     pub(crate) key: String,
-    database: DatabaseUrl,
+    installation: Installation,
     organization: OrganizationId,
     /// How long the gateway took from its start until it listened, on a database that exists already.
     pub(crate) start: Duration,
@@ -139,10 +142,15 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Starts both from the programs that cargo built into `programs`, such as `target/release`.
+    pub(crate) fn start(programs: &Path, log: &Path) -> Result<Self> {
+        Self::start_with(programs, log, &[])
+    }
+
+    /// The same with further settings of the gateway, as environment variables.
     ///
     /// The database and the journal lie beside the programs, because a temporary folder may be in
     /// memory, where making data durable costs nothing.
-    pub(crate) fn start(programs: &Path, log: &Path) -> Result<Self> {
+    pub(crate) fn start_with(programs: &Path, log: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("stack-").tempdir_in(programs)?;
         let mut command = Command::new(programs.join("examples/serve"));
         command.args(["--port", "0"]);
@@ -152,12 +160,11 @@ impl Stack {
             binary: programs.join("mai-usage"),
             folder: folder.path().to_path_buf(),
             upstream: mock_url.clone(),
+            settings: settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         };
         let created = ["--name", "Bench", "--id", ORGANIZATION, "--provider-key", PROVIDER_KEY, "--json"];
         installation.json(&[&["org", "create"], &created[..]].concat())?;
-        let created = installation.json(&["keys", "create", "--org", ORGANIZATION, "--json"])?;
-        let key = created.get("key").and_then(Value::as_str).context("the new key is not shown")?.to_owned();
-
+        let key = installation.secret(&["keys", "create"], &[], "key")?;
         let begun = Instant::now();
         let mut gateway = Service::start(installation.command(&["serve"]), log)?;
         let gateway_url = format!("{}/v1", gateway.announced("listens on ")?);
@@ -167,17 +174,39 @@ impl Stack {
             gateway_url,
             mock_url,
             key,
-            database: DatabaseUrl::Sqlite(installation.database()),
             organization: OrganizationId::new(ORGANIZATION)?,
             start: begun.elapsed(),
+            installation,
             _folder: folder,
         })
+    }
+
+    /// The file of the database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.installation.database()
+    }
+
+    /// The database, beside the gateway.
+    pub(crate) fn storage(&self) -> Storage {
+        Storage::open(&DatabaseUrl::Sqlite(self.database()), PoolSettings::default())
+    }
+
+    /// Makes another organization, with this key at the mock.
+    pub(crate) fn create_organization(&self, id: &str, provider_key: &str) -> Result<()> {
+        let options = ["--name", id, "--id", id, "--provider-key", provider_key, "--json"];
+        self.installation.json(&[&["org", "create"], &options[..]].concat())?;
+        Ok(())
+    }
+
+    /// Makes another gateway key with these options of `keys create`. The gateway knows it within a second.
+    pub(crate) fn create_key(&self, options: &[&str]) -> Result<String> {
+        self.installation.secret(&["keys", "create"], options, "key")
     }
 
     /// Waits until as many calls are recorded as were sent, checks that the daily tables and the ledger
     /// agree, and returns how many calls the ledger has.
     pub(crate) fn wait_for_records(&self, sent: u64, interrupts: &Interrupts) -> Result<u64> {
-        let storage = Storage::open(&self.database, PoolSettings::default());
+        let storage = self.storage();
         let (from, to) = (UsageDate::parse("2000-01-01")?, UsageDate::parse("2100-01-01")?);
         let deadline = Instant::now() + APPLY_AT_MOST;
         loop {
@@ -202,6 +231,8 @@ struct Installation {
     binary: PathBuf,
     folder: PathBuf,
     upstream: String,
+    /// Further settings.
+    settings: Vec<(String, String)>,
 }
 
 impl Installation {
@@ -215,14 +246,21 @@ impl Installation {
             ("MAI_LISTEN", "127.0.0.1:0"),
             ("MAI_DATABASE_URL", &format!("sqlite:{}", self.database().display())),
             ("MAI_DATA_DIR", &self.folder.display().to_string()),
-            ("MAI_ADMIN_TOKEN", "reseller-token-of-the-stack"),
+            ("MAI_ADMIN_TOKEN", ADMIN_TOKEN),
             ("MAI_JOURNAL_SYNC", "disk"),
             ("MAI_LOG", "warn"),
             // The load is that of one key. Its calls are counted all the same, as in production.
             ("MAI_RATE_LIMIT_PER_MINUTE", "1000000"),
             ("OPENROUTER_BASE_URL", &self.upstream),
         ]);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Runs a command for the organization that shows a new secret once, and returns that.
+    fn secret(&self, command: &[&str], options: &[&str], field: &str) -> Result<String> {
+        let made = self.json(&[command, &["--org", ORGANIZATION, "--json"], options].concat())?;
+        Ok(made.get(field).and_then(Value::as_str).context("the new secret is not shown")?.to_owned())
     }
 
     /// Runs a command that prints one JSON value.

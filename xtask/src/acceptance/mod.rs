@@ -12,15 +12,18 @@ use crate::{
 };
 
 mod clients;
+mod open_webui;
+mod place;
+mod schemathesis;
 
 /// The database of known vulnerabilities that cargo-deny fetches.
 const ADVISORIES: &str = "https://github.com/RustSec/advisory-db";
 
-/// Uses the gateway by other people's clients and compares it with direct calls, puts long loads and
-/// faults on both databases, and checks the dependencies. The last line says how many parts passed and
+/// Uses the gateway by other people's clients and by a real Open WebUI, compares it with direct calls, puts
+/// long loads and faults on both databases, and checks the dependencies. The last line says how many parts passed and
 /// failed.
 ///
-/// The packages of Python and Node go into environments of their own below target/acceptance.
+/// The packages of Python and Node, Open WebUI among them, go into environments of their own below target/acceptance.
 #[derive(clap::Args)]
 #[command(after_help = "Example: cargo xtask acceptance")]
 pub(crate) struct Args {
@@ -39,6 +42,9 @@ pub(crate) struct Args {
     /// How long PostgreSQL is away.
     #[arg(long, default_value_t = 60)]
     away_seconds: u64,
+    /// Run only the parts whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 /// What came of one part.
@@ -50,13 +56,20 @@ enum Outcome {
 /// A name and what to do. The part has failed where that returns an error.
 type Part = (&'static str, fn(&Args, &Interrupts) -> Result<Outcome>);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 13] = [
     ("openai-python sees the same objects and errors", |_, interrupts| {
         clients::compare("openai_equal.py", interrupts)
     }),
     ("raw answers are equal byte for byte", |_, interrupts| clients::compare("bytes_equal.py", interrupts)),
     ("openai-python and anthropic on every route", |_, interrupts| clients::python(interrupts)),
     ("openai-node and Anthropic's client for Node on every route", |_, interrupts| clients::node(interrupts)),
+    ("two people use a real Open WebUI", |_, interrupts| {
+        open_webui::chats(open_webui::Identity::Plain, interrupts)
+    }),
+    ("two people use a real Open WebUI that signs who they are", |_, interrupts| {
+        open_webui::chats(open_webui::Identity::Signed, interrupts)
+    }),
+    ("the API does what its description says", |_, interrupts| schemathesis::conforms(interrupts)),
     ("ledgers are equal after a long mixed load", mixed_load),
     ("streams that their clients left cost what upstream charged", left_streams),
     ("nothing is lost or doubled by kills", kills),
@@ -66,9 +79,11 @@ const PARTS: [Part; 10] = [
 ];
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let parts: Vec<Part> = PARTS.into_iter().filter(|(name, _)| name.contains(&args.only)).collect();
+    ensure!(!parts.is_empty(), "no part has `{}` in its name", args.only);
     let interrupts = Interrupts::catch()?;
     let (mut passed, mut failed) = (0, 0);
-    for (name, part) in PARTS {
+    for (name, part) in parts {
         println!("\n== {name}");
         let outcome = part(args, &interrupts);
         if interrupts.came() {

@@ -152,12 +152,15 @@ struct Query {
     /// Only those with this in the name, the address or the id, whatever the case of the letters.
     search: Option<String>,
     /// Only those of this role.
+    #[param(inline)]
     role: Option<Role>,
     /// Only active ones, or only inactive ones.
     active: Option<bool>,
     /// Only those who are known from there.
+    #[param(inline)]
     source: Option<Source>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     #[serde(default)]
     order: Order,

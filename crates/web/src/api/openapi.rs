@@ -20,6 +20,8 @@ use utoipa_actix_web::AppExt;
                        has a stable `code`.",
     ),
     servers((url = "/")),
+    // What the routes only refer to.
+    components(schemas(super::error::ErrorBody<'_>, super::paging::Order)),
     tags(
         (name = "usage", description = "Statistics of one organization"),
         (name = "reports", description = "Usage that others report"),
@@ -73,6 +75,8 @@ pub(super) async fn openapi_json() -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -82,6 +86,16 @@ mod tests {
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let made = serde_json::to_value(document()).unwrap();
         assert!(checked_in == made, "docs/openapi.json is out of date; run `cargo xtask openapi`");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(document()).unwrap();
+        let text = document.to_string();
+        let start = "\"$ref\":\"#";
+        let targets = text.split(start).skip(1).map(|rest| rest.split('"').next().unwrap());
+        let lost: BTreeSet<&str> = targets.filter(|target| document.pointer(target).is_none()).collect();
+        assert!(lost.is_empty(), "{lost:?}; a type of a query needs `#[param(inline)]` where it is used");
     }
 
     #[test]

@@ -85,6 +85,7 @@ struct Query {
     /// Only those whose name or id has this in it.
     search: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     #[serde(default)]
     order: Order,

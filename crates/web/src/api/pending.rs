@@ -86,6 +86,7 @@ enum PendingFilter {
 #[into_params(parameter_in = Query)]
 struct Query {
     /// Only those in this state.
+    #[param(inline)]
     state: Option<PendingFilter>,
     /// 1 to 500, by default 50.
     limit: Option<usize>,

@@ -129,7 +129,7 @@ mod tests {
             ("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "many"),
         ] {
             let error = from(&[(name, value)]).unwrap_err().to_string();
-            assert!(error.starts_with(name) && !error.contains("pass"), "{error}");
+            assert!(error.starts_with(name) && !error.contains("user:pass"), "{error}");
         }
         let origin = |text| from(&[("MAI_PUBLIC_URL", text)]).unwrap().public_url.unwrap();
         assert_eq!(origin("HTTPS://Usage.Example:443/"), "https://usage.example");

@@ -23,7 +23,13 @@ const BODY_AT_MOST: usize = 64 * 1024;
 #[utoipa::path(
     tag = "reports",
     extensions(("x-access" = json!("admin"))),
-    request_body = super::record::Body,
+    request_body(
+        content = super::record::Body,
+        example = json!({
+            "client_org_id": "abc", "model": "openai/o3", "tokens": 100, "cost": 0.5, "date": "2026-11-20",
+            "request_id": "invoice-7",
+        }),
+    ),
     responses(
         (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
         (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),

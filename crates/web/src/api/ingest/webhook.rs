@@ -25,7 +25,13 @@ const SIGNATURE_HEADER: &str = "x-webhook-signature";
 #[utoipa::path(
     tag = "reports",
     extensions(("x-access" = json!("public"))),
-    request_body = event::Body,
+    request_body(
+        content = event::Body,
+        example = json!({
+            "api_key": "sk-or-v1-abc", "model": "openai/o3", "tokens_used": 120, "cost": 0.0123,
+            "timestamp": "2026-11-20T10:00:00Z", "external_user": "anna", "request_id": "req-1",
+        }),
+    ),
     responses(
         (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
         (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),

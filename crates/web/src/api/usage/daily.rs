@@ -29,9 +29,11 @@ struct Query {
     end_date: Option<String>,
     /// What the days are taken apart by; for administrators and the reseller.
     #[serde(default)]
+    #[param(inline)]
     group_by: Group,
     /// Which figure decides who gets a series of its own.
     #[serde(default)]
+    #[param(inline)]
     metric: Figure,
     /// How many series there are beside that of all others: 1 to 50, by default 7.
     top: Option<usize>,

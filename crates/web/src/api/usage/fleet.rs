@@ -41,6 +41,7 @@ struct Query {
     /// Only organizations whose name or id has this in it.
     search: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     /// By default names ascending and figures descending.
     order: Option<Order>,

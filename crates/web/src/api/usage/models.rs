@@ -28,6 +28,7 @@ struct Query {
     /// Only models or providers whose name has this in it.
     search: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     /// By default names ascending and figures descending.
     order: Option<Order>,

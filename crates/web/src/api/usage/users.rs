@@ -32,8 +32,10 @@ struct Query {
     search: Option<String>,
     /// Which members.
     #[serde(default)]
+    #[param(inline)]
     activity: Which,
     #[serde(default)]
+    #[param(inline)]
     sort: Sort,
     /// By default names ascending and figures descending.
     order: Option<Order>,

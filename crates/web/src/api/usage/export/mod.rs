@@ -89,8 +89,10 @@ struct Query {
     end_date: Option<String>,
     /// What the table has a row for.
     #[serde(default)]
+    #[param(inline)]
     kind: Kind,
     #[serde(default)]
+    #[param(inline)]
     format: Format,
     /// Whether a CSV file begins with the mark by which Excel knows UTF-8.
     #[serde(default)]
@@ -168,8 +170,10 @@ struct ClientQuery {
     /// The last day, `YYYY-MM-DD`; by default today.
     end_date: Option<String>,
     #[serde(default)]
+    #[param(inline)]
     format: ClientFormat,
     /// What the table of one organization has a row for, where `format` is not `json`.
+    #[param(inline)]
     kind: Option<Kind>,
     /// Whether a CSV file begins with the mark by which Excel knows UTF-8.
     #[serde(default)]
