@@ -21,6 +21,7 @@ use crate::{
         revoke_sessions,
     },
     sign_in_links::drop_open_links,
+    validate,
 };
 
 /// After so many wrong passwords none is looked at for a while.
@@ -239,7 +240,9 @@ impl Attempt<'_> {
     ) -> Result<()> {
         let organization = account.and_then(|account| account.client_org_id.as_ref());
         let details = details.with_some("account_id", account.map(|account| account.id.as_str()));
-        let entry = NewEntry { result, ..NewEntry::done(organization, self.action, self.email) };
+        // Some people type their password where the address belongs.
+        let tried = if validate::email("email", self.email).is_ok() { self.email } else { "" };
+        let entry = NewEntry { result, ..NewEntry::done(organization, self.action, tried) };
         append(conn, self.actor, self.now, &entry.with(details))?;
         Ok(())
     }

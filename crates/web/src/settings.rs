@@ -233,7 +233,11 @@ pub struct Settings {
 impl Settings {
     /// Where browsers reach the service, as far as it is known.
     pub fn base_url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        let own = || match self.listen.ip().is_unspecified() {
+            true => format!("http://localhost:{}", self.listen.port()),
+            false => format!("http://{}", self.listen),
+        };
+        self.public_url.clone().unwrap_or_else(own)
     }
 }
 

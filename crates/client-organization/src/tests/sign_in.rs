@@ -52,6 +52,7 @@ fn nobody_learns_which_accounts_there_are() {
             ("a@x", "a wrong password", "wrong_password"),
             ("nobody@x", "a wrong password", "unknown_account"),
             ("", "", "unknown_account"),
+            ("hunter2hunter2", "a@x", "unknown_account"),
             ("invited@x", "", "wrong_password"),
             ("a@x", &"x".repeat(100_000), "wrong_password"),
         ] {
@@ -61,6 +62,9 @@ fn nobody_learns_which_accounts_there_are() {
         let query = AuditQuery { limit: 1, ..AuditQuery::default() };
         let logged = fixture.audit_log.list(query).await.unwrap().remove(0);
         assert_eq!((logged.target.as_str(), logged.client_org_id), ("a@x", Some(organization("A"))));
+        let query = AuditQuery { limit: 100, ..AuditQuery::default() };
+        let log = format!("{:?}", fixture.audit_log.list(query).await.unwrap());
+        assert!(log.contains("nobody@x") && !log.contains("hunter2"), "{log}");
     });
 }
 
