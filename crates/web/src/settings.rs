@@ -233,9 +233,12 @@ pub struct Settings {
 impl Settings {
     /// Where browsers reach the service, as far as it is known.
     pub fn base_url(&self) -> String {
-        let own = || match self.listen.ip().is_unspecified() {
-            true => format!("http://localhost:{}", self.listen.port()),
-            false => format!("http://{}", self.listen),
+        let own = || {
+            if self.listen.ip().is_unspecified() {
+                format!("http://localhost:{}", self.listen.port())
+            } else {
+                format!("http://{}", self.listen)
+            }
         };
         self.public_url.clone().unwrap_or_else(own)
     }

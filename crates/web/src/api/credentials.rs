@@ -119,7 +119,9 @@ pub(super) async fn standing(
     let id = open_webui.organization();
     let directory = api.directory.current();
     if directory.organization(id).is_none_or(|organization| !organization.is_active) {
-        return Err(ApiError::inactive_organization("there is no active organization for the users of Open WebUI"));
+        return Err(ApiError::inactive_organization(
+            "there is no active organization for the users of Open WebUI",
+        ));
     }
     let member = api.services.member_db.get(id, &user.id).await?;
     if member.as_ref().is_some_and(|member| !member.is_active) {
