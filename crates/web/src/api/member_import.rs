@@ -96,6 +96,7 @@ struct MemberImportReport {
     request_body(content((MemberImport = "application/json"), (String = "text/csv"))),
     responses(
         (status = 200, description = "It was taken, or a dry run says what would be", body = MemberImportReport),
+        (status = 422, description = "Nothing was changed, because some lines cannot be taken", body = MemberImportReport),
         Refusals,
     ),
     security(("bearer" = []), ("session" = [])),

@@ -16,7 +16,7 @@ use super::{
     Api, ApiError,
     asked::{Asked, day},
     caller::Caller,
-    error::Refusals,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     json_money::JsonUsd,
     member_import,
     paging::{self, Order},
@@ -199,7 +199,7 @@ struct Members {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "A page of members", body = Members), Refusals),
+    responses((status = 200, description = "A page of members", body = Members), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/members")]
@@ -254,7 +254,7 @@ struct MemberDetails {
         ("client_id" = String, Path, description = "The organization"),
         ("user_id" = String, Path, description = "The member"),
     ),
-    responses((status = 200, description = "The member", body = MemberDetails), Refusals),
+    responses((status = 200, description = "The member", body = MemberDetails), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/members/{user_id}")]
@@ -388,7 +388,7 @@ struct ExternalIdDone {
         ("user_id" = String, Path, description = "The member"),
         ("external_user_id" = String, Path, description = "The further id"),
     ),
-    responses((status = 200, description = "The member has it", body = ExternalIdDone), Refusals),
+    responses((status = 200, description = "The member has it", body = ExternalIdDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[put("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
@@ -413,7 +413,7 @@ async fn add_external_id(
         ("user_id" = String, Path, description = "The member"),
         ("external_user_id" = String, Path, description = "The further id"),
     ),
-    responses((status = 200, description = "The member does not have it any more", body = ExternalIdDone), Refusals),
+    responses((status = 200, description = "The member does not have it any more", body = ExternalIdDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
@@ -473,7 +473,7 @@ struct Unassigned {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Range),
-    responses((status = 200, description = "The users", body = Unassigned), Refusals),
+    responses((status = 200, description = "The users", body = Unassigned), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/members/unassigned")]

@@ -17,7 +17,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonDecimal, JsonUsd},
     paging::Order,
 };
@@ -169,7 +169,7 @@ struct Answer {
     tag = "usage",
     extensions(("x-access" = json!("reseller"))),
     params(Query),
-    responses((status = 200, description = "All organizations", body = Answer), Refusals),
+    responses((status = 200, description = "All organizations", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/billing")]

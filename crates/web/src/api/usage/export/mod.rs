@@ -24,7 +24,7 @@ use super::{
     legacy::{HistoryDay, Month, Stats},
     today::Today,
 };
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals};
 
 mod columns;
 mod download;
@@ -111,7 +111,7 @@ struct Query {
             (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
-        Refusals,
+        ReadRefusals,
     ),
     security(("bearer" = []), ("session" = [])),
 )]
@@ -246,7 +246,7 @@ struct ClientExport {
             (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
-        Refusals,
+        ReadRefusals,
     ),
     security(("bearer" = []), ("session" = [])),
 )]
