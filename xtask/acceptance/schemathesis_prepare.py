@@ -126,9 +126,6 @@ def members(api, write):
     for one in external:
         api.call("PUT", f"{path}/kept_0/external-ids/{one}")
     write("external_ids", external)
-    mapped = [f"changed_{number}" for number in range(STOCK)]
-    for user in mapped:
-        api.call("POST", "/api/v1/client-organizations/user-mappings", {"client_org_id": ORGANIZATION, "user_id": user})
 
 
 def main():

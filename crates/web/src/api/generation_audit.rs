@@ -126,11 +126,7 @@ pub(super) async fn generation_audit(
             .map_err(|_| ApiError::field("cursor", "must be the `next_cursor` of the page before"))?;
         Ok::<_, ApiError>(AuditPageKey { created_at: UnixTime::from_seconds(created_at), generation_id, id })
     });
-    let wanted = AuditPageQuery {
-        organization,
-        after: after.transpose()?,
-        limit: paging::rows_for(limit),
-    };
+    let wanted = AuditPageQuery { organization, after: after.transpose()?, limit: paging::rows_for(limit) };
     let rows = api.services.processed_generation_db.audit_page(wanted).await?;
     let (rows, next_cursor) = paging::cut(rows, limit, |row| {
         (row.created_at.seconds(), row.generation_id.to_string(), row.id.clone())

@@ -25,7 +25,6 @@ mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
-mod member_import;
 mod members;
 pub mod openapi;
 mod organizations;

@@ -10,7 +10,7 @@ use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
 
 /// How the list is taken.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
