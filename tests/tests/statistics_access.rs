@@ -131,7 +131,7 @@ fn wrong_questions_are_refused_by_the_field_that_is_wrong() {
                 ("usage/billing?days_back=4000", "days_back"),
                 ("usage/billing?days_back=3&start_date=2026-01-01", "days_back"),
                 ("usage/today", "client_id"),
-                ("usage/by-user/ours?client_org_id=ours", "client_org_id"),
+                ("usage/by-user/ours?client_org_id=theirs", "client_org_id"),
                 ("usage/export?format=csv&kind=daily", "kind"),
             ] {
                 let route = format!("client-organizations/{route}");

@@ -110,14 +110,19 @@ def access(api, write):
         if purpose == "sessions":
             write("doomed_sessions", [api.session(account)[0] for _ in range(STOCK)])
     for name, path in (("doomed_tokens", "/api/v1/api-tokens"), ("doomed_keys", f"{CLIENTS}/{ORGANIZATION}/api-tokens")):
-        write(name, [api.call("POST", path, {"name": "doomed"})["token"]["id"] for _ in range(STOCK)])
+        write(name, [api.call("POST", path, {"name": "doomed"})["api_token"]["id"] for _ in range(STOCK)])
     return sessions
 
 
 def members(api, write):
     """Members of the organization, their further ids, and users whom nobody knows."""
     path = f"{CLIENTS}/{ORGANIZATION}/members"
-    for purpose in ("changed", "merged", "kept"):
+    strangers = [f"stranger_{number}" for number in range(STOCK)]
+    for user in strangers:
+        usage = {"client_org_id": ORGANIZATION, "user_id": user, "model": "openai/o3", "tokens": 10, "cost": 0.01}
+        api.call("POST", "/api/v1/usage-tracking/usage/manual-record", usage)
+    write("strangers", strangers)
+    for purpose in ("changed", "kept"):
         ids = [f"{purpose}_{number}" for number in range(STOCK)]
         for user in ids:
             api.call("POST", path, {"user_id": user, "name": user, "email": f"{user}@acceptance.example"})
@@ -147,11 +152,20 @@ def main():
         write(purpose, pending[place::3])
     for organization in (ORGANIZATION, "org_seed1_2"):
         api.call("POST", f"{CLIENTS}/{organization}/provider-key", {})
+    unmanaged = [f"unmanaged_{number}" for number in range(STOCK)]
+    for organization in unmanaged:
+        api.call("POST", CLIENTS, {"id": organization, "name": organization})
+    write("unmanaged_organizations", unmanaged)
+    write("new_emails", [f"new{number}@acceptance.example" for number in range(STOCK)])
     members(api, write)
-    write("open_webui_sessions", [open_webui_session(options.open_webui_secret, "kept_0")])
+    # Of an organization that none of the other calls is about, so that it stays active.
+    api.call("POST", f"{CLIENTS}/bench/members", {"user_id": "signed_in"})
+    write("open_webui_sessions", [open_webui_session(options.open_webui_secret, "signed_in")])
     settings = options.folder / "schemathesis.toml"
     text = settings.read_text(encoding="utf-8")
     for purpose, headers in access(api, write).items():
+        # The token of all other operations would go before the cookie.
+        headers["Authorization"] = ""
         shown = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in headers.items())
         text = text.replace(f'"SESSION {purpose}" = ""', shown)
     settings.write_text(text, encoding="utf-8")

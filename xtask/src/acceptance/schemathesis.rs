@@ -13,7 +13,10 @@ use super::{
     place::{Place, python_environment, python_script, scripts},
     succeed,
 };
-use crate::{interrupts::Interrupts, stack::ADMIN_TOKEN};
+use crate::{
+    interrupts::Interrupts,
+    stack::{ADMIN_TOKEN, ORGANIZATION},
+};
 
 /// The description of the API, which the program serves as well.
 const DESCRIPTION: &str = "docs/openapi.json";
@@ -30,6 +33,10 @@ const BROADCAST_TOKEN: &str = "broadcast-token-of-the-acceptance";
 /// What sessions of an Open WebUI would be signed with.
 const OPEN_WEBUI_SECRET: &str = "open-webui-secret-of-the-acceptance";
 
+/// What cannot succeed without an Open WebUI, or by a file that nobody invents by chance; the tests of
+/// members do it.
+const NEEDS_A_NEIGHBOUR: [&str; 1] = ["POST /api/v1/client-organizations/clients/{client_id}/members/import"];
+
 /// How many inputs are invented for each operation.
 const EXAMPLES: &str = "50";
 
@@ -40,7 +47,7 @@ pub(super) fn conforms(interrupts: &Interrupts) -> Result<Outcome> {
         ("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN),
         ("MAI_RATE_LIMIT_PER_MINUTE", "0"),
         ("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000000"),
-        ("MAI_WEBUI_ORGANIZATION", "org_seed1_1"),
+        ("MAI_WEBUI_ORGANIZATION", ORGANIZATION),
         ("OPENROUTER_PROVISIONING_KEY", MANAGEMENT_KEY),
         ("WEBUI_SECRET_KEY", OPEN_WEBUI_SECRET),
     ];
@@ -66,7 +73,8 @@ pub(super) fn conforms(interrupts: &Interrupts) -> Result<Outcome> {
     command.env("MAI_ACCEPTANCE_TOKEN", ADMIN_TOKEN);
     command.env("MAI_ACCEPTANCE_BROADCAST_TOKEN", BROADCAST_TOKEN).current_dir(folder.path());
     succeed(command, interrupts)?;
-    let missing = never_successful(&read(&description)?, &read(&exchanges)?);
+    let mut missing = never_successful(&read(&description)?, &read(&exchanges)?);
+    missing.retain(|operation| !NEEDS_A_NEIGHBOUR.contains(&operation.as_str()));
     ensure!(missing.is_empty(), "no success was seen of {}", missing.join(", "));
     Ok(Outcome::Passed)
 }

@@ -37,6 +37,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 /// What a member may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MemberRole)]
 enum Role {
     /// Everything of the organization.
     Admin,
@@ -69,6 +70,7 @@ impl From<Role> for MemberRole {
 /// Where a member is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MemberSource)]
 enum Source {
     /// The gateway saw a call.
     Gateway,

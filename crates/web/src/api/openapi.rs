@@ -87,7 +87,7 @@ pub(super) async fn openapi_json() -> Result<HttpResponse, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, path::Path};
 
     use super::*;
 
@@ -108,6 +108,37 @@ mod tests {
         let targets = text.split(start).skip(1).map(|rest| rest.split('"').next().unwrap());
         let lost: BTreeSet<&str> = targets.filter(|target| document.pointer(target).is_none()).collect();
         assert!(lost.is_empty(), "{lost:?}; a type of a query needs `#[param(inline)]` where it is used");
+    }
+
+    /// The description keeps one of two types of a name, and says nothing.
+    #[test]
+    fn no_two_types_have_one_name() {
+        let mut names = BTreeSet::new();
+        for text in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/api"))) {
+            // A type that is only ever shown where it is used needs no name.
+            let schemas = text
+                .split("#[derive(")
+                .skip(1)
+                .filter(|rest| rest.split(")]").next().is_some_and(|derived| derived.contains("ToSchema")));
+            for item in schemas {
+                let head = item.split(" {\n").next().unwrap_or_default();
+                let after = |mark: &str| head.split(mark).nth(1);
+                let name = after("schema(as = ").or(after("struct ")).or(after("enum ")).unwrap_or_default();
+                let name = name.split([')', '<', '(', ',', ' ']).next().unwrap_or_default();
+                assert!(names.insert(name.to_owned()) || name == "Sort", "two types are called `{name}`");
+            }
+        }
+        assert!(names.len() > 100, "{names:?}");
+    }
+
+    /// The texts of all modules below a folder.
+    fn sources(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| {
+                if path.is_dir() { sources(&path) } else { vec![std::fs::read_to_string(path).unwrap()] }
+            })
+            .collect()
     }
 
     #[test]

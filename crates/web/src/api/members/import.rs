@@ -28,6 +28,7 @@ struct Query {
 /// Where the list comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportSource)]
 enum Source {
     /// The API of Open WebUI.
     OpenWebui,

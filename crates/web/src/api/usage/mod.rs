@@ -87,11 +87,13 @@ fn days(start: Option<&str>, end: Option<&str>) -> Result<Days, ApiError> {
     Ok(Days { start: day("start_date", start)?, end: day("end_date", end)? })
 }
 
-/// Refuses a second name for the organization of the path.
-fn named_by_path(in_query: Option<&str>) -> Result<(), ApiError> {
+/// Refuses a query that names another organization than the path.
+fn named_by_path(in_path: &str, in_query: Option<&str>) -> Result<(), ApiError> {
     match in_query {
-        None => Ok(()),
-        Some(_) => Err(ApiError::field("client_org_id", "the path names the organization")),
+        Some(other) if other != in_path => {
+            Err(ApiError::field("client_org_id", "the path names another organization"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -169,7 +169,7 @@ pub(in crate::api) async fn by_model(
 ) -> Result<HttpResponse, ApiError> {
     let organization = caller.administered(Some(asked.path("client_id")?))?;
     let query: Query = asked.query()?;
-    named_by_path(query.client_org_id.as_deref())?;
+    named_by_path(asked.path("client_id")?, query.client_org_id.as_deref())?;
     models(&api, &caller, organization, query).await
 }
 

@@ -195,7 +195,7 @@ pub(in crate::api) async fn by_user(
 ) -> Result<HttpResponse, ApiError> {
     let organization = caller.administered(Some(asked.path("client_id")?))?;
     let query: Query = asked.query()?;
-    named_by_path(query.client_org_id.as_deref())?;
+    named_by_path(asked.path("client_id")?, query.client_org_id.as_deref())?;
     answer(&api, &caller, organization, query).await
 }
 
