@@ -43,10 +43,11 @@ impl Installation {
             ("MAI_LISTEN", "127.0.0.1:0".to_owned()),
             ("MAI_DATABASE_URL", database_url.to_owned()),
             ("MAI_DATA_DIR", data.path().display().to_string()),
-            ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
+            ("MAI_ADMIN_TOKEN", "reseller-token-of-tests-0123456789".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
-            // Most tests call as fast as they can.
+            // Most tests call as fast as they can, with what is wrong among it.
             ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
+            ("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000".to_owned()),
             // Long runs are silenced: what upstream does on purpose would fill pages.
             ("MAI_LOG", std::env::var("MAI_TEST_LOG").unwrap_or_else(|_| "warn,mai_capture=info".to_owned())),
         ]

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The reseller's API token.
-pub const RESELLER: &str = "reseller-token-of-tests";
+pub const RESELLER: &str = "reseller-token-of-tests-0123456789";
 /// The usage webhook.
 pub const WEBHOOK: &str = "webhook/openrouter-usage";
 /// Usage by hand.

@@ -10,7 +10,7 @@ use mai_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const RESELLER: &str = "reseller-token-of-tests";
+const RESELLER: &str = "reseller-token-of-tests-0123456789";
 
 async fn call(gateway: &Gateway, token: &str, method: Method, path: &str, body: Value) -> Answer {
     let request = reqwest::Client::new().request(method, format!("{}{path}", gateway.base));

@@ -60,9 +60,9 @@ fn refusals_have_their_status_and_code_and_never_reach_upstream() {
             (organization.key.as_str(), "", 401, "unauthorized"),
             (organization.token.as_str(), "?client_org_id=closed", 404, "not_found"),
             (organization.token.as_str(), "?other=1", 400, "invalid_request"),
-            ("reseller-token-of-tests", "", 400, "invalid_request"),
-            ("reseller-token-of-tests", "?client_org_id=nobody", 404, "not_found"),
-            ("reseller-token-of-tests", "?client_org_id=strict", 200, ""),
+            ("reseller-token-of-tests-0123456789", "", 400, "invalid_request"),
+            ("reseller-token-of-tests-0123456789", "?client_org_id=nobody", 404, "not_found"),
+            ("reseller-token-of-tests-0123456789", "?client_org_id=strict", 200, ""),
         ] {
             let answer = Client::new(&gateway.base, token).get(&format!("{summary}{query}")).await;
             let found = answer.json()["code"].as_str().unwrap_or_default().to_owned();

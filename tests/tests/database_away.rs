@@ -108,7 +108,7 @@ async fn assert_api_is_unavailable(gateway: &Gateway, organization: &Organizatio
 
 /// The figures of `/metrics` as text.
 async fn metrics(gateway: &Gateway) -> String {
-    let answer = Client::new(&gateway.base, "reseller-token-of-tests").get("/metrics").await;
+    let answer = Client::new(&gateway.base, "reseller-token-of-tests-0123456789").get("/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     String::from_utf8(answer.body).unwrap()
 }

@@ -10,7 +10,7 @@ use mai_tests::{
 };
 use reqwest::StatusCode;
 
-const RESELLER: &str = "reseller-token-of-tests";
+const RESELLER: &str = "reseller-token-of-tests-0123456789";
 
 async fn scrape(gateway: &Gateway, token: &str) -> Answer {
     Client::new(&gateway.base, token).get("/metrics").await

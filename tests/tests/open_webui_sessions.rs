@@ -16,10 +16,7 @@ use serde_json::json;
 const SESSION: &str = "/api/v1/auth/session";
 
 fn installation(database: &TestDb, mock: &Mock) -> Installation {
-    Installation::new(database, mock)
-        .with("WEBUI_SECRET_KEY", SECRET)
-        .with("MAI_WEBUI_ORGANIZATION", "abc")
-        .with("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000")
+    Installation::new(database, mock).with("WEBUI_SECRET_KEY", SECRET).with("MAI_WEBUI_ORGANIZATION", "abc")
 }
 
 async fn by_token(gateway: &Gateway, token: &str, path: &str) -> Answer {

@@ -195,11 +195,12 @@ fn without_a_working_provisioning_key_nothing_is_made() {
         installation.organization("Abc");
         let gateway = installation.serve();
         run(async {
-            let refused = reseller(&gateway, "POST", "clients/abc/provider-key", &json!({}), 409).await;
+            let replace = json!({ "replace": true });
+            let refused = reseller(&gateway, "POST", "clients/abc/provider-key", &replace, 409).await;
             assert!(refused["error"].as_str().unwrap().contains("OPENROUTER_PROVISIONING_KEY"), "{refused}");
             let wrong = json!({ "openrouter_provisioning_key": "sk-or-v1-wrong-provisioning" });
             reseller(&gateway, "POST", "settings", &wrong, 200).await;
-            let refused = reseller(&gateway, "POST", "clients/abc/provider-key", &json!({}), 409).await;
+            let refused = reseller(&gateway, "POST", "clients/abc/provider-key", &replace, 409).await;
             assert!(!refused.to_string().contains("wrong-provisioning"), "{refused}");
         });
         assert!(gateway.stop().success());
@@ -210,12 +211,133 @@ fn without_a_working_provisioning_key_nothing_is_made() {
         run(async {
             reseller(&gateway, "POST", "settings", &json!({ "openrouter_provisioning_key": null }), 200)
                 .await;
-            reseller(&gateway, "POST", "clients/abc/provider-key", &json!({}), 201).await;
+            reseller(&gateway, "POST", "clients/abc/provider-key", &json!({ "replace": true }), 201).await;
             mock.fail_management(&[Method::POST]);
             let failed =
                 reseller(&gateway, "POST", "clients/abc/provider-key", &json!({ "replace": true }), 503)
                     .await;
             assert_eq!(failed["code"], "upstream_unavailable");
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn a_key_that_was_entered_by_hand_is_replaced_on_request_only() {
+    on_each_database(|database| {
+        let (mock, installation, gateway) = house(database);
+        installation.organization("Abc");
+        run(async {
+            let before = reseller(&gateway, "GET", "clients/abc", &NONE, 200).await;
+            let refused = reseller(&gateway, "POST", "clients/abc/provider-key", &json!({}), 409).await;
+            assert_eq!(refused["code"], "wrong_state");
+            assert_eq!(at_openrouter(&mock), []);
+            assert_eq!(reseller(&gateway, "GET", "clients/abc", &NONE, 200).await, before);
+            reseller(&gateway, "POST", "clients/abc/provider-key", &json!({ "replace": true }), 201).await;
+            assert_eq!(at_openrouter(&mock), [key("Client: Abc", false)]);
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+/// Waits until OpenRouter's keys are so.
+async fn until(mock: &Mock, expected: &[(String, bool)]) {
+    until_true(|| at_openrouter(mock) == expected).await;
+}
+
+async fn until_true(mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// How many requests of a method the management API has got.
+fn count(mock: &Mock, method: &Method) -> usize {
+    let requests = mock.requests();
+    requests.iter().filter(|one| one.method == *method && one.path.starts_with("/api/v1/keys")).count()
+}
+
+#[test]
+fn a_client_that_leaves_stops_nothing_halfway() {
+    on_each_database(|database| {
+        let (mock, installation, gateway) = house(database);
+        run(async {
+            reseller(&gateway, "POST", "clients", &json!({ "id": "abc", "name": "ABC" }), 201).await;
+            let made = [key("Client: ABC", false)];
+            mock.hold_management(&[Method::POST]);
+            let body = json!({});
+            tokio::select! {
+                answer = call(&gateway, "POST", "clients/abc/provider-key", RESELLER, &body) => {
+                    panic!("it is held: {answer:?}")
+                }
+                () = until(&mock, &made) => {}
+            }
+            // The connection is closed; give the server time to notice that before it goes on.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            mock.hold_management(&[]);
+            let mut stored = NONE;
+            for _ in 0..200 {
+                stored = reseller(&gateway, "GET", "clients/abc", &NONE, 200).await;
+                if !stored["openrouter_key_hash"].is_null() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            assert!(stored["openrouter_key_hash"].is_string(), "{stored}");
+
+            // Nor does a stop.
+            let disabled = [key("Client: ABC", true)];
+            mock.hold_management(&[Method::PATCH]);
+            tokio::select! {
+                answer = call(&gateway, "DELETE", "clients/abc/provider-key", RESELLER, &NONE) => {
+                    panic!("it is held: {answer:?}")
+                }
+                () = until(&mock, &disabled) => {}
+            }
+        });
+        gateway.terminate();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        mock.hold_management(&[]);
+        assert!(gateway.stop().success());
+        let gateway = installation.serve();
+        run(async {
+            let stored = reseller(&gateway, "GET", "clients/abc", &NONE, 200).await;
+            assert_eq!(stored["openrouter_key_hash"], NONE);
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+#[test]
+fn a_key_that_was_replaced_meanwhile_is_not_enabled_again() {
+    on_each_database(|database| {
+        let (mock, _installation, gateway) = house(database);
+        run(async {
+            let new = json!({ "id": "abc", "name": "ABC", "create_provider_key": { "name": "0" } });
+            reseller(&gateway, "POST", "clients", &new, 201).await;
+            let route = "clients/abc/provider-key";
+            for (round, method, body) in [(0, "DELETE", NONE), (1, "PATCH", json!({ "disabled": true }))] {
+                let keys: Vec<_> = (0..=round).map(|number| key(&number.to_string(), true)).collect();
+                let patches = count(&mock, &Method::PATCH);
+                mock.hold_management(&[Method::PATCH]);
+                let first = call(&gateway, method, route, RESELLER, &body);
+                let second = async {
+                    until(&mock, &keys).await;
+                    let new = json!({ "name": (round + 1).to_string(), "replace": true });
+                    reseller(&gateway, "POST", route, &new, 201).await
+                };
+                let release = async {
+                    until_true(|| count(&mock, &Method::PATCH) == patches + 2).await;
+                    mock.hold_management(&[]);
+                };
+                let (first, _, ()) = tokio::join!(first, second, release);
+                assert_eq!(first.status.as_u16(), 409, "{method} {}", first.json());
+                let mut keys = keys;
+                keys.push(key(&(round + 1).to_string(), false));
+                assert_eq!(at_openrouter(&mock), keys, "{method}");
+            }
         });
         assert!(gateway.stop().success());
     });

@@ -191,7 +191,7 @@ fn every_endpoint_knows_who_may_call_it() {
                             Who::Member => Some(member.as_str()),
                             Who::ForeignAdmin => Some(theirs.token.as_str()),
                             Who::Admin => Some(ours.token.as_str()),
-                            Who::Reseller => Some("reseller-token-of-tests"),
+                            Who::Reseller => Some("reseller-token-of-tests-0123456789"),
                         };
                         let status = status(operation, &gateway.base, &ours, token).await;
                         failures.extend(operation.check(who, status).err());

@@ -14,7 +14,7 @@ use mai_tests::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const RESELLER: &str = "reseller-token-of-tests";
+const RESELLER: &str = "reseller-token-of-tests-0123456789";
 const PASSWORD: &str = "correct horse battery staple 7";
 const WRONG_PASSWORD: &str = "quite another password 8";
 const IDENTITY_SECRET: &str = "identity-secret-identity-secret-9-identity";

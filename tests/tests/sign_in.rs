@@ -14,7 +14,7 @@ const PASSWORD: &str = "correct horse battery";
 const SESSION: &str = "/api/v1/auth/session";
 
 fn installation(database: &TestDb, mock: &Mock) -> Installation {
-    Installation::new(database, mock).with("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000")
+    Installation::new(database, mock)
 }
 
 /// An administrator's account of an organization; its first link.
@@ -36,7 +36,7 @@ async fn signed_in(gateway: &Gateway, email: &str, link: &str) -> Browser {
 /// The entries of the audit log of an action, the newest first.
 fn entries(gateway: &Gateway, action: &str) -> Vec<Value> {
     let url = format!("{}/api/v1/client-organizations/audit-log?action={action}&limit=500", gateway.base);
-    let answer = run(read(reqwest::Client::new().get(url).bearer_auth("reseller-token-of-tests")));
+    let answer = run(read(reqwest::Client::new().get(url).bearer_auth("reseller-token-of-tests-0123456789")));
     answer.body["items"].as_array().unwrap().clone()
 }
 
@@ -60,7 +60,12 @@ fn the_first_start_prints_a_link_that_leads_to_the_first_account() {
         assert_eq!(answer.status, 200, "{answer:?}");
         // Browsers reach it by https, so the cookie is for that only.
         let cookie = answer.set_cookie.unwrap();
+        assert!(cookie.starts_with("__Host-mai_session=mai-session-"), "{cookie}");
         assert!(cookie.ends_with("; Path=/; Max-Age=1209600; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+        // Any service of the domain could have set one of the other name.
+        let mut planted = browser.clone();
+        planted.cookie = browser.cookie.as_ref().map(|cookie| cookie.replace("__Host-", ""));
+        assert_eq!(planted.get(SESSION).await.refusal(), (401, "unauthorized"));
         assert_eq!((&answer.body["role"], &answer.body["kind"]), (&json!("reseller"), &json!("link")));
         assert_eq!(answer.body["account"], Value::Null);
 
@@ -68,11 +73,15 @@ fn the_first_start_prints_a_link_that_leads_to_the_first_account() {
         let created = browser.post("/api/v1/accounts", &new).await;
         assert_eq!(created.status, 201, "{created:?}");
         let id = created.body["account"]["id"].as_str().unwrap();
+        // The session is the account's now.
+        let session = browser.get(SESSION).await.body;
+        assert_eq!(session["account"]["email"], "boss@x.example");
         let invited = browser.post(&format!("/api/v1/accounts/{id}/link"), &json!({})).await;
         assert_eq!(invited.status, 201, "{invited:?}");
         let token = invited.body["token"].as_str().unwrap();
         assert_eq!(invited.body["link"], format!("https://usage.example/sign-in/link#{token}"));
         let mut boss = signed_in(&gateway, "boss@x.example", token).await;
+        assert_eq!(browser.get(SESSION).await.refusal(), (401, "unauthorized"), "it ended with the password");
         let session = boss.get(SESSION).await.body;
         assert_eq!(
             (&session["kind"], &session["account"]["email"]),
@@ -250,13 +259,37 @@ fn nobody_learns_by_trying_passwords() {
 fn an_address_may_fail_ten_times_a_minute() {
     let database = TestDb::sqlite();
     let mock = Mock::start(MockSettings::default()).unwrap();
-    let gateway = Installation::new(&database, &mock).serve();
+    let installation = installation(&database, &mock).with("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10");
+    let organization = installation.organization("ABC");
+    let link = admin(&installation, &organization.id, "anna@abc.example");
+    let gateway = installation.serve();
+    let revoked = installation.json(&["tokens", "create", "--org", &organization.id, "--json"]);
+    let id = revoked["id"].as_str().unwrap();
+    assert!(installation.run(&["tokens", "revoke", "--org", &organization.id, "--id", id]).status.success());
+    let revoked = revoked["token"].as_str().unwrap().to_owned();
     run(async {
+        let anna = signed_in(&gateway, "anna@abc.example", &link).await;
         let mut browser = Browser::new(&gateway.base);
-        for index in 0..10 {
+        let with_token = async |token: &str| {
+            let url = format!("{}/api/v1/client-organizations/clients/abc", gateway.base);
+            read(reqwest::Client::new().get(url).bearer_auth(token)).await
+        };
+        for index in 0..5 {
             let answer = browser.sign_in(&format!("{index}@abc.example"), PASSWORD).await;
             assert_eq!(answer.refusal(), (401, "sign_in_failed"));
+            // Neither a right token nor one that was taken back is a guess.
+            assert_eq!(with_token(&organization.token).await.status, 200);
+            assert_eq!(with_token(&revoked).await.refusal(), (401, "unauthorized"));
+            let guess = with_token(&format!("mai-token-{index}")).await;
+            assert_eq!(guess.refusal(), (401, "unauthorized"));
         }
+        // A right token would end the guessing, so that none is looked at. Who is signed in stays so.
+        for token in [&organization.token, "mai-token-guess", "reseller-token-of-tests-0123456789"] {
+            let answer = with_token(token).await;
+            assert_eq!(answer.refusal(), (429, "too_many_attempts"));
+            assert!((1..=60).contains(&answer.retry_after.unwrap()), "{answer:?}");
+        }
+        assert_eq!(anna.get(SESSION).await.status, 200);
         for answer in [
             browser.sign_in("nobody@abc.example", PASSWORD).await,
             browser.open_link("mai-link-unknown").await,
@@ -343,7 +376,7 @@ fn whoever_is_shut_out_is_out_at_once() {
             };
             let reseller = async |method: Method, path: &str, body: Value| {
                 let request = reqwest::Client::new().request(method, format!("{}{path}", gateway.base));
-                read(request.bearer_auth("reseller-token-of-tests").body(body.to_string())).await
+                read(request.bearer_auth("reseller-token-of-tests-0123456789").body(body.to_string())).await
             };
             let client = format!("/api/v1/client-organizations/clients/{}", organization.id);
             assert_eq!(by_token().await.status, 200);

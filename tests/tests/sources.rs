@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 const BROADCAST_TOKEN: &str = "broadcast-token-of-tests";
-const ADMIN_TOKEN: &str = "reseller-token-of-tests";
+const ADMIN_TOKEN: &str = "reseller-token-of-tests-0123456789";
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const BASE: &str = "/api/v1/usage-tracking";
 

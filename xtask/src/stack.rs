@@ -26,7 +26,7 @@ pub(crate) const PROVIDER_KEY: &str = "sk-or-v1-bench";
 pub(crate) const ORGANIZATION: &str = "bench";
 
 /// The reseller's token.
-pub(crate) const ADMIN_TOKEN: &str = "reseller-token-of-the-stack";
+pub(crate) const ADMIN_TOKEN: &str = "reseller-token-of-the-stack-0123456789";
 
 /// How long the last records may take from the journal to the database.
 const APPLY_AT_MOST: Duration = Duration::from_secs(120);

@@ -9,6 +9,7 @@ use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage, load_for_update};
 
 use crate::{
+    api_tokens::revoke_tokens_of,
     digest,
     error::{Error, Result},
     passwords::Passwords,
@@ -16,7 +17,7 @@ use crate::{
     role::{Role, Standing},
     schema::accounts,
     sessions::{SessionOwner, revoke_sessions},
-    sign_in_links::drop_open_links,
+    sign_in_links::{drop_open_links, end_first_start},
     validate,
 };
 
@@ -42,6 +43,8 @@ pub struct AccountModel {
     pub is_active: bool,
     /// Wrong passwords since the last right one.
     pub failed_attempts: i64,
+    /// When the last of them was tried.
+    pub last_failed_at: Option<UnixTime>,
     /// Until then no password is looked at.
     pub locked_until: Option<UnixTime>,
     /// When the owner last signed in with a password.
@@ -97,11 +100,11 @@ pub struct NewAccount {
 pub struct AccountPatch {
     /// 1 to 200 characters.
     pub name: Option<String>,
-    /// `admin` or `member`; another role ends the owner's sessions.
+    /// `admin` or `member`; another role ends the owner's sessions and the API tokens that the owner made.
     pub role: Option<Role>,
-    /// Who the owner is among the members; somebody else ends the owner's sessions.
+    /// Who the owner is among the members; somebody else ends the owner's sessions and tokens.
     pub user_id: Change<UserId>,
-    /// Whether the owner may sign in. Whoever may not has no sessions and no links any more.
+    /// Whether the owner may sign in. Whoever may not has no sessions, no links and no API tokens any more.
     pub is_active: Option<bool>,
 }
 
@@ -119,6 +122,13 @@ pub(crate) fn lock_account(conn: &mut DbConnection, id: &str) -> Result<Option<A
     let found: Vec<AccountModel> =
         load_for_update!(conn, accounts::table.find(id).select(AccountModel::as_select()))?;
     Ok(found.into_iter().next())
+}
+
+/// Whether anybody could sign in for the reseller.
+pub(crate) fn has_active_reseller(conn: &mut DbConnection) -> Result<bool> {
+    let active = accounts::role.eq(Role::Reseller).and(accounts::is_active.eq(true));
+    let found = accounts::table.filter(active).select(accounts::id).first::<String>(conn).optional()?;
+    Ok(found.is_some())
 }
 
 /// The reseller's active accounts, which nobody else changes until the transaction ends.
@@ -155,7 +165,8 @@ impl AccountTable {
         Self { actor, ..self.clone() }
     }
 
-    /// Makes an account without a password. An address that another account has is [`Error::Taken`], an
+    /// Makes an account without a password. With an account of the reseller the first start is over: see
+    /// [`SignInLinkTable::create_first`](crate::SignInLinkTable::create_first). An address that another account has is [`Error::Taken`], an
     /// unknown organization is [`Error::NotFound`].
     pub async fn create(&self, new: NewAccount) -> Result<AccountModel> {
         let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
@@ -170,6 +181,7 @@ impl AccountTable {
             user_id: new.standing.user_id,
             is_active: true,
             failed_attempts: 0,
+            last_failed_at: None,
             locked_until: None,
             last_sign_in_at: None,
             created_at: now,
@@ -185,6 +197,9 @@ impl AccountTable {
                     return Err(Error::Taken("e-mail address"));
                 }
                 diesel::insert_into(accounts::table).values(&account).execute(conn)?;
+                if account.role == Role::Reseller {
+                    end_first_start(conn, &actor, &account.id, now)?;
+                }
                 log(conn, &actor, "account.create", &account, now)?;
                 Ok(account.clone())
             })
@@ -231,8 +246,7 @@ impl AccountTable {
 
     /// Whether anybody could sign in for the reseller.
     pub async fn has_active_reseller(&self) -> Result<bool> {
-        let accounts = self.list(None).await?;
-        Ok(accounts.iter().any(|account| account.is_active))
+        self.storage.read(has_active_reseller).await
     }
 
     /// Changes what the patch names, of an account of this organization or of the reseller; another
@@ -263,6 +277,7 @@ impl AccountTable {
                 if ends || new.standing() != old.standing() {
                     revoke_sessions(conn, &SessionOwner::Account(id.clone()), now)?;
                     drop_open_links(conn, &id)?;
+                    revoke_tokens_of(conn, &actor, &id, now)?;
                 }
                 let action = match (old.is_active, new.is_active) {
                     (true, false) => "account.deactivate",
@@ -305,6 +320,7 @@ pub(crate) fn store(conn: &mut DbConnection, account: &AccountModel) -> Result<(
             (
                 accounts::password_hash.eq(&account.password_hash),
                 accounts::failed_attempts.eq(account.failed_attempts),
+                accounts::last_failed_at.eq(account.last_failed_at),
                 accounts::locked_until.eq(account.locked_until),
                 accounts::last_sign_in_at.eq(account.last_sign_in_at),
             ),

@@ -3,15 +3,16 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
-use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_audit_log::{Actor, ActorKind, Details, NewEntry, append};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage, text_enum};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::{
+    accounts::lock_account,
     digest,
-    error::{Error, Result, TokenRefusal},
+    error::{Error, Result, SessionRefusal, TokenRefusal},
     last_use::LastUses,
     query::require_organization,
     role::{Activity, Role, Standing},
@@ -52,6 +53,8 @@ pub struct ApiTokenModel {
     pub user_id: Option<UserId>,
     /// Whether the token may change anything.
     pub scope: TokenScope,
+    /// The account that made it, itself or by another token; the token ends with it.
+    pub created_by: Option<String>,
     /// When it was last used, at most about a minute late; none means never.
     pub last_used_at: Option<UnixTime>,
     /// From when on the token does not work; none means never.
@@ -126,7 +129,8 @@ impl ApiTokenTable {
         Self { actor, ..self.clone() }
     }
 
-    /// Makes a token. An unknown organization is [`Error::NotFound`].
+    /// Makes a token. An unknown organization is [`Error::NotFound`]. Whoever makes it in the name of an
+    /// account that was deactivated in the same moment gets none ([`Error::Session`]).
     pub async fn create(&self, new: NewApiToken) -> Result<CreatedApiToken> {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         let standing = Standing {
@@ -146,6 +150,7 @@ impl ApiTokenTable {
             client_org_id: new.client_org_id,
             user_id: new.user_id,
             scope: new.scope,
+            created_by: None,
             last_used_at: None,
             expires_at: new.expires_at,
             revoked_at: None,
@@ -157,6 +162,7 @@ impl ApiTokenTable {
                 if let Some(organization) = &model.client_org_id {
                     require_organization(conn, organization)?;
                 }
+                let model = ApiTokenModel { created_by: creator(conn, &actor)?, ..model.clone() };
                 diesel::insert_into(api_tokens::table).values(&model).execute(conn)?;
                 let details = Details::none()
                     .with("name", model.name.as_str())
@@ -167,7 +173,7 @@ impl ApiTokenTable {
                     .with_some("expires_at", model.expires_at.map(UnixTime::seconds));
                 let entry = NewEntry::done(model.client_org_id.as_ref(), "api_token.create", &model.id);
                 append(conn, &actor, now, &entry.with(details))?;
-                Ok::<_, Error>(model.clone())
+                Ok::<_, Error>(model)
             })
             .await?;
         Ok(CreatedApiToken { token: generated.key, model })
@@ -268,6 +274,50 @@ impl ApiTokenTable {
         }
         outcome
     }
+}
+
+/// The account behind whoever makes a token. It stays as it is until the transaction ends, so that no token
+/// is made behind the back of those who take the account's tokens away.
+fn creator(conn: &mut DbConnection, actor: &Actor) -> Result<Option<String>> {
+    let account = match actor.kind() {
+        ActorKind::Account => Some(actor.id().to_owned()),
+        ActorKind::ApiToken => api_tokens::table
+            .find(actor.id())
+            .select(api_tokens::created_by)
+            .first::<Option<String>>(conn)
+            .optional()?
+            .flatten(),
+        _ => None,
+    };
+    let Some(id) = account else { return Ok(None) };
+    match lock_account(conn, &id)? {
+        Some(account) if !account.is_active => Err(SessionRefusal::Revoked.into()),
+        // Without a row there is nobody to deactivate.
+        account => Ok(account.map(|_| id)),
+    }
+}
+
+/// Takes back what an account, whose row is locked, has made, each with an entry in the audit log.
+pub(crate) fn revoke_tokens_of(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    account: &str,
+    now: UnixTime,
+) -> Result<()> {
+    let theirs: Vec<(String, Option<OrganizationId>)> = api_tokens::table
+        .filter(api_tokens::created_by.eq(account).and(api_tokens::revoked_at.is_null()))
+        .order(api_tokens::id)
+        .select((api_tokens::id, api_tokens::client_org_id))
+        .load(conn)?;
+    for (id, organization) in theirs {
+        let still = api_tokens::table.find(&id).filter(api_tokens::revoked_at.is_null());
+        if diesel::update(still).set(api_tokens::revoked_at.eq(Some(now))).execute(conn)? > 0 {
+            let details = Details::none().with("account_id", account);
+            let entry = NewEntry::done(organization.as_ref(), "api_token.revoke", &id).with(details);
+            append(conn, actor, now, &entry)?;
+        }
+    }
+    Ok(())
 }
 
 /// A token, and whether its organization and its member are active, where it has them.

@@ -3,7 +3,11 @@
 //! A gateway loads it again when [`mai_global_settings::revision`] has moved on from
 //! [`Directory::revision`]. Members who turned up in the traffic since then are not in it.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use mai_global_settings::MasterKey;
 use mai_primitives::{MarkupRate, OpenRouterUserId, OrganizationCalendar, OrganizationId, UnixTime, UserId};
@@ -63,6 +67,8 @@ pub struct OrganizationEntry {
     /// The members whom OpenRouter knows, by our id of them. Whoever is missing goes by the id that
     /// [`openrouter_user_id`](crate::openrouter_user_id) makes.
     pub openrouter_user_ids: HashMap<UserId, OpenRouterUserId>,
+    /// The ids of inactive members, further ones among them. Under any other id somebody may call.
+    pub inactive_users: HashSet<UserId>,
     /// Its secrets as they were stored, for a snapshot.
     pub(crate) sealed: SealedSecrets,
 }
@@ -192,6 +198,7 @@ impl OrganizationEntry {
             drain_on_disconnect: stored.drain_on_disconnect,
             site_url: stored.site_url,
             openrouter_user_ids: stored.openrouter_user_ids,
+            inactive_users: stored.inactive_users,
             sealed: stored.sealed,
         })
     }
@@ -212,6 +219,7 @@ impl OrganizationEntry {
             drain_on_disconnect,
             site_url,
             openrouter_user_ids,
+            inactive_users,
             sealed,
         } = self;
         StoredOrganization {
@@ -226,6 +234,7 @@ impl OrganizationEntry {
             drain_on_disconnect: *drain_on_disconnect,
             site_url: site_url.clone(),
             openrouter_user_ids: openrouter_user_ids.clone(),
+            inactive_users: inactive_users.clone(),
         }
     }
 }

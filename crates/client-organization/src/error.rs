@@ -50,6 +50,13 @@ pub enum Error {
     /// The organization's managed provider key is not the one that the caller knows of.
     #[error("the organization's provider key was changed meanwhile")]
     ProviderKeyChanged,
+    /// The organization's provider key was made at OpenRouter, which must know when it is not used any
+    /// more.
+    #[error(
+        "the organization has a key that was made at OpenRouter; take it back first, by DELETE on its \
+         provider-key"
+    )]
+    ManagedKey,
     /// An API token does not open anything.
     #[error(transparent)]
     Token(#[from] TokenRefusal),
@@ -132,6 +139,9 @@ pub enum SignInRefusal {
     /// The link is too old.
     #[error("the link has expired; ask for another one")]
     ExpiredLink,
+    /// The link was for making the reseller's first account, which there is by now.
+    #[error("the reseller has an account by now; sign in with that")]
+    SupersededLink,
     /// The account of the link is inactive.
     #[error("the account of this link is inactive")]
     InactiveAccount,

@@ -7,19 +7,21 @@
 use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
+use mai_global_settings::bump_revision;
 use mai_primitives::{OrganizationId, UnixTime, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, lock_alone, lock_shared};
 
 use crate::{
     error::{Error, Result},
     openrouter_user::openrouter_user_id,
+    query::require_organization,
     schema::{external_users, members, user_client_mapping},
 };
 
 /// Begins work that books usage of an organization or changes who its members are: it waits for
 /// [`alone`] to end, and keeps it from beginning until the transaction ends. Members and their further
-/// ids are to be read after it. It comes before every lock on rows but that of
-/// [`bump_revision`](mai_global_settings::bump_revision).
+/// ids are to be read after it. It comes before every lock on rows, as [`alone`] does: whoever waits for
+/// its turn must not hold what those need who have theirs.
 pub fn together(conn: &mut DbConnection, organization: &OrganizationId) -> Result<()> {
     Ok(lock_shared(conn, &turn(organization))?)
 }
@@ -28,6 +30,13 @@ pub fn together(conn: &mut DbConnection, organization: &OrganizationId) -> Resul
 /// transaction ends nobody books, so what is read is all there is. It must be the first lock.
 pub fn alone(conn: &mut DbConnection, organization: &OrganizationId) -> Result<()> {
     Ok(lock_alone(conn, &turn(organization))?)
+}
+
+/// Begins a change of members or mappings: the organization's turn first, then the directory's revision.
+pub(crate) fn begin_change(conn: &mut DbConnection, organization: &OrganizationId) -> Result<()> {
+    together(conn, organization)?;
+    bump_revision(conn)?;
+    require_organization(conn, organization)
 }
 
 fn turn(organization: &OrganizationId) -> String {
@@ -103,7 +112,9 @@ pub(crate) fn require_no_external_id(
 }
 
 /// Makes `external` a further id of the member `user`, and so those that stood for `external` before.
-/// True where it is new. The caller has taken its turn by [`together`] or [`alone`].
+/// True where it is new. The caller has taken its turn by [`alone`], or else the id might be registered as
+/// a member in the same moment. The directory's revision is increased, because calls under the id are let
+/// through as those of the member are.
 ///
 /// Refused: an id that stands for nobody in particular, of another member, or that a mapping gives to
 /// another member; and a user who is no registered member.
@@ -127,6 +138,7 @@ pub fn add_external_id(
     if is_active_member(conn, organization, external)? {
         return Err(Error::Taken("external user id"));
     }
+    bump_revision(conn)?;
     let theirs = external_users::table
         .filter(external_users::client_org_id.eq(organization))
         .filter(external_users::user_id.eq(external));

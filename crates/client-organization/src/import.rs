@@ -14,11 +14,8 @@ use mai_storage::DbConnection;
 
 use crate::{
     error::{Error, Result},
-    external_ids::{is_of_nobody, members_called},
-    members::{
-        MemberModel, MemberRole, MemberSource, MemberTable, begin_change, map_new, members_of,
-        replace_members,
-    },
+    external_ids::{begin_change, is_of_nobody, members_called},
+    members::{MemberModel, MemberRole, MemberSource, MemberTable, map_new, members_of, replace_members},
     query::require_organization,
     register::clean,
     validate,

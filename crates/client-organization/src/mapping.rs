@@ -7,15 +7,14 @@ use std::{
 
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OpenRouterUserId, OrganizationId, UnixTime, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend};
 
 use crate::{
     attribution::users_behind,
     error::{Error, Result},
-    openrouter_user::openrouter_user_id,
-    query::require_organization,
+    external_ids::{begin_change, members_called, require_no_external_id},
+    openrouter_user::{openrouter_user_id, parse_openrouter_user_id},
     schema::user_client_mapping,
 };
 
@@ -153,6 +152,47 @@ pub(crate) fn insert_missing(conn: &mut DbConnection, mappings: &[UserClientMapp
     Ok(written)
 }
 
+/// Refuses an id that is made of another organization's. Whoever reports usage by nothing but such an id
+/// would have it booked there.
+fn require_own_prefix(organization: &OrganizationId, wanted: &OpenRouterUserId) -> Result<()> {
+    match parse_openrouter_user_id(wanted.as_str()) {
+        Some(parsed) if parsed.prefix != organization.as_str() => {
+            Err(Error::invalid("openrouter_user_id", "is made of the id of another organization"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an active mapping that would make reports of usage ambiguous: to an id that another member has,
+/// in this organization or, where the id does not tell its organization, in any other; or of or to a
+/// further id of another member. It is not told whose the id is.
+fn require_unambiguous(conn: &mut DbConnection, new: &UserClientMappingModel) -> Result<()> {
+    use user_client_mapping::{client_org_id, is_active, openrouter_user_id, table};
+    let (organization, wanted) = (&new.client_org_id, &new.openrouter_user_id);
+    require_free_openrouter_id(conn, organization, &new.user_id, wanted)?;
+    if !new.is_active {
+        return Ok(());
+    }
+    require_own_prefix(organization, wanted)?;
+    if parse_openrouter_user_id(wanted.as_str()).is_none() {
+        let elsewhere = table
+            .filter(openrouter_user_id.eq(wanted))
+            .filter(client_org_id.ne(organization))
+            .filter(is_active.eq(true))
+            .select(client_org_id)
+            .first::<OrganizationId>(conn)
+            .optional()?;
+        if elsewhere.is_some() {
+            return Err(Error::Taken("OpenRouter user id"));
+        }
+    }
+    require_no_external_id(conn, organization, &new.user_id)?;
+    match members_called(conn, organization, [wanted.as_str()])?.remove(wanted.as_str()) {
+        Some(member) if member != new.user_id => Err(Error::Taken("OpenRouter user id")),
+        _ => Ok(()),
+    }
+}
+
 fn require_free_openrouter_id(
     conn: &mut DbConnection,
     organization: &OrganizationId,
@@ -266,7 +306,9 @@ impl UserClientMappingTable {
     }
 
     /// Makes a mapping. An unknown organization is [`Error::NotFound`]; a user that has a mapping
-    /// already, or an OpenRouter id that another member has, is [`Error::Taken`].
+    /// already, or an OpenRouter id that another member has, also one of another organization, is
+    /// [`Error::Taken`]. An id that is made of another organization's is [`Error::Invalid`], and a user
+    /// that is a further id of a member is [`Error::ExternalId`].
     pub async fn create_mapping(&self, form: UserClientMappingForm) -> Result<UserClientMappingModel> {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         let openrouter_user_id = match form.openrouter_user_id {
@@ -283,12 +325,11 @@ impl UserClientMappingTable {
         };
         self.storage
             .write(move |conn| {
-                bump_revision(conn)?;
-                require_organization(conn, &new.client_org_id)?;
+                begin_change(conn, &new.client_org_id)?;
                 if mapping(conn, &new.client_org_id, &new.user_id)?.is_some() {
                     return Err(Error::Taken("user id"));
                 }
-                require_free_openrouter_id(conn, &new.client_org_id, &new.user_id, &new.openrouter_user_id)?;
+                require_unambiguous(conn, &new)?;
                 diesel::insert_into(user_client_mapping::table)
                     .values(&new)
                     .execute(conn)
@@ -300,7 +341,7 @@ impl UserClientMappingTable {
     }
 
     /// Changes what the patch names, of an active or inactive mapping. A user without one is
-    /// [`Error::NotFound`]; an OpenRouter id that another member has is [`Error::Taken`].
+    /// [`Error::NotFound`]. An active mapping must be one that [`Self::create_mapping`] would make.
     pub async fn update_mapping(
         &self,
         organization: &OrganizationId,
@@ -311,7 +352,7 @@ impl UserClientMappingTable {
         let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
-                bump_revision(conn)?;
+                begin_change(conn, &organization)?;
                 let old = mapping(conn, &organization, &user)?;
                 let old = old.ok_or_else(|| Error::not_found("mapping of the user", user.as_str()))?;
                 let new = UserClientMappingModel {
@@ -320,7 +361,7 @@ impl UserClientMappingTable {
                     updated_at: now,
                     ..old
                 };
-                require_free_openrouter_id(conn, &organization, &user, &new.openrouter_user_id)?;
+                require_unambiguous(conn, &new)?;
                 diesel::update(user_client_mapping::table.find((&organization, &user)))
                     .set(&new)
                     .execute(conn)

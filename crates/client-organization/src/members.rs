@@ -4,15 +4,16 @@ use std::{collections::HashMap, sync::Arc};
 
 use diesel::{prelude::*, upsert::excluded};
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_global_settings::{Change, bump_revision};
+use mai_global_settings::bump_revision;
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
-use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend, text_enum};
+use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend};
 
+pub use self::model::{MemberForm, MemberModel, MemberPatch, MemberRole, MemberSource};
 use crate::{
     error::{Error, Result},
     external_ids::{
-        add_external_id, external_ids, is_of_nobody, members_called, remove_external_id,
-        require_no_external_id, together,
+        add_external_id, alone, begin_change, external_ids, is_of_nobody, members_called, remove_external_id,
+        require_no_external_id,
     },
     mapping::{insert_missing, missing_mappings},
     member_query::MemberQuery,
@@ -22,89 +23,7 @@ use crate::{
     validate,
 };
 
-text_enum! {
-    /// What a member may see.
-    pub enum MemberRole {
-        /// Everything of the organization.
-        Admin = "admin",
-        /// Their own usage and the organization's summary.
-        Member = "member",
-        /// Nothing yet: signed up, but nobody has let them in.
-        Pending = "pending",
-    }
-}
-
-text_enum! {
-    /// Where we know a member from.
-    pub enum MemberSource {
-        /// The gateway saw a call of theirs.
-        Gateway = "gateway",
-        /// The user registry of Open WebUI.
-        OpenWebui = "open_webui",
-        /// An imported list.
-        Csv = "csv",
-        /// Our API or dashboard.
-        Api = "api",
-        /// The built-in demonstration.
-        Demo = "demo",
-    }
-}
-
-/// A member as it is stored; its key is the organization and the user.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = members, treat_none_as_default_value = false)]
-pub struct MemberModel {
-    /// The organization.
-    pub client_org_id: OrganizationId,
-    /// The member.
-    pub user_id: UserId,
-    /// What people call the member.
-    pub name: Option<String>,
-    /// The member's address.
-    pub email: Option<String>,
-    /// What the member may see.
-    pub role: MemberRole,
-    /// Where we know the member from: the list that named the member last, else where the member turned up
-    /// first.
-    pub source: MemberSource,
-    /// Whether the member still belongs to the organization.
-    pub is_active: bool,
-    /// Since when the member is known: the earliest instant that any source names, else when the row was
-    /// made.
-    pub created_at: UnixTime,
-    /// When the row was last changed.
-    pub updated_at: UnixTime,
-}
-
-/// A member as a list or a form has it; it replaces what we know.
-#[derive(Debug, Clone)]
-pub struct MemberForm {
-    /// The member.
-    pub user_id: UserId,
-    /// What people call the member, 1 to 200 characters.
-    pub name: Option<String>,
-    /// The member's address.
-    pub email: Option<String>,
-    /// What the member may see.
-    pub role: MemberRole,
-    /// Where we know the member from.
-    pub source: MemberSource,
-    /// Whether the member still belongs to the organization.
-    pub is_active: bool,
-}
-
-/// A partial update of a member: what is absent stays as it is.
-#[derive(Debug, Clone, Default)]
-pub struct MemberPatch {
-    /// What people call the member, 1 to 200 characters.
-    pub name: Change<String>,
-    /// The member's address.
-    pub email: Change<String>,
-    /// What the member may see.
-    pub role: Option<MemberRole>,
-    /// Whether the member belongs to the organization.
-    pub is_active: Option<bool>,
-}
+mod model;
 
 /// The members of an organization, active or not, by user id.
 pub fn members_of(conn: &mut DbConnection, organization: &OrganizationId) -> Result<Vec<MemberModel>> {
@@ -126,13 +45,15 @@ pub fn member(
 }
 
 /// Makes a member inactive, such as one who is registered under another id as well. False where there is
-/// no such member.
+/// no such member. The caller has taken its turn by [`alone`](crate::external_ids::alone) or
+/// [`together`](crate::external_ids::together).
 pub fn deactivate_member(
     conn: &mut DbConnection,
     organization: &OrganizationId,
     user: &UserId,
     now: UnixTime,
 ) -> Result<bool> {
+    bump_revision(conn)?;
     let row = members::table.find((organization, user));
     let there =
         diesel::update(row).set((members::is_active.eq(false), members::updated_at.eq(now))).execute(conn)?;
@@ -174,13 +95,6 @@ pub(crate) fn map_new(
     let missing = missing_mappings(conn, organization, wanted, now)?;
     insert_missing(conn, &missing)?;
     Ok(())
-}
-
-/// Begins a change of members: the directory's revision first, then the organization's turn.
-pub(crate) fn begin_change(conn: &mut DbConnection, organization: &OrganizationId) -> Result<()> {
-    bump_revision(conn)?;
-    together(conn, organization)?;
-    require_organization(conn, organization)
 }
 
 fn log(
@@ -261,7 +175,8 @@ impl MemberTable {
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
-                begin_change(conn, &organization)?;
+                alone(conn, &organization)?;
+                require_organization(conn, &organization)?;
                 let is_new = add_external_id(conn, &organization, &external, &user, now)?;
                 if is_new {
                     log_external_id(

@@ -77,7 +77,8 @@ pub(crate) fn insert_organization(
     record_rate(conn, &organization.id, organization.created_at, organization.markup_rate)
 }
 
-/// Overwrites an organization, with a new rate from `updated_at` on where the rate differs. The
+/// Overwrites an organization, with a new rate from `updated_at` on where the rate differs, or from the
+/// last change on where a clock says that it is later. The
 /// directory revision must have been increased before `old` was read.
 pub(crate) fn replace_organization(
     conn: &mut DbConnection,
@@ -87,7 +88,9 @@ pub(crate) fn replace_organization(
     require_free_key(conn, new)?;
     diesel::update(client_organizations::table.find(&new.id)).set(new).execute(conn)?;
     if new.markup_rate != old.markup_rate {
-        record_rate(conn, &new.id, new.updated_at, new.markup_rate)?;
+        let last = last_change_of_rate(conn, &new.id)?;
+        let from = last.map_or(new.updated_at, |last| last.max(new.updated_at));
+        record_rate(conn, &new.id, from, new.markup_rate)?;
     }
     Ok(())
 }
@@ -116,6 +119,16 @@ pub(crate) fn set_active(
             .execute(conn)?;
     }
     Ok(true)
+}
+
+/// Since when the present rate holds. Clocks of several processes differ, and one may be set back.
+fn last_change_of_rate(conn: &mut DbConnection, organization: &OrganizationId) -> Result<Option<UnixTime>> {
+    Ok(organization_markup_rates::table
+        .filter(organization_markup_rates::client_org_id.eq(organization))
+        .order(organization_markup_rates::valid_from.desc())
+        .select(organization_markup_rates::valid_from)
+        .first(conn)
+        .optional()?)
 }
 
 /// Records the organization's own rate from `from` on; none means the default of the time in

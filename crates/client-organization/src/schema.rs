@@ -145,6 +145,8 @@ diesel::table! {
         user_id -> Nullable<Text>,
         /// `full` or `read`.
         scope -> Text,
+        /// The account that made it, itself or by another token.
+        created_by -> Nullable<Text>,
         /// Unix seconds, rounded down to a minute.
         last_used_at -> Nullable<BigInt>,
         /// Unix seconds; null is never.
@@ -191,6 +193,8 @@ diesel::table! {
         is_active -> Bool,
         /// Wrong passwords since the last right one.
         failed_attempts -> BigInt,
+        /// Unix seconds.
+        last_failed_at -> Nullable<BigInt>,
         /// Unix seconds; until then no password is looked at.
         locked_until -> Nullable<BigInt>,
         /// Unix seconds.

@@ -107,23 +107,29 @@ impl ClientOrganizationTable {
     }
 
     /// Changes what the patch names, of an active or inactive organization. An unknown id is
-    /// [`Error::NotFound`], a key that another organization has is [`Error::Taken`].
+    /// [`Error::NotFound`], a key that another organization has is [`Error::Taken`]. A key that was made
+    /// at OpenRouter is not replaced here ([`Error::ManagedKey`]).
     pub async fn update(
         &self,
         id: &OrganizationId,
         patch: ClientOrganizationPatch,
     ) -> Result<ClientOrganizationModel> {
         let (patch, actor) = (self.check_patch(id, patch)?, self.actor.clone());
-        let id = id.clone();
+        let (id, clock) = (id.clone(), Arc::clone(&self.clock));
         self.storage
             .write(move |conn| {
                 bump_revision(conn)?;
                 let old = query::organization(conn, &id)?;
                 let old = old.ok_or_else(|| Error::not_found("organization", id.as_str()))?;
-                let new = patch.apply(&old);
+                if patch.touches_a_managed_key(&old) {
+                    return Err(Error::ManagedKey);
+                }
+                // Now that changes follow one another: a rate holds from when it could be set.
+                let now = clock.now().into();
+                let new = patch.apply(&old, now);
                 query::replace_organization(conn, &old, &new)?;
                 let entry = NewEntry::done(Some(&id), "organization.update", id.as_str());
-                append(conn, &actor, patch.now, &entry.with(patch.details()))?;
+                append(conn, &actor, now, &entry.with(patch.details()))?;
                 Ok(new)
             })
             .await
@@ -160,7 +166,9 @@ impl ClientOrganizationTable {
     }
 
     /// The organization of single-organization mode: made when the form's id is unknown, else given
-    /// the form's name and key, where they differ. Everything else is left as people have set it.
+    /// the form's name and key, where they differ. Everything else is left as people have set it, and so
+    /// is a key that was made at OpenRouter: the form's key would leave it working there, unused and
+    /// unknown.
     pub async fn ensure_single(&self, form: ClientOrganizationForm) -> Result<ClientOrganizationModel> {
         if form.id.is_none() {
             return Err(Error::invalid("id", "is needed in single-organization mode"));
@@ -169,7 +177,9 @@ impl ClientOrganizationTable {
         self.storage
             .write(move |conn| {
                 let is_as_wanted = |old: &ClientOrganizationModel| {
-                    old.name == wanted.name && old.provider_key.fingerprint == wanted.provider_key.fingerprint
+                    old.name == wanted.name
+                        && (old.openrouter_key_hash.is_some()
+                            || old.provider_key.fingerprint == wanted.provider_key.fingerprint)
                 };
                 if let Some(old) = query::organization(conn, &wanted.id)?.filter(is_as_wanted) {
                     return Ok(old);
@@ -180,9 +190,11 @@ impl ClientOrganizationTable {
                     log_creation(conn, &actor, &wanted)?;
                     return Ok(wanted.clone());
                 };
+                let is_managed = old.openrouter_key_hash.is_some();
+                let provider_key = if is_managed { &old.provider_key } else { &wanted.provider_key };
                 let new = ClientOrganizationModel {
                     name: wanted.name.clone(),
-                    provider_key: wanted.provider_key.clone(),
+                    provider_key: provider_key.clone(),
                     updated_at: wanted.updated_at,
                     ..old.clone()
                 };
@@ -270,7 +282,7 @@ impl ClientOrganizationTable {
         let name = patch.name.as_deref().map(validate::name).transpose()?;
         let timezone = patch.timezone.as_deref().map(validate::zone).transpose()?;
         let patch = ClientOrganizationPatch { name, billing_email, timezone, site_url, ..patch };
-        Ok(CheckedPatch { patch, provider_key, webhook_secret, now: self.now() })
+        Ok(CheckedPatch { patch, provider_key, webhook_secret })
     }
 
     fn seal(&self, id: &OrganizationId, key: &SecretString) -> Result<ProviderKeyState> {
@@ -292,7 +304,6 @@ struct CheckedPatch {
     provider_key: Option<ProviderKeyState>,
     /// Sealed.
     webhook_secret: Change<String>,
-    now: UnixTime,
 }
 
 fn log_creation(conn: &mut DbConnection, actor: &Actor, new: &ClientOrganizationModel) -> Result<()> {
@@ -316,6 +327,13 @@ fn shown<T: ToString>(change: &Change<T>) -> Option<serde_json::Value> {
 }
 
 impl CheckedPatch {
+    /// Whether another key would stand beside the hash of the one that was made at OpenRouter.
+    fn touches_a_managed_key(&self, old: &ClientOrganizationModel) -> bool {
+        self.provider_key.is_some()
+            && old.openrouter_key_hash.is_some()
+            && matches!(self.patch.openrouter_key_hash, Change::Keep)
+    }
+
     /// What changes, secrets by name only.
     fn details(&self) -> Details {
         let patch = &self.patch;
@@ -333,7 +351,7 @@ impl CheckedPatch {
             .with_some("is_active", patch.is_active)
     }
 
-    fn apply(&self, old: &ClientOrganizationModel) -> ClientOrganizationModel {
+    fn apply(&self, old: &ClientOrganizationModel, now: UnixTime) -> ClientOrganizationModel {
         let patch = self.patch.clone();
         let old = old.clone();
         ClientOrganizationModel {
@@ -348,7 +366,7 @@ impl CheckedPatch {
             drain_on_disconnect: patch.drain_on_disconnect.unwrap_or(old.drain_on_disconnect),
             site_url: patch.site_url.apply(old.site_url),
             is_active: patch.is_active.unwrap_or(old.is_active),
-            updated_at: self.now,
+            updated_at: now,
             ..old
         }
     }

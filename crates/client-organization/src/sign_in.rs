@@ -1,37 +1,29 @@
 //! Signing in with a password, and choosing another one.
 //!
-//! Neither the answers nor the time they take tell whether an account exists: a password is hashed in
-//! every case, and an unknown address, a wrong password and a locked account are refused alike. Wrong
-//! passwords are counted in the database, in the transaction that decides, so that attempts which meet,
-//! also at different processes, cannot be more than are allowed.
+//! Neither the answers nor the time they take tell whether an account exists: a password is hashed and the
+//! same statements are sent in every case, and an unknown address, a wrong password and a locked account
+//! are refused alike. Wrong passwords are counted in the database, in the transaction that decides, so that
+//! attempts which meet, also at different processes, cannot be more than are allowed.
 
 use diesel::prelude::*;
-use mai_audit_log::{Actor, ActorKind, Details, NewEntry, append};
+use mai_audit_log::{Actor, ActorKind, NewEntry, append};
 use mai_primitives::UnixTime;
 use mai_storage::DbConnection;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::attempt::Attempt;
 use crate::{
     accounts::{AccountModel, AccountTable, account_by_email, lock_account, store},
     error::{Error, Result, SignInRefusal},
     query,
     schema::members,
     sessions::{
-        CreatedSession, SessionKind, SessionModel, SessionOwner, insert_session, log_sign_in, new_session,
-        revoke_sessions,
+        CreatedSession, SessionKind, SessionModel, SessionOwner, insert_session, new_session, revoke_sessions,
     },
     sign_in_links::drop_open_links,
-    validate,
 };
 
-/// After so many wrong passwords none is looked at for a while.
-const ATTEMPTS: i64 = 5;
-
-/// How long that is at first; twice as long with each further wrong password.
-const LOCK_SECONDS: i64 = 15 * 60;
-
-/// How long it is at most.
-const LONGEST_LOCK_SECONDS: i64 = 86_400;
+mod attempt;
 
 /// How long after opening a link its session may choose a password without knowing the present one.
 const LINK_GRACE_SECONDS: i64 = 3_600;
@@ -57,9 +49,8 @@ impl AccountTable {
         };
         let model = session.as_ref().map(|session| session.model.clone());
         let outcome = self.storage.write(move |conn| {
-            let account = account.as_deref().map(|id| lock_account(conn, id)).transpose()?.flatten();
             let attempt = Attempt { action: "account.sign_in", actor: &actor, email: &email, now };
-            attempt.decide(conn, account, right_one.as_deref(), model.as_ref())
+            attempt.decide(conn, account.as_deref(), right_one.as_deref(), model.as_ref())
         });
         match (outcome.await?, session) {
             (Ok(()), Some(session)) => Ok(session),
@@ -158,6 +149,7 @@ fn set_password(conn: &mut DbConnection, old: AccountModel, hash: String, now: U
     let new = AccountModel {
         password_hash: Some(hash),
         failed_attempts: 0,
+        last_failed_at: None,
         locked_until: None,
         updated_at: now,
         ..old
@@ -167,99 +159,10 @@ fn set_password(conn: &mut DbConnection, old: AccountModel, hash: String, now: U
     drop_open_links(conn, &new.id)
 }
 
-/// Somebody's attempt to be the owner of an address.
-struct Attempt<'a> {
-    action: &'static str,
-    actor: &'a Actor,
-    email: &'a str,
-    now: UnixTime,
-}
-
-impl Attempt<'_> {
-    /// Decides on what is true under the account's lock: the password fitted `right_one`, which must
-    /// still be the account's. The outer error is the database's.
-    fn decide(
-        &self,
-        conn: &mut DbConnection,
-        account: Option<AccountModel>,
-        right_one: Option<&str>,
-        session: Option<&SessionModel>,
-    ) -> Result<Result<(), SignInRefusal>> {
-        let is_right = account.as_ref().is_some_and(|account| {
-            right_one.is_some()
-                && account.password_hash.as_deref() == right_one
-                && account.is_active
-                && !account.is_locked(self.now)
-                && session.is_some_and(|session| session.standing() == account.standing())
-        });
-        let (true, Some(account), Some(session)) = (is_right, account.clone(), session) else {
-            return self.refuse(conn, account).map(|()| Err(SignInRefusal::Password));
-        };
-        if let Some(refusal) = closed(conn, &account)? {
-            self.log(conn, Some(&account), refusal_code(refusal), Details::none())?;
-            return Ok(Err(refusal));
-        }
-        let signed_in = AccountModel {
-            failed_attempts: 0,
-            locked_until: None,
-            last_sign_in_at: Some(self.now),
-            ..account
-        };
-        store(conn, &signed_in)?;
-        insert_session(conn, session)?;
-        log_sign_in(conn, self.actor, session, self.now)?;
-        Ok(Ok(()))
-    }
-
-    /// Counts a wrong password and locks the account when there were too many.
-    fn refuse(&self, conn: &mut DbConnection, account: Option<AccountModel>) -> Result<()> {
-        let Some(account) = account else {
-            return self.log(conn, None, "unknown_account", Details::none());
-        };
-        if !account.is_active || account.is_locked(self.now) {
-            let why = if account.is_active { "account_locked" } else { "account_inactive" };
-            return self.log(conn, Some(&account), why, Details::none());
-        }
-        let failed_attempts = account.failed_attempts.saturating_add(1);
-        let locked_until = lock_after(failed_attempts).map(|seconds| self.now.plus_seconds(seconds));
-        let counted = AccountModel { failed_attempts, locked_until, ..account };
-        store(conn, &counted)?;
-        let details = Details::none()
-            .with("failed_attempts", failed_attempts)
-            .with_some("locked_until", locked_until.map(UnixTime::seconds));
-        self.log(conn, Some(&counted), "wrong_password", details)
-    }
-
-    /// Every refusal has an entry.
-    fn log(
-        &self,
-        conn: &mut DbConnection,
-        account: Option<&AccountModel>,
-        result: &str,
-        details: Details,
-    ) -> Result<()> {
-        let organization = account.and_then(|account| account.client_org_id.as_ref());
-        let details = details.with_some("account_id", account.map(|account| account.id.as_str()));
-        // Some people type their password where the address belongs.
-        let tried = if validate::email("email", self.email).is_ok() { self.email } else { "" };
-        let entry = NewEntry { result, ..NewEntry::done(organization, self.action, tried) };
-        append(conn, self.actor, self.now, &entry.with(details))?;
-        Ok(())
-    }
-}
-
 /// Whoever acts, as long as nobody knows who that is.
 pub(crate) fn stranger(actor: &Actor) -> Actor {
     Actor::new(ActorKind::Stranger, "")
         .at(actor.remote().map(str::to_owned), actor.request_id().map(str::to_owned))
-}
-
-/// For how many seconds no password is looked at after so many wrong ones, if for any.
-fn lock_after(failed_attempts: i64) -> Option<i64> {
-    let more = failed_attempts.checked_sub(ATTEMPTS).filter(|more| *more >= 0)?;
-    let factor = u32::try_from(more).ok().and_then(|more| 2_i64.checked_pow(more));
-    let seconds = factor.and_then(|factor| LOCK_SECONDS.checked_mul(factor));
-    Some(seconds.map_or(LONGEST_LOCK_SECONDS, |seconds| seconds.min(LONGEST_LOCK_SECONDS)))
 }
 
 /// Why an account whose owner has proved to be it is closed all the same, if it is.
@@ -280,30 +183,9 @@ pub(crate) const fn refusal_code(refusal: SignInRefusal) -> &'static str {
         SignInRefusal::UnknownLink => "unknown_link",
         SignInRefusal::UsedLink => "used_link",
         SignInRefusal::ExpiredLink => "expired_link",
+        SignInRefusal::SupersededLink => "superseded_link",
         SignInRefusal::InactiveAccount => "account_inactive",
         SignInRefusal::InactiveOrganization => "organization_inactive",
         SignInRefusal::InactiveMember => "member_inactive",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locks_grow_up_to_a_day() {
-        for (attempts, minutes) in [
-            (0, None),
-            (4, None),
-            (5, Some(15)),
-            (6, Some(30)),
-            (7, Some(60)),
-            (11, Some(960)),
-            (12, Some(1_440)),
-            (100, Some(1_440)),
-            (i64::MAX, Some(1_440)),
-        ] {
-            assert_eq!(lock_after(attempts).map(|seconds| seconds / 60), minutes, "{attempts}");
-        }
     }
 }

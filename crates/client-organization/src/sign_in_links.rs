@@ -3,17 +3,17 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
-use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_audit_log::{Actor, ActorKind, Details, NewEntry, append};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    accounts::{AccountModel, lock_account, store},
+    accounts::{AccountModel, has_active_reseller, lock_account, store},
     digest,
     error::{Error, Result, SignInRefusal},
     role::{Role, Standing},
-    schema::sign_in_links,
+    schema::{sessions, sign_in_links},
     sessions::{CreatedSession, SessionKind, SessionModel, insert_session, log_sign_in, new_session},
     sign_in::{closed, refusal_code, stranger},
 };
@@ -76,6 +76,40 @@ pub(crate) fn drop_open_links(conn: &mut DbConnection, account: &str) -> Result<
     Ok(())
 }
 
+/// Removes the links without an account that nobody has used.
+fn drop_first_links(conn: &mut DbConnection) -> Result<()> {
+    let open = sign_in_links::account_id.is_null().and(sign_in_links::used_at.is_null());
+    diesel::delete(sign_in_links::table.filter(open)).execute(conn)?;
+    Ok(())
+}
+
+/// Ends what the first start has given to whoever came first, as the reseller has an account by now: links
+/// without an account, and the sessions that began with one. The session in which the account is made
+/// becomes one of the account, so that its owner can go on and can be signed out.
+pub(crate) fn end_first_start(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    account: &str,
+    now: UnixTime,
+) -> Result<()> {
+    // The links first: who uses one meanwhile has changed its row, so that this waits and sees the session.
+    drop_first_links(conn)?;
+    let first = sessions::account_id.is_null().and(sessions::role.eq(Role::Reseller));
+    if actor.kind() == ActorKind::Link {
+        diesel::update(sessions::table.filter(first).filter(sessions::id.eq(actor.id())))
+            .set(sessions::account_id.eq(Some(account)))
+            .execute(conn)?;
+    }
+    let ended = diesel::update(sessions::table.filter(first).filter(sessions::revoked_at.is_null()))
+        .set(sessions::revoked_at.eq(Some(now)))
+        .execute(conn)?;
+    if ended > 0 {
+        let details = Details::none().with("sessions", ended);
+        append(conn, actor, now, &NewEntry::done(None, "session.end_all", "first start").with(details))?;
+    }
+    Ok(())
+}
+
 /// Makes links and lets them be used.
 #[derive(Clone)]
 pub struct SignInLinkTable {
@@ -96,11 +130,17 @@ impl SignInLinkTable {
         Self { actor, ..self.clone() }
     }
 
-    /// A link for whoever is to make the first account of the reseller.
+    /// A link for whoever is to make the first account of the reseller; earlier ones work no longer. Once
+    /// there is such an account, neither the link nor a session that began with it works any more.
     pub async fn create_first(&self) -> Result<CreatedSignInLink> {
         let (link, row) = self.new_link(None, Standing::RESELLER)?;
         let (now, actor) = (row.created_at, self.actor.clone());
-        self.storage.write(move |conn| store_link(conn, &actor, &row, now)).await?;
+        self.storage
+            .write(move |conn| {
+                drop_first_links(conn)?;
+                store_link(conn, &actor, &row, now)
+            })
+            .await?;
         Ok(link)
     }
 
@@ -233,6 +273,7 @@ fn usable_link(
         match &account {
             Some(account) if !account.is_active => Some(SignInRefusal::InactiveAccount),
             Some(account) => closed(conn, account)?,
+            None if has_active_reseller(conn)? => Some(SignInRefusal::SupersededLink),
             None => None,
         }
     };
@@ -248,7 +289,10 @@ fn usable_link(
         return Ok(Err((Some(link), SignInRefusal::UsedLink)));
     }
     if let Some(account) = account.filter(|account| account.failed_attempts > 0) {
-        store(conn, &AccountModel { failed_attempts: 0, locked_until: None, ..account })?;
+        store(
+            conn,
+            &AccountModel { failed_attempts: 0, last_failed_at: None, locked_until: None, ..account },
+        )?;
     }
     Ok(Ok(link))
 }

@@ -1,7 +1,10 @@
 //! What a [`Directory`](crate::Directory) is made of, every secret still sealed: the form in which it
 //! comes from the database and in which it lies in a [snapshot](crate::snapshot).
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use diesel::prelude::*;
 use mai_global_settings::{query::default_markup_rate, revision};
@@ -14,7 +17,7 @@ use crate::{
     gateway_keys::GatewayKeyModel,
     model::ClientOrganizationModel,
     query,
-    schema::{gateway_keys, user_client_mapping},
+    schema::{external_users, gateway_keys, members, user_client_mapping},
 };
 
 /// The members whom OpenRouter knows, by our id of them.
@@ -44,6 +47,9 @@ pub(crate) struct StoredOrganization {
     #[serde(default)]
     pub(crate) site_url: Option<String>,
     pub(crate) openrouter_user_ids: UserIds,
+    /// A snapshot without this field was written before calls of inactive members were refused.
+    #[serde(default)]
+    pub(crate) inactive_users: HashSet<UserId>,
 }
 
 /// The secrets of an organization as the master key sealed them.
@@ -93,9 +99,11 @@ impl StoredDirectory {
         let revision = revision(conn)?;
         let default_rate = default_markup_rate(conn)?;
         let mut user_ids = openrouter_user_ids(conn)?;
+        let mut inactive = inactive_users(conn)?;
         let organizations = query::organizations(conn)?.into_iter().map(|organization| {
             let ids = user_ids.remove(&organization.id).unwrap_or_default();
-            StoredOrganization::of(organization, default_rate, ids)
+            let inactive_users = inactive.remove(&organization.id).unwrap_or_default();
+            StoredOrganization { inactive_users, ..StoredOrganization::of(organization, default_rate, ids) }
         });
         let organizations = organizations.collect();
         let keys = gateway_keys::table.select(GatewayKeyModel::as_select()).load(conn)?;
@@ -124,6 +132,7 @@ impl StoredOrganization {
             drain_on_disconnect: organization.drain_on_disconnect,
             site_url: organization.site_url,
             openrouter_user_ids,
+            inactive_users: HashSet::new(),
         }
     }
 }
@@ -155,6 +164,32 @@ fn openrouter_user_ids(conn: &mut DbConnection) -> Result<HashMap<OrganizationId
         .load::<(OrganizationId, UserId, OpenRouterUserId)>(conn)?;
     for (organization, user, openrouter_user) in rows {
         by_organization.entry(organization).or_default().insert(user, openrouter_user);
+    }
+    Ok(by_organization)
+}
+
+/// The ids by organization under which nobody may call: those of inactive members with their further ids,
+/// without those that are further ids of active members by now.
+fn inactive_users(conn: &mut DbConnection) -> Result<HashMap<OrganizationId, HashSet<UserId>>> {
+    let mut by_organization = HashMap::<OrganizationId, HashSet<UserId>>::new();
+    let rows = members::table
+        .filter(members::is_active.eq(false))
+        .select((members::client_org_id, members::user_id))
+        .load::<(OrganizationId, UserId)>(conn)?;
+    for (organization, user) in rows {
+        by_organization.entry(organization).or_default().insert(user);
+    }
+    let rows = external_users::table
+        .select((external_users::client_org_id, external_users::external_user_id, external_users::user_id))
+        .load::<(OrganizationId, UserId, UserId)>(conn)?;
+    let inactive_themselves = by_organization.clone();
+    for (organization, external, user) in rows {
+        let Some(inactive) = by_organization.get_mut(&organization) else { continue };
+        if inactive_themselves.get(&organization).is_some_and(|members| members.contains(&user)) {
+            inactive.insert(external);
+        } else {
+            inactive.remove(&external);
+        }
     }
     Ok(by_organization)
 }

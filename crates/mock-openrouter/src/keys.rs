@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// A key made with `POST /keys`.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ struct Managed {
 #[derive(Default)]
 pub(crate) struct Keys {
     managed: Mutex<Managed>,
+    /// Methods whose answers are held.
+    held: watch::Sender<HashSet<Method>>,
 }
 
 impl Keys {
@@ -75,6 +78,17 @@ impl Keys {
     /// Requests with these methods fail from now on, and do nothing.
     pub(crate) fn set_failing(&self, methods: &[Method]) {
         self.managed().failing = methods.iter().cloned().collect();
+    }
+
+    /// Requests with these methods are answered later.
+    pub(crate) fn hold(&self, methods: &[Method]) {
+        self.held.send_replace(methods.iter().cloned().collect());
+    }
+
+    /// Waits until answers to a method are not held.
+    pub(crate) async fn released(&self, method: &Method) {
+        // It cannot be closed, because the sender is ours.
+        let _ = self.held.subscribe().wait_for(|held| !held.contains(method)).await;
     }
 
     /// Name, secret, and whether it is disabled, of each key that was made and not deleted.

@@ -184,6 +184,12 @@ impl Mock {
         self.state.keys.set_failing(methods);
     }
 
+    /// Requests to `/keys` with these methods do their work from now on, and are answered when they are no
+    /// longer among those that are held.
+    pub fn hold_management(&self, methods: &[Method]) {
+        self.state.keys.hold(methods);
+    }
+
     /// Name, secret, and whether it is disabled, of each key that was made through `/keys` and not deleted.
     pub fn managed_keys(&self) -> Vec<(String, String, bool)> {
         self.state.keys.all()
@@ -254,7 +260,9 @@ async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockRes
     }
     let Some(rest) = path.strip_prefix("/api/v1/") else { return Ok(not_found()) };
     if let Some(rest) = rest.strip_prefix("keys").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-        return Ok(keys::manage(state, secret, &head.method, rest, query, &body));
+        let answer = keys::manage(state, secret, &head.method, rest, query, &body);
+        state.keys.released(&head.method).await;
+        return Ok(answer);
     }
     let rest = rest.trim_end_matches('/');
     if let Some(route) = Route::of(rest).filter(|_| head.method == Method::POST) {

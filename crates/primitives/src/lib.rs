@@ -11,6 +11,7 @@ pub mod ids;
 pub mod markup;
 pub mod pln;
 pub mod ratio;
+pub mod text;
 pub mod usd;
 
 mod decimal;

@@ -23,7 +23,7 @@ pub enum Order {
 pub enum SortKey {
     /// A number.
     Number(i64),
-    /// A text as [`sortable`] makes it.
+    /// A text as [`sortable`](mai_primitives::text::sortable) makes it.
     Text(String),
 }
 
@@ -137,32 +137,9 @@ pub(crate) fn page_of<T: Item>(
     Ok(Page { items, next, matched, matched_totals, count, totals })
 }
 
-/// A text in the form in which texts are sorted: without regard to case, and each Polish letter behind
-/// the one that it is made of.
-pub(crate) fn sortable(text: &str) -> String {
-    let mut sortable = String::with_capacity(text.len());
-    for letter in text.chars().flat_map(char::to_lowercase) {
-        let (base, mark) = match letter {
-            'ą' => ('a', Some('\u{10ffff}')),
-            'ć' => ('c', Some('\u{10ffff}')),
-            'ę' => ('e', Some('\u{10ffff}')),
-            'ł' => ('l', Some('\u{10ffff}')),
-            'ń' => ('n', Some('\u{10ffff}')),
-            'ó' => ('o', Some('\u{10ffff}')),
-            'ś' => ('s', Some('\u{10ffff}')),
-            'ź' => ('z', Some('\u{10fffe}')),
-            'ż' => ('z', Some('\u{10ffff}')),
-            other => (other, None),
-        };
-        sortable.push(base);
-        sortable.extend(mark);
-    }
-    sortable
-}
-
 #[cfg(test)]
 mod tests {
-    use mai_primitives::Usd;
+    use mai_primitives::{Usd, text::sortable};
     use proptest::prelude::*;
 
     use super::*;
@@ -192,17 +169,6 @@ mod tests {
 
     fn wanted(limit: usize) -> Listing<bool> {
         Listing { limit, ..Listing::default() }
-    }
-
-    #[test]
-    fn polish_names_stand_where_a_pole_looks_for_them() {
-        let mut names =
-            ["Zofia", "Żaneta", "Łucja", "Lucyna", "Ludwik", "ąę", "Azor", "Źrebak", "ola", "Ólaf", "Ox"];
-        names.sort_by_key(|name| sortable(name));
-        assert_eq!(
-            names,
-            ["Azor", "ąę", "Lucyna", "Ludwik", "Łucja", "ola", "Ox", "Ólaf", "Zofia", "Źrebak", "Żaneta"]
-        );
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! OpenRouter and our database cannot change in one transaction. OpenRouter goes first, because only it
 //! can make a key; where our database then refuses, what was done there is undone. If that fails as well,
 //! the log and the answer name the key by its hash, so that a person can finish it.
+//!
+//! A key that somebody else has replaced or taken back meanwhile is out of use: it ends disabled, whatever
+//! was asked for. Whoever changes something does it by [`ProviderKeys::to_the_end`], so that nothing stays
+//! half done because a client has left.
 
 use mai_openrouter::{
     KeyField, LimitReset, LookupError, ManagedKey, ManagedKeyPatch, NewManagedKey, OpenRouterClient,
@@ -14,6 +18,8 @@ use mai_organization::{
 use mai_primitives::{OrganizationId, Usd};
 use secrecy::SecretString;
 use thiserror::Error;
+use tokio::{runtime::Handle, task::JoinError};
+use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 /// Why nothing was changed, or not everything.
@@ -31,15 +37,19 @@ pub enum ProviderKeyError {
     /// OpenRouter did not do what it was asked for.
     #[error(transparent)]
     Upstream(#[from] LookupError),
-    /// The organization has a managed key already.
-    #[error("the organization has a managed provider key; use `replace` to put another in its place")]
+    /// The organization has a key already, made here or entered by hand.
+    #[error("the organization has a provider key; use `replace` to put another in its place")]
     AlreadyThere,
     /// The organization has no managed key.
     #[error("the organization has no managed provider key")]
     NoKey,
-    /// The organization could not be read or changed. What was done at OpenRouter is undone.
+    /// The organization could not be read or changed. What was done at OpenRouter is undone, or the key is
+    /// disabled there, where it is the organization's no longer.
     #[error(transparent)]
     Organization(#[from] OrganizationError),
+    /// The work has panicked, or the process ended before it.
+    #[error("the change of a provider key was broken off: {0}")]
+    BrokenOff(#[from] JoinError),
     /// The database refused, and what was done at OpenRouter could not be undone.
     #[error(
         "the database refused, and the key {hash} at OpenRouter could not be put back: {undo}; it is \
@@ -87,12 +97,31 @@ pub struct StoredKey {
 pub struct ProviderKeys {
     client: OpenRouterClient,
     provisioning_key: Option<SecretString>,
+    work: TaskTracker,
+    runtime: Handle,
 }
 
 impl ProviderKeys {
-    /// Keys at the OpenRouter of `client`. `provisioning_key` is used where the settings have none.
-    pub const fn new(client: OpenRouterClient, provisioning_key: Option<SecretString>) -> Self {
-        Self { client, provisioning_key }
+    /// Keys at the OpenRouter of `client`. `provisioning_key` is used where the settings have none. Must
+    /// be called on the runtime on which the changes are to be made, which ends after the server.
+    pub fn new(client: OpenRouterClient, provisioning_key: Option<SecretString>) -> Self {
+        Self { client, provisioning_key, work: TaskTracker::new(), runtime: Handle::current() }
+    }
+
+    /// Runs a sequence of changes in a task of its own, which goes on when nobody waits for it any more: a
+    /// handler ends with its client's connection, at any of its steps.
+    pub async fn to_the_end<T, F>(&self, work: impl FnOnce(Self) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        Ok(self.work.spawn_on(work(self.clone()), &self.runtime).await?)
+    }
+
+    /// Waits until all changes that were begun are over. No more must begin.
+    pub async fn finished(&self) {
+        self.work.close();
+        self.work.wait().await;
     }
 
     async fn provisioning_key(&self, services: &OrganizationServices) -> Result<SecretString> {
@@ -127,8 +156,8 @@ impl ProviderKeys {
         }
     }
 
-    /// Makes a key for an organization. With `replace` it takes the place of a managed key, which is
-    /// disabled as soon as the new one is stored.
+    /// Makes a key for an organization. With `replace` it takes the place of the present one; a managed key
+    /// is disabled as soon as the new one is stored.
     pub async fn create(
         &self,
         services: &OrganizationServices,
@@ -138,23 +167,23 @@ impl ProviderKeys {
     ) -> Result<StoredKey> {
         let table = &services.client_organization_db;
         let organization = known(services, id).await?;
-        let old = organization.openrouter_key_hash;
-        if old.is_some() && !replace {
+        let has_key =
+            organization.openrouter_key_hash.is_some() || organization.provider_key.sealed.is_some();
+        if has_key && !replace {
             return Err(ProviderKeyError::AlreadyThere);
         }
         let provisioning_key = self.provisioning_key(services).await?;
         let created = self.client.create_key(&provisioning_key, &wanted(new, &organization.name)).await?;
         let info = created.info;
-        let stored = table.set_managed_key(id, &created.key, &info.hash, old.as_deref()).await;
-        let organization = match stored {
-            Ok(organization) => organization,
+        let stored = match table.set_managed_key(&organization, &created.key, &info.hash).await {
+            Ok(stored) => stored,
             Err(cause) => return Err(self.delete_again(&provisioning_key, &info.hash, cause).await),
         };
-        let warning = match old {
+        let warning = match organization.openrouter_key_hash {
             Some(old) => self.disable_old(&provisioning_key, &old).await,
             None => None,
         };
-        Ok(StoredKey { organization, info, warning })
+        Ok(StoredKey { organization: stored, info, warning })
     }
 
     /// The managed key of an organization as OpenRouter tells it now; none where there is none.
@@ -227,8 +256,13 @@ impl ProviderKeys {
         let outcome = async {
             let provisioning_key = self.provisioning_key(services).await?;
             self.client.update_key(&provisioning_key, hash, patch).await?;
-            services.client_organization_db.note_managed_key(&organization.id, hash, details(&patch)).await?;
-            Ok::<_, ProviderKeyError>(())
+            let table = &services.client_organization_db;
+            match table.note_managed_key(&organization.id, hash, details(&patch)).await {
+                Err(cause @ OrganizationError::ProviderKeyChanged) => {
+                    Err(self.put_back(&provisioning_key, hash, patch, "changed", cause).await)
+                }
+                other => Ok(other?),
+            }
         };
         let failure = outcome.await.err()?;
         warn!(organization.id = %organization.id, key.hash = hash, error = %failure,
@@ -253,6 +287,8 @@ impl ProviderKeys {
         outcome_of_undoing(undone, hash, "enabled and unused", cause)
     }
 
+    /// Undoes a change that the database has refused. A key that is not the organization's any more is
+    /// disabled instead, whatever it was before: somebody else has put it out of use meanwhile.
     async fn put_back(
         &self,
         provisioning_key: &SecretString,
@@ -261,6 +297,8 @@ impl ProviderKeys {
         state: &'static str,
         cause: OrganizationError,
     ) -> ProviderKeyError {
+        let is_replaced = matches!(cause, OrganizationError::ProviderKeyChanged);
+        let undo = if is_replaced { switched(true) } else { undo };
         let undone = self.client.update_key(provisioning_key, hash, undo).await.map(drop);
         outcome_of_undoing(undone, hash, state, cause)
     }

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::{
     open_webui::origin,
-    values::{Values, mebibytes, rate, seconds},
+    values::{Values, long_token, mebibytes, rate, seconds},
 };
 
 mod open_webui;
@@ -67,7 +67,10 @@ pub const VARIABLES: &[Variable] = &[
         "MAI_MASTER_KEY_PREVIOUS",
         "Further master keys, separated by commas, that open what they have sealed while the key is changed.",
     ),
-    secret("MAI_ADMIN_TOKEN", "API token of the reseller. Generated and printed once when absent."),
+    secret(
+        "MAI_ADMIN_TOKEN",
+        "API token of the reseller, at least 32 characters. Generated and printed once when absent.",
+    ),
     secret(
         "MAI_BROADCAST_TOKEN",
         "What OpenRouter's Broadcast presents as bearer token. When absent, Broadcast is refused.",
@@ -123,7 +126,11 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "How browsers reach the service, such as `https://usage.example`; for links, cookies and the check of origins.",
     ),
-    plain("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10", "How many attempts to sign in may fail from one address."),
+    plain(
+        "MAI_SIGN_IN_ATTEMPTS_PER_MINUTE",
+        "10",
+        "How many attempts to sign in, or to guess an API token, may fail from one address.",
+    ),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
         "MAI_DEFAULT_MARKUP",
@@ -284,7 +291,7 @@ impl Settings {
                 .map(|key| SecretString::from(key.trim()))
                 .collect(),
             provisioning_key: values.get("OPENROUTER_PROVISIONING_KEY").map(SecretString::from),
-            admin_token: values.get("MAI_ADMIN_TOKEN").map(SecretString::from),
+            admin_token: values.optional("MAI_ADMIN_TOKEN", long_token)?,
             broadcast_token: values.get("MAI_BROADCAST_TOKEN").map(SecretString::from),
             metrics_open: values.truth("MAI_METRICS_OPEN")?,
             openrouter_base_url: values.parse("OPENROUTER_BASE_URL")?,

@@ -14,8 +14,9 @@ CREATE TABLE accounts (
     client_org_id TEXT REFERENCES client_organizations (id),
     user_id TEXT,
     is_active BOOLEAN NOT NULL,
-    -- Wrong passwords since the last right one, and until when no password is looked at.
+    -- Wrong passwords since the last right one, when the last was, and until when no password is looked at.
     failed_attempts BIGINT NOT NULL,
+    last_failed_at BIGINT,
     locked_until BIGINT,
     last_sign_in_at BIGINT,
     created_at BIGINT NOT NULL,
@@ -115,6 +116,12 @@ ALTER TABLE gateway_keys ADD COLUMN requests_per_minute BIGINT CHECK (requests_p
 ALTER TABLE api_tokens ADD COLUMN last_used_at BIGINT;
 -- `full`, or `read` for a token that changes nothing.
 ALTER TABLE api_tokens ADD COLUMN scope TEXT NOT NULL DEFAULT 'full';
+-- Whose account made it, itself or by another token; null where nobody's did. It ends with that account.
+ALTER TABLE api_tokens ADD COLUMN created_by TEXT REFERENCES accounts (id);
+CREATE INDEX idx_api_tokens_created_by ON api_tokens (created_by);
+
+-- Which organizations have mapped somebody to an id that does not tell its organization.
+CREATE INDEX idx_mapping_openrouter_user ON user_client_mapping (openrouter_user_id);
 
 -- What the client says the call was for, such as `title_generation`.
 ALTER TABLE processed_generations ADD COLUMN task TEXT;

@@ -14,8 +14,9 @@ CREATE TABLE accounts (
     client_org_id TEXT REFERENCES client_organizations (id),
     user_id TEXT,
     is_active INTEGER NOT NULL CHECK (is_active IN (0, 1)),
-    -- Wrong passwords since the last right one, and until when no password is looked at.
+    -- Wrong passwords since the last right one, when the last was, and until when no password is looked at.
     failed_attempts INTEGER NOT NULL,
+    last_failed_at INTEGER,
     locked_until INTEGER,
     last_sign_in_at INTEGER,
     created_at INTEGER NOT NULL,
@@ -115,6 +116,12 @@ ALTER TABLE gateway_keys ADD COLUMN requests_per_minute INTEGER CHECK (requests_
 ALTER TABLE api_tokens ADD COLUMN last_used_at INTEGER;
 -- `full`, or `read` for a token that changes nothing.
 ALTER TABLE api_tokens ADD COLUMN scope TEXT NOT NULL DEFAULT 'full';
+-- Whose account made it, itself or by another token; null where nobody's did. It ends with that account.
+ALTER TABLE api_tokens ADD COLUMN created_by TEXT REFERENCES accounts (id);
+CREATE INDEX idx_api_tokens_created_by ON api_tokens (created_by);
+
+-- Which organizations have mapped somebody to an id that does not tell its organization.
+CREATE INDEX idx_mapping_openrouter_user ON user_client_mapping (openrouter_user_id);
 
 -- What the client says the call was for, such as `title_generation`.
 ALTER TABLE processed_generations ADD COLUMN task TEXT;

@@ -1,5 +1,10 @@
+use mai_audit_log::{Actor, ActorKind};
+
 use super::{PASSWORD, each, entry, organization, user};
-use crate::{AccountPatch, Change, Error, NewAccount, Role, SessionRefusal, SignInRefusal, Standing};
+use crate::{
+    AccountPatch, ApiTokenTable, Change, CreatedApiToken, Error, NewAccount, NewApiToken, Role,
+    SessionRefusal, SignInRefusal, Standing, TokenRefusal, TokenScope,
+};
 
 fn new_account(email: &str, standing: Standing) -> NewAccount {
     NewAccount { email: email.into(), name: " Anna Żółw ".into(), standing }
@@ -136,5 +141,61 @@ fn the_last_active_account_of_the_reseller_stays() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
         assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(Error::LastReseller))), "{outcomes:?}");
         assert!(fixture.accounts.has_active_reseller().await.unwrap());
+    });
+}
+
+#[test]
+fn the_tokens_of_an_account_end_with_it() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let account = fixture.account("a@x", Some("A")).await;
+        let other = fixture.account("b@x", Some("A")).await;
+        let (a, id) = (organization("A"), account.id.as_str());
+        let as_account = |id: &str| fixture.api_tokens.acting_as(Actor::new(ActorKind::Account, id));
+        let token = async |table: &ApiTokenTable| {
+            let new = NewApiToken {
+                name: "t".into(),
+                role: Role::Admin,
+                client_org_id: Some(a.clone()),
+                user_id: None,
+                scope: TokenScope::Full,
+                expires_at: None,
+            };
+            table.create(new).await
+        };
+        let revoked = async |token: &CreatedApiToken| match fixture.api_tokens.verify(&token.token).await {
+            Ok(_) => false,
+            Err(Error::Token(TokenRefusal::Revoked)) => true,
+            Err(other) => panic!("{other}"),
+        };
+        let own = token(&as_account(id)).await.unwrap();
+        assert_eq!(own.model.created_by.as_deref(), Some(id));
+        let by_own = Actor::new(ActorKind::ApiToken, &own.model.id);
+        let grandchild = token(&fixture.api_tokens.acting_as(by_own)).await.unwrap();
+        let [others, nobodys] =
+            [token(&as_account(&other.id)).await.unwrap(), token(&fixture.api_tokens).await.unwrap()];
+        assert_eq!((nobodys.model.created_by.as_deref(), nobodys.model.role), (None, Role::Admin));
+
+        let renamed = AccountPatch { name: Some("Anna 2".into()), ..AccountPatch::default() };
+        fixture.accounts.update(Some(&a), id, renamed).await.unwrap();
+        assert!(!revoked(&own).await);
+        let off = AccountPatch { is_active: Some(false), ..AccountPatch::default() };
+        fixture.accounts.update(Some(&a), id, off).await.unwrap();
+        assert!(revoked(&own).await && revoked(&grandchild).await);
+        assert!(!revoked(&others).await && !revoked(&nobodys).await);
+        assert_eq!(
+            fixture.last_entries(3).await,
+            [
+                entry("system", "api_token.revoke", "ok"),
+                entry("system", "api_token.revoke", "ok"),
+                entry("system", "account.deactivate", "ok"),
+            ]
+        );
+        let late = token(&as_account(id)).await;
+        assert!(matches!(late, Err(Error::Session(SessionRefusal::Revoked))), "{late:?}");
+
+        let member = AccountPatch { role: Some(Role::Member), ..AccountPatch::default() };
+        fixture.accounts.update(Some(&a), &other.id, member).await.unwrap();
+        assert!(revoked(&others).await && !revoked(&nobodys).await);
     });
 }

@@ -7,8 +7,8 @@ use tokio::runtime::Runtime;
 
 use super::{Fixture, at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationPatch, Error, MemberForm, MemberRole, MemberSource, SeenMember,
-    UserClientMappingForm, openrouter_user_id, register_seen,
+    Change, ClientOrganizationPatch, Error, MemberForm, MemberPatch, MemberRole, MemberSource, SeenMember,
+    UserClientMappingForm, external_ids::together, openrouter_user_id, register_seen,
 };
 
 const ROUNDS: i64 = 15;
@@ -133,5 +133,47 @@ fn a_mapping_by_hand_and_a_first_call_may_meet() {
         assert!(failures.lock().unwrap().is_empty(), "{failures:?}");
         let mapped = fixture.mappings.get_client_users(&a).await.unwrap().len();
         assert_eq!(i64::try_from(mapped), Ok(ROUNDS));
+    });
+}
+
+/// An id that calls for the first time becomes a member, or it is a further id of one, never both.
+#[test]
+fn a_further_id_and_a_first_call_may_meet() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        fixture.member("A", true).await;
+        let a = organization("A");
+        let id = |round: i64| user(&format!("u{round}"));
+        let (meeting, failures) = (Barrier::new(3), Mutex::new(Vec::new()));
+        let register = |fixture: &Fixture, _: &Runtime, round: i64| {
+            let user_id = id(round);
+            let openrouter_user_id = openrouter_user_id(&a, &user_id).unwrap();
+            let (name, email, role, source) = (None, None, None, MemberSource::Gateway);
+            let seen = [SeenMember { user_id, openrouter_user_id, name, email, role, source }];
+            meeting.wait();
+            let registered = fixture.storage.write_blocking(|conn| {
+                together(conn, &a)?;
+                register_seen(conn, &a, &seen, at(round))
+            });
+            failures.lock().unwrap().extend(registered.err());
+        };
+        let add = |fixture: &Fixture, runtime: &Runtime, round: i64| {
+            meeting.wait();
+            let added = runtime.block_on(fixture.members.add_external_id(&a, &id(round), &user("u")));
+            failures.lock().unwrap().extend(added.err().filter(|error| !matches!(error, Error::Taken(_))));
+        };
+        let change = |fixture: &Fixture, runtime: &Runtime, _: i64| {
+            let patch = MemberPatch { name: Change::Set("Anna".into()), ..MemberPatch::default() };
+            meeting.wait();
+            let changed = runtime.block_on(fixture.members.update(&a, &user("u"), patch));
+            failures.lock().unwrap().extend(changed.err());
+        };
+        on_threads(fixture, &[&register, &add, &change]);
+        assert!(failures.lock().unwrap().is_empty(), "{failures:?}");
+        let members: Vec<_> =
+            fixture.members.list(&a).await.unwrap().into_iter().map(|member| member.user_id).collect();
+        let further = fixture.members.external_ids(&a, &user("u")).await.unwrap();
+        assert!(further.iter().all(|id| !members.contains(id)), "{members:?} {further:?}");
+        assert_eq!(members.len() - 1 + further.len(), usize::try_from(ROUNDS).unwrap());
     });
 }

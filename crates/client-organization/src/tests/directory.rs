@@ -7,8 +7,9 @@ use secrecy::ExposeSecret;
 
 use super::{at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, NewGatewayKey,
-    UserClientMappingForm,
+    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, MemberForm,
+    MemberPatch, MemberRole, MemberSource, NewGatewayKey, UserClientMappingForm,
+    members::deactivate_member,
     schema::{client_organizations, gateway_keys},
 };
 
@@ -158,4 +159,56 @@ fn another_master_key_opens_nothing_but_serves_the_rest() {
         let entry = directory.organization(&id).unwrap();
         assert!(entry.provider_key.is_none() && entry.provider_key_error);
     });
+}
+
+#[test]
+fn inactive_members_are_known_by_each_of_their_ids() {
+    each(async |fixture| {
+        for name in ["A", "B"] {
+            fixture.organization(name).await;
+        }
+        let (a, members) = (organization("A"), &fixture.members);
+        for name in ["anna", "old", "ben"] {
+            members.create(&a, form(name)).await.unwrap();
+        }
+        members.create(&organization("B"), form("anna")).await.unwrap();
+        let mut revision = 0;
+        let mut inactive = |expected: &[&str]| {
+            let directory = fixture.directory();
+            assert!(directory.revision > revision, "every change moves the revision");
+            revision = directory.revision;
+            let of = |id: &str| directory.organization(&organization(id)).unwrap().inactive_users.clone();
+            assert_eq!(of("A"), expected.iter().map(|id| user(id)).collect());
+            assert!(of("B").is_empty());
+        };
+        let set = async |name: &str, is_active| {
+            let patch = MemberPatch { is_active: Some(is_active), ..MemberPatch::default() };
+            members.update(&a, &user(name), patch).await.unwrap();
+        };
+        inactive(&[]);
+        set("anna", false).await;
+        inactive(&["anna"]);
+        members.add_external_id(&a, &user("a.nowak"), &user("anna")).await.unwrap();
+        inactive(&["anna", "a.nowak"]);
+        set("old", false).await;
+        inactive(&["anna", "a.nowak", "old"]);
+        // Whoever is registered a second time is the member that the id leads to.
+        members.add_external_id(&a, &user("old"), &user("ben")).await.unwrap();
+        inactive(&["anna", "a.nowak"]);
+        set("anna", true).await;
+        inactive(&[]);
+        fixture.storage.write_blocking(|conn| deactivate_member(conn, &a, &user("ben"), at(1))).unwrap();
+        inactive(&["ben", "old"]);
+    });
+}
+
+fn form(user_id: &str) -> MemberForm {
+    MemberForm {
+        user_id: user(user_id),
+        name: None,
+        email: None,
+        role: MemberRole::Member,
+        source: MemberSource::Api,
+        is_active: true,
+    }
 }

@@ -4,8 +4,9 @@ use mai_primitives::{OpenRouterUserId, UserId};
 
 use super::{Fixture, at, each, organization, user};
 use crate::{
-    Error, MemberForm, MemberPatch, MemberRole, MemberSource, SeenMember, UserClientMappingForm,
+    Error, MemberForm, MemberPatch, MemberRole, MemberSource, SeenMember, UserClientMappingModel,
     external_ids::{members_called, redirect},
+    mapping::insert_missing,
     openrouter_user_id, register_seen, users_behind,
 };
 
@@ -144,12 +145,18 @@ fn an_exact_mapping_decides_before_a_further_id_and_that_before_the_hash() {
         assert_eq!(behind(fixture, &short).as_deref(), Some("anna"), "by the hash");
         add(fixture, short.as_str(), "ben").await.unwrap();
         assert_eq!(behind(fixture, &short).as_deref(), Some("ben"));
-        let mapping = UserClientMappingForm {
-            user_id: user("dora"),
+        // Nobody makes such a mapping any more; a first call that meets the assignment could.
+        let mapping = UserClientMappingModel {
             client_org_id: a,
-            openrouter_user_id: Some(short.clone()),
+            user_id: user("dora"),
+            openrouter_user_id: short.clone(),
+            is_active: true,
+            created_at: at(1),
+            updated_at: at(1),
         };
-        fixture.mappings.create_mapping(mapping).await.unwrap();
+        let written =
+            fixture.storage.write_blocking(|conn| insert_missing(conn, std::slice::from_ref(&mapping)));
+        assert_eq!(written.unwrap(), 1);
         assert_eq!(behind(fixture, &short).as_deref(), Some("dora"));
     });
 }

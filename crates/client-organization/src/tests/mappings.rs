@@ -57,10 +57,6 @@ fn users_and_openrouter_ids_are_unique_within_an_organization() {
             ..form("A", "u3")
         };
         assert!(matches!(table.create_mapping(taken.clone()).await, Err(Error::Taken("OpenRouter user id"))));
-        table
-            .create_mapping(UserClientMappingForm { client_org_id: organization("B"), ..taken })
-            .await
-            .unwrap();
         let patch = UserClientMappingPatch {
             openrouter_user_id: Some(first.openrouter_user_id.clone()),
             is_active: None,
@@ -72,6 +68,69 @@ fn users_and_openrouter_ids_are_unique_within_an_organization() {
             table.create_mapping(form("nobody", "u1")).await,
             Err(Error::NotFound { what: "organization", .. })
         ));
+    });
+}
+
+#[test]
+fn nobody_maps_to_an_id_that_is_another_organizations() {
+    each(async |fixture| {
+        for name in ["A", "B"] {
+            fixture.organization(name).await;
+        }
+        create(fixture, "A", "mapped").await;
+        let table = &fixture.mappings;
+        let to = |organization, user, id| UserClientMappingForm {
+            openrouter_user_id: Some(openrouter(id)),
+            ..form(organization, user)
+        };
+        let patch = |id| UserClientMappingPatch { openrouter_user_id: Some(openrouter(id)), is_active: None };
+        let a = organization("A");
+        for id in ["B_user_0123456789abcdef", "B_user_01234567", "Z_user_01234567"] {
+            let made = table.create_mapping(to("A", "u", id)).await;
+            assert!(matches!(made, Err(Error::Invalid { field: "openrouter_user_id", .. })), "{id} {made:?}");
+            let changed = table.update_mapping(&a, &user("mapped"), patch(id)).await;
+            assert!(matches!(changed, Err(Error::Invalid { .. })), "{id} {changed:?}");
+        }
+        table.create_mapping(to("A", "own", "A_user_01234567")).await.unwrap();
+
+        // An id that tells no organization is whose it was first, as long as it is used.
+        table.create_mapping(to("B", "b", "legacy")).await.unwrap();
+        for refused in [
+            table.create_mapping(to("A", "u", "legacy")).await,
+            table.update_mapping(&a, &user("mapped"), patch("legacy")).await,
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, Error::Taken("OpenRouter user id")), "{error}");
+            assert!(!error.to_string().contains('B'), "{error}");
+        }
+        table.deactivate_mapping(&organization("B"), &user("b")).await.unwrap();
+        table.create_mapping(to("A", "u", "legacy")).await.unwrap();
+        let back = UserClientMappingPatch { is_active: Some(true), ..Default::default() };
+        let back = table.update_mapping(&organization("B"), &user("b"), back).await;
+        assert!(matches!(back, Err(Error::Taken("OpenRouter user id"))), "{back:?}");
+        assert!(table.deactivate_mapping(&organization("B"), &user("b")).await.unwrap(), "stays as it is");
+    });
+}
+
+#[test]
+fn further_ids_of_members_are_not_mapped_to_others() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        fixture.member("A", true).await;
+        let (a, table) = (organization("A"), &fixture.mappings);
+        fixture.members.add_external_id(&a, &user("u.nowak"), &user("u")).await.unwrap();
+        let further = table.create_mapping(form("A", "u.nowak")).await;
+        assert!(matches!(further, Err(Error::ExternalId { .. })), "{further:?}");
+        create(fixture, "A", "other").await;
+        let form =
+            UserClientMappingForm { openrouter_user_id: Some(openrouter("u.nowak")), ..form("A", "another") };
+        let made = table.create_mapping(form).await;
+        assert!(matches!(made, Err(Error::Taken("OpenRouter user id"))), "{made:?}");
+        let patch =
+            UserClientMappingPatch { openrouter_user_id: Some(openrouter("u.nowak")), is_active: None };
+        let changed = table.update_mapping(&a, &user("other"), patch.clone()).await;
+        assert!(matches!(changed, Err(Error::Taken("OpenRouter user id"))), "{changed:?}");
+        table.update_mapping(&a, &user("u"), patch).await.unwrap();
     });
 }
 

@@ -248,3 +248,40 @@ fn the_single_organization_follows_its_configuration() {
         assert_eq!(fixture.revision(), revision + 1);
     });
 }
+
+#[test]
+fn a_key_that_was_made_at_openrouter_is_not_replaced_by_hand() {
+    each(async |fixture| {
+        let table = &fixture.organizations;
+        let id = organization("A");
+        let configured = |name, key| ClientOrganizationForm { id: Some(id.clone()), ..form(name, key) };
+        let by_hand = table.ensure_single(configured("A", "sk-or-1")).await.unwrap();
+        table.set_managed_key(&by_hand, &"sk-or-made".into(), "hash").await.unwrap();
+        let again = table.set_managed_key(&by_hand, &"sk-or-late".into(), "late").await;
+        assert!(matches!(again, Err(Error::ProviderKeyChanged)), "{again:?}");
+        for openrouter_api_key in [Change::Set("sk-or-2".into()), Change::Clear] {
+            let patch = ClientOrganizationPatch { openrouter_api_key, ..Default::default() };
+            let refused = table.update(&id, patch).await;
+            assert!(matches!(refused, Err(Error::ManagedKey)), "{refused:?}");
+        }
+        // Nor does a start with the key of the environment, which still gives the name.
+        for name in ["A", "B"] {
+            let row = table.ensure_single(configured(name, "sk-or-1")).await.unwrap();
+            let key = table.provider_key(&row).unwrap().unwrap();
+            assert_eq!((row.name.as_str(), key.expose_secret()), (name, "sk-or-made"));
+            assert_eq!(row.openrouter_key_hash.as_deref(), Some("hash"));
+        }
+        table.clear_managed_key(&id, "hash").await.unwrap();
+        let row = table.ensure_single(configured("B", "sk-or-1")).await.unwrap();
+        assert_eq!(table.provider_key(&row).unwrap().unwrap().expose_secret(), "sk-or-1");
+
+        // A key that was entered meanwhile is not what whoever made the new one has seen.
+        let patch = ClientOrganizationPatch {
+            openrouter_api_key: Change::Set("sk-or-3".into()),
+            ..Default::default()
+        };
+        table.update(&id, patch).await.unwrap();
+        let made = table.set_managed_key(&row, &"sk-or-made".into(), "hash").await;
+        assert!(matches!(made, Err(Error::ProviderKeyChanged)), "{made:?}");
+    });
+}

@@ -70,3 +70,18 @@ fn an_own_rate_counts_from_the_first_moment_and_the_last_of_a_second() {
         assert_eq!(rate_at(fixture, &id, 1_000), "1.9");
     });
 }
+
+/// Between processes clocks differ, and one may be set back: the last change counts all the same.
+#[test]
+fn a_rate_is_not_overtaken_by_one_that_was_set_before_it() {
+    each(async |fixture| {
+        let id = fixture.organization("A").await.id;
+        fixture.wait_seconds(100);
+        set_own(fixture, &id, Change::Set(rate("2"))).await;
+        fixture.wait_seconds(-50);
+        set_own(fixture, &id, Change::Set(rate("3"))).await;
+        for (seconds, expected) in [(1_000, "1.3"), (1_099, "1.3"), (1_100, "3"), (9_999, "3")] {
+            assert_eq!(rate_at(fixture, &id, seconds), expected, "{seconds}");
+        }
+    });
+}

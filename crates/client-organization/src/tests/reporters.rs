@@ -4,9 +4,11 @@ use diesel::prelude::*;
 use mai_primitives::{OpenRouterUserId, UserId};
 use secrecy::ExposeSecret;
 
-use super::{Fixture, each, organization, user};
+use super::{Fixture, at, each, organization, user};
 use crate::{
-    Change, ClientOrganizationForm, ClientOrganizationPatch, Error, UserClientMappingForm, WebhookSecret,
+    Change, ClientOrganizationForm, ClientOrganizationPatch, Error, UserClientMappingForm,
+    UserClientMappingModel, WebhookSecret,
+    mapping::insert_missing,
     openrouter_user_id,
     schema::client_organizations::{dsl, table},
     users_behind,
@@ -96,9 +98,16 @@ fn a_report_names_its_organization_by_key_or_by_user() {
             fixture.organization(org).await;
         }
         map(fixture, "B", "b", Some("legacy-b")).await;
-        for org in ["B", "C"] {
-            map(fixture, org, "both", Some("legacy-both")).await;
-        }
+        // By first calls only: whoever maps by hand is refused.
+        let both = ["B", "C"].map(|org| UserClientMappingModel {
+            client_org_id: organization(org),
+            user_id: user("both"),
+            openrouter_user_id: sent_as("legacy-both"),
+            is_active: true,
+            created_at: at(1),
+            updated_at: at(1),
+        });
+        assert_eq!(fixture.storage.write_blocking(|conn| insert_missing(conn, &both)).unwrap(), 2);
         let directory = fixture.directory();
         let by_key = |key| directory.organization_by_provider_key(key).map(|entry| entry.id.clone());
         assert_eq!(by_key("sk-or-alfa"), Some(organization("A")));

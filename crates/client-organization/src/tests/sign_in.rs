@@ -192,3 +192,22 @@ fn the_people_of_an_inactive_organization_stay_outside() {
         assert!(fixture.sessions.find(&session.token).await.is_ok());
     });
 }
+
+#[test]
+fn slips_of_long_ago_do_not_lock_an_account() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let account = fixture.account("a@x", Some("A")).await;
+        let failed = async || fixture.accounts.get(&account.id).await.unwrap().unwrap().failed_attempts;
+        for _ in 0..4 {
+            refusal(fixture, "a@x", "a wrong password").await;
+        }
+        fixture.wait_seconds(86_399);
+        assert_eq!(failed().await, 4);
+        fixture.wait_seconds(1);
+        refusal(fixture, "a@x", "a wrong password").await;
+        assert_eq!(failed().await, 3, "half of four, and one");
+        assert!(fixture.accounts.sign_in("a@x", &PASSWORD.into()).await.is_ok());
+        assert_eq!(failed().await, 0);
+    });
+}

@@ -1,7 +1,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Fixture, PASSWORD, each, entry, organization};
-use crate::{Error, NewAccount, Role, SessionKind, SignInRefusal, Standing};
+use crate::{Error, NewAccount, Role, SessionKind, SessionOwner, SessionRefusal, SignInRefusal, Standing};
 
 async fn refusal(fixture: &Fixture, token: &SecretString) -> SignInRefusal {
     match fixture.links.redeem(token).await {
@@ -121,5 +121,52 @@ fn a_new_password_takes_earlier_links_away() {
         let new = SecretString::from("another horse battery");
         fixture.accounts.change_password(&session, Some(&PASSWORD.into()), &new).await.unwrap();
         assert_eq!(refusal(fixture, &link.token).await, SignInRefusal::UnknownLink);
+    });
+}
+
+#[test]
+fn with_an_account_of_the_reseller_the_first_start_is_over() {
+    each(async |fixture| {
+        let outdated = fixture.links.create_first().await.unwrap();
+        let used = fixture.links.create_first().await.unwrap();
+        assert_eq!(refusal(fixture, &outdated.token).await, SignInRefusal::UnknownLink);
+        let lost = fixture.links.redeem(&used.token).await.unwrap();
+        let used = fixture.links.create_first().await.unwrap();
+        let own = fixture.links.redeem(&used.token).await.unwrap();
+        let open = fixture.links.create_first().await.unwrap();
+
+        let new = NewAccount { email: "r@x".into(), name: "R".into(), standing: Standing::RESELLER };
+        let account = fixture.accounts.acting_as(own.model.actor()).create(new).await.unwrap();
+        assert_eq!(
+            fixture.last_entries(2).await,
+            [entry("link", "session.end_all", "ok"), entry("link", "account.create", "ok")]
+        );
+        let error = fixture.sessions.find(&lost.token).await.unwrap_err();
+        assert!(matches!(error, Error::Session(SessionRefusal::Revoked)), "{error}");
+        assert_eq!(refusal(fixture, &open.token).await, SignInRefusal::UnknownLink);
+
+        // The session in which the account was made is the account's, and can be ended as one.
+        let kept = fixture.sessions.find(&own.token).await.unwrap();
+        assert_eq!(kept.account_id.as_ref(), Some(&account.id));
+        let owner = SessionOwner::Account(account.id.clone());
+        assert_eq!(fixture.sessions.list(&owner).await.unwrap().len(), 1);
+        fixture.sessions.revoke(&owner, &kept.id).await.unwrap();
+        assert!(fixture.sessions.find(&own.token).await.is_err());
+
+        let late = fixture.links.create_first().await.unwrap();
+        assert_eq!(refusal(fixture, &late.token).await, SignInRefusal::SupersededLink);
+        let entries = fixture.last_entries(1).await;
+        assert_eq!(entries, [entry("stranger", "sign_in_link.use", "superseded_link")]);
+    });
+}
+
+#[test]
+fn an_account_of_an_organization_leaves_the_first_start_open() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        let link = fixture.links.create_first().await.unwrap();
+        let session = fixture.links.redeem(&link.token).await.unwrap();
+        fixture.account("a@x", Some("A")).await;
+        assert_eq!(fixture.sessions.find(&session.token).await.unwrap().account_id, None);
     });
 }

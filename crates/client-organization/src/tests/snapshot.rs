@@ -124,6 +124,7 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         drain_on_disconnect: false,
         site_url: None,
         openrouter_user_ids: [].into(),
+        inactive_users: [].into(),
     }];
     let keys = vec![StoredKey {
         hash: crate::digest::sha256_hex("sk-mai-1"),
@@ -208,6 +209,19 @@ fn a_snapshot_of_an_earlier_program_is_read() {
     assert!(entry.is_trusted_client && !entry.is_open_webui);
     assert!(matches!(entry.identity_secret, IdentitySecret::NotSet));
     assert_eq!((entry.requests_per_minute, entry.organization.site_url.as_deref()), (None, None));
+    assert!(entry.organization.inactive_users.is_empty());
+}
+
+#[test]
+fn who_is_inactive_is_known_without_the_database() {
+    let (_folder, path) = folder();
+    let key = MasterKey::generate().unwrap();
+    let mut stored = small("Alfa", &key).stored();
+    stored.organizations[0].inactive_users = [user("anna")].into();
+    snapshot::save(&path, &Directory::open(stored, &key), &key, at(1)).unwrap();
+    let read = snapshot::load(&path, &key).unwrap().unwrap();
+    let entry = read.directory.find_key("sk-mai-1").unwrap();
+    assert_eq!(entry.organization.inactive_users, [user("anna")].into());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What the reseller earns with each organization.
 
 use mai_client_organization::{ClientOrganizationModel, query::organizations};
-use mai_primitives::{OrganizationId, Usd, ratio};
+use mai_primitives::{OrganizationId, Usd, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use super::costs::profit;
 use crate::{
     error::Result,
-    listing::{Item, Page, SortKey, sortable},
+    listing::{Item, Page, SortKey},
     query,
     range::DayRange,
     totals::Totals,

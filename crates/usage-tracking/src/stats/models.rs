@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, ratio};
+use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use crate::{
     catalogue::CATALOGUE,
     error::Result,
-    listing::{Item, SortKey, sortable},
+    listing::{Item, SortKey},
     provider::provider_name,
     query,
     range::DayRange,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use mai_client_organization::{MemberModel, MemberRole, mapping, members::members_of, openrouter_user_id};
-use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId, ratio};
+use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use crate::{
     error::Result,
-    listing::{Item, SortKey, sortable},
+    listing::{Item, SortKey},
     query::{self, UserSums},
     range::DayRange,
     totals::Totals,
@@ -24,6 +24,8 @@ pub struct UserUsage {
     /// What OpenRouter knew the member as when it was used, or would know it as. None where no id can
     /// be made.
     pub openrouter_user_id: Option<OpenRouterUserId>,
+    /// Whether there is an active mapping of the member; else calls go by the id that is made.
+    pub is_mapped: bool,
     /// The sums.
     pub totals: Totals,
     /// Days with usage.
@@ -144,24 +146,25 @@ pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRang
     let mut used: HashMap<UserId, UserSums> =
         used.into_iter().map(|sums| (sums.user_id.clone(), sums)).collect();
     let mappings = mapping::mappings(conn, org)?;
-    let mut mapped: HashMap<UserId, OpenRouterUserId> =
+    let mapped: HashMap<UserId, OpenRouterUserId> =
         mappings.into_iter().map(|row| (row.user_id, row.openrouter_user_id)).collect();
 
     let mut users: Vec<UserUsage> = Vec::new();
     for member in members_of(conn, org)? {
         let user_id = member.user_id.clone();
         let sums = used.remove(&user_id);
-        let external = mapped.remove(&user_id).or_else(|| openrouter_user_id(org, &user_id).ok());
+        let external = mapped.get(&user_id).cloned().or_else(|| openrouter_user_id(org, &user_id).ok());
         users.push(user(user_id, Some(member.into()), external, sums));
     }
     users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums))));
     for user in &mut users {
+        user.is_mapped = mapped.contains_key(&user.user_id);
         user.share_ppm = ratio::parts_per_million(user.totals.markup_cost.nanos(), whole.nanos());
     }
     Ok(users)
 }
 
-/// A member with its usage, if it has any, and the id that it would have else.
+/// A member with its usage, if it has any, and the id that it would have else; not mapped as yet.
 fn user(
     user_id: UserId,
     member: Option<RegisteredMember>,
@@ -173,6 +176,7 @@ fn user(
             user_id,
             member,
             openrouter_user_id: external,
+            is_mapped: false,
             totals: Totals::default(),
             days_active: 0,
             last_activity: None,
@@ -183,6 +187,7 @@ fn user(
         user_id,
         member,
         openrouter_user_id: sums.openrouter_user_id.or(external),
+        is_mapped: false,
         totals: sums.totals,
         days_active: sums.days_active,
         last_activity: sums.last_activity,

@@ -202,7 +202,8 @@ struct Changed {
     account: Account,
 }
 
-/// Makes an account. It has no password yet: a link lets its owner choose one.
+/// Makes an account. It has no password yet: a link lets its owner choose one. With an account of the
+/// reseller the link of the first start ends; a session that began with it becomes that of the account.
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("admin"))),
@@ -237,9 +238,9 @@ pub(super) async fn create_account(
 struct Patch {
     /// 1 to 200 characters.
     name: Option<String>,
-    /// Nobody becomes the reseller or ceases to be. Another role ends the owner's sessions.
+    /// Nobody becomes the reseller or ceases to be. Another role ends the owner's sessions and API tokens.
     role: Option<AccountRole>,
-    /// Who the owner is among the members. Somebody else ends the owner's sessions.
+    /// Who the owner is among the members. Somebody else ends the owner's sessions and API tokens.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     user_id: Change<UserId>,
@@ -275,8 +276,8 @@ pub(super) async fn update_account(
     Ok(HttpResponse::Ok().json(Changed { success: true, message: "Account updated", account }))
 }
 
-/// Deactivates an account: its owner's sessions and links end, and there is no way in. The last active
-/// account of the reseller stays.
+/// Deactivates an account: its owner's sessions and links and the API tokens that the account made end, and
+/// there is no way in. The last active account of the reseller stays.
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("admin"))),

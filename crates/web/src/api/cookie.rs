@@ -17,14 +17,33 @@ use super::{Api, ApiError};
 /// The name of the cookie.
 const NAME: &str = "mai_session";
 
+/// Its name where browsers come by https. A browser takes a cookie of such a name from this very host only,
+/// by https, so that no other service of the same domain can put a session of its choice in ours.
+const HOST_NAME: &str = "__Host-mai_session";
+
 /// The header with the proof.
 const PROOF: &str = "x-csrf-token";
 
 /// The session of a request, where it has one.
-pub(super) fn session(request: &HttpRequest) -> Option<SecretString> {
+pub(super) fn session(request: &HttpRequest, api: &Api) -> Option<SecretString> {
+    named(request, name(is_by_https(request, api)))
+}
+
+const fn name(by_https: bool) -> &'static str {
+    if by_https { HOST_NAME } else { NAME }
+}
+
+/// Whether the browser has come by https, as far as the settings or the proxy tell.
+fn is_by_https(request: &HttpRequest, api: &Api) -> bool {
+    api.public_url.as_ref().is_some_and(|url| url.starts_with("https:"))
+        || request.connection_info().scheme() == "https"
+}
+
+/// The value of the first cookie of this name.
+fn named(request: &HttpRequest, wanted: &str) -> Option<SecretString> {
     let texts = request.headers().get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
-    let found = pairs.find(|(name, _)| name.trim() == NAME);
+    let found = pairs.find(|(name, _)| name.trim() == wanted);
     found.map(|(_, value)| SecretString::from(value.trim())).filter(|value| !value.expose_secret().is_empty())
 }
 
@@ -46,10 +65,9 @@ pub(super) fn clear(request: &HttpRequest, api: &Api) -> (HeaderName, String) {
 }
 
 fn cookie(request: &HttpRequest, api: &Api, value: &str, seconds: i64) -> String {
-    let by_https = api.public_url.as_ref().is_some_and(|url| url.starts_with("https:"))
-        || request.connection_info().scheme() == "https";
-    let secure = if by_https { "; Secure" } else { "" };
-    format!("{NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    let by_https = is_by_https(request, api);
+    let (name, secure) = (name(by_https), if by_https { "; Secure" } else { "" });
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// What a page of ours must send with a change; it is made of the session's secret and of nothing else.
@@ -106,11 +124,18 @@ mod tests {
             for cookie in cookies {
                 request = request.append_header((header::COOKIE, *cookie));
             }
-            session(&request.to_http_request()).map(|token| token.expose_secret().to_owned())
+            named(&request.to_http_request(), NAME).map(|token| token.expose_secret().to_owned())
         };
         assert_eq!(found(&["a=b; mai_session=x=1; c"]).as_deref(), Some("x=1"));
         assert_eq!(found(&["a=b", "mai_session=y"]).as_deref(), Some("y"));
-        for none in [&[][..], &["xmai_session=1"], &["mai_session="], &["mai_session"], &["=;=;"]] {
+        for none in [
+            &[][..],
+            &["xmai_session=1"],
+            &["__Host-mai_session=1"],
+            &["mai_session="],
+            &["mai_session"],
+            &["=;=;"],
+        ] {
             assert_eq!(found(none), None, "{none:?}");
         }
     }

@@ -5,7 +5,7 @@ use mai_organization::{
     audit_log::ActorKind,
     client_organization::{
         ApiTokenModel, Error as OrganizationError, MemberRole, Role as StoredRole, SessionKind, SessionModel,
-        Standing, TokenScope, api_tokens::TOKEN_PREFIX,
+        Standing, TokenRefusal, TokenScope, api_tokens::TOKEN_PREFIX,
     },
 };
 use secrecy::SecretString;
@@ -23,7 +23,7 @@ use crate::{
 
 /// Whoever sent a request. A header goes before the cookie, which a browser sends unasked.
 pub(super) async fn caller(request: &HttpRequest, api: &Api) -> Result<Caller, ApiError> {
-    match (bearer(request), cookie::session(request)) {
+    match (bearer(request), cookie::session(request, api)) {
         (Some(token), _) => by_token(request, api, token).await,
         (None, Some(session)) => by_session(request, api, session).await,
         (None, None) => Err(ApiError::unauthorized(
@@ -32,7 +32,37 @@ pub(super) async fn caller(request: &HttpRequest, api: &Api) -> Result<Caller, A
     }
 }
 
+/// Whoever has a token. Tokens that we never made count as failed attempts of their address, and once there
+/// were too many, no token is looked at from there for the rest of the minute: else the bound would not keep
+/// anybody from the right guess.
 async fn by_token(request: &HttpRequest, api: &Api, token: &str) -> Result<Caller, ApiError> {
+    let address = request.peer_addr().ok_or_else(ApiError::misconfigured)?.ip();
+    api.attempts.check(address).map_err(ApiError::too_many_attempts)?;
+    let outcome = known_token(request, api, token).await;
+    outcome.map_err(|refusal| match refusal {
+        TokenProblem::Unknown(refusal) => {
+            api.attempts.failed(address);
+            refusal
+        }
+        TokenProblem::Other(refusal) => refusal,
+    })
+}
+
+/// Why a token does not open what was asked for.
+enum TokenProblem {
+    /// It may be a guess.
+    Unknown(ApiError),
+    /// We know it, or nobody can tell.
+    Other(ApiError),
+}
+
+impl<E: Into<ApiError>> From<E> for TokenProblem {
+    fn from(refusal: E) -> Self {
+        Self::Other(refusal.into())
+    }
+}
+
+async fn known_token(request: &HttpRequest, api: &Api, token: &str) -> Result<Caller, TokenProblem> {
     if api.admin_token.as_ref().is_some_and(|ours| same_secret(token, ours)) {
         let actor = actor(ActorKind::ResellerToken, "", request);
         return Ok(Caller { role: Role::Reseller, actor, session: None });
@@ -45,14 +75,19 @@ async fn by_token(request: &HttpRequest, api: &Api, token: &str) -> Result<Calle
         let actor = actor(ActorKind::OpenWebui, user.id.as_str(), request);
         return Ok(Caller { role, actor, session: None });
     }
-    let model = api.services.api_token_db.verify(&token).await?;
+    let model = match api.services.api_token_db.verify(&token).await {
+        Err(unknown @ OrganizationError::Token(TokenRefusal::Unknown)) => {
+            return Err(TokenProblem::Unknown(unknown.into()));
+        }
+        other => other?,
+    };
     let caller = Caller {
         role: Role::try_from(standing_of(&model))?,
         actor: actor(ActorKind::ApiToken, &model.id, request),
         session: None,
     };
     if model.scope == TokenScope::Read && !request.method().is_safe() {
-        return Err(refused(request, caller, ApiError::read_only_token()));
+        return Err(refused(request, caller, ApiError::read_only_token()).into());
     }
     Ok(caller)
 }

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use mai_organization::client_organization::{
-    Change, MemberForm, MemberModel, MemberPatch, MemberQuery, MemberRole, MemberSource,
+    Change, Error as OrganizationError, MemberForm, MemberModel, MemberPatch, MemberQuery, MemberRole,
+    MemberSource, openrouter_user_id,
 };
-use mai_primitives::UserId;
+use mai_primitives::{UserId, text::sortable};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -216,7 +217,7 @@ async fn list_members(caller: Caller, asked: Asked, api: web::Data<Api>) -> Resu
     let rows = api.services.member_db.search(&organization, wanted).await?;
     let page = paging::page(rows, query.order, limit, query.cursor.as_deref(), |row| {
         // Whoever lacks what is sorted by comes last.
-        let text = |text: Option<&str>| (text.is_none(), text.unwrap_or_default().to_lowercase(), 0);
+        let text = |text: Option<&str>| (text.is_none(), sortable(text.unwrap_or_default()), 0);
         let first = match query.sort {
             Sort::Name => text(row.name.as_deref()),
             Sort::Email => text(row.email.as_deref()),
@@ -240,8 +241,8 @@ async fn list_members(caller: Caller, asked: Asked, api: web::Data<Api>) -> Resu
 struct MemberDetails {
     success: bool,
     member: Member,
-    /// What OpenRouter gets as `user`; null where the member has no active mapping.
-    openrouter_user_id: Option<String>,
+    /// What OpenRouter gets as `user`: that of the active mapping, else the id that is made of the member's.
+    openrouter_user_id: String,
     /// Further ids under which usage is reported, and under which the member was registered before.
     external_user_ids: Vec<String>,
 }
@@ -265,12 +266,16 @@ async fn get_member(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result
     let row = members.get(&organization, &user).await?;
     let row = row.ok_or_else(|| ApiError::not_found("there is no such member"))?;
     let mapping = api.services.user_client_mapping_db.get_mapping(&organization, &user).await?;
-    let mapping = mapping.filter(|mapping| mapping.is_active);
+    let mapped = mapping.filter(|mapping| mapping.is_active).map(|mapping| mapping.openrouter_user_id);
+    let openrouter_user_id = match mapped {
+        Some(id) => id,
+        None => openrouter_user_id(&organization, &user).map_err(OrganizationError::from)?,
+    };
     let external = members.external_ids(&organization, &user).await?;
     Ok(HttpResponse::Ok().json(MemberDetails {
         success: true,
         member: row.into(),
-        openrouter_user_id: mapping.map(|mapping| mapping.openrouter_user_id.to_string()),
+        openrouter_user_id: openrouter_user_id.to_string(),
         external_user_ids: external.iter().map(ToString::to_string).collect(),
     }))
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, get, patch, post, web};
 use mai_organization::client_organization::{
     Change, ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch,
 };
-use mai_primitives::OrganizationId;
+use mai_primitives::{OrganizationId, text::sortable};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,6 +18,7 @@ use super::{
     paging::{self, Order},
     provider_key::{NewProviderKey, ProviderKey},
 };
+use crate::provider_keys::ProviderKeys;
 
 /// An organization. Of its secrets only the last four characters of the provider key are shown.
 #[derive(Serialize, ToSchema)]
@@ -156,7 +157,7 @@ pub(super) async fn list_clients(
     });
     let page = paging::page(found.collect(), query.order, limit, query.cursor.as_deref(), |row| {
         let first = match query.sort {
-            Sort::Name => (row.name.to_lowercase(), 0),
+            Sort::Name => (sortable(&row.name), 0),
             Sort::CreatedAt => (String::new(), row.created_at.seconds()),
         };
         (first, row.id.to_string())
@@ -206,7 +207,7 @@ struct NewOrganization {
     monthly_limit: Option<JsonUsd>,
     /// Where statements go.
     billing_email: Option<String>,
-    /// IANA name of a zone; by default Europe/Warsaw.
+    /// IANA name of a zone; by default that of the setting `MAI_TIME_ZONE`.
     timezone: Option<String>,
     /// Whether an answer is read to its end when the client has left.
     #[serde(default)]
@@ -263,7 +264,7 @@ pub(super) async fn create_client(
         markup_rate: new.markup_rate.map(|rate| rate.0),
         monthly_limit: new.monthly_limit.map(|limit| limit.0),
         billing_email: new.billing_email,
-        timezone: new.timezone,
+        timezone: Some(new.timezone.unwrap_or_else(|| api.time_zone.zone().to_owned())),
         drain_on_disconnect: new.drain_on_disconnect,
         site_url: new.site_url,
     };
@@ -273,7 +274,9 @@ pub(super) async fn create_client(
         let row = services.client_organization_db.create(form).await?;
         return Ok(HttpResponse::Created().json(Changed::new(message, row)));
     };
-    let stored = api.provider_keys.create_organization(&services, form, provider_key).await?;
+    let create =
+        |keys: ProviderKeys| async move { keys.create_organization(&services, form, provider_key).await };
+    let stored = api.provider_keys.to_the_end(create).await??;
     let api_key_info = Some(ProviderKey::of(&stored.organization, stored.info));
     let changed = Changed { api_key_info, ..Changed::new(message, stored.organization) };
     Ok(HttpResponse::Created().json(changed))
@@ -331,13 +334,6 @@ pub(super) async fn update_client(
     let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
     let services = caller.services(&api);
-    let old = services.client_organization_db.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
-    if old.openrouter_key_hash.is_some() && !matches!(patch.openrouter_api_key, Change::Keep) {
-        return Err(ApiError::wrong_state(
-            "the organization has a key that was made at OpenRouter; take it back first, by DELETE on its \
-             provider-key",
-        ));
-    }
     let patch = ClientOrganizationPatch {
         name: patch.name,
         openrouter_api_key: patch.openrouter_api_key,
@@ -350,9 +346,15 @@ pub(super) async fn update_client(
         is_active: patch.is_active,
         ..ClientOrganizationPatch::default()
     };
-    let row = services.client_organization_db.update(&id, patch).await?;
-    let is_switched = row.is_active != old.is_active;
-    let warning = if is_switched { api.provider_keys.follow_activity(&services, &row).await } else { None };
+    let change = |keys: ProviderKeys| async move {
+        let table = &services.client_organization_db;
+        let old = table.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
+        let row = table.update(&id, patch).await?;
+        let is_switched = row.is_active != old.is_active;
+        let warning = if is_switched { keys.follow_activity(&services, &row).await } else { None };
+        Ok::<_, ApiError>((row, warning))
+    };
+    let (row, warning) = api.provider_keys.to_the_end(change).await??;
     Ok(HttpResponse::Ok().json(Changed { warning, ..Changed::new("Organization updated", row) }))
 }
 
@@ -383,11 +385,15 @@ pub(super) async fn deactivate_client(
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
     let services = caller.services(&api);
-    if !services.client_organization_db.deactivate(&id).await? {
-        return Err(unknown_organization());
-    }
-    let row = services.client_organization_db.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
-    let warning = api.provider_keys.follow_activity(&services, &row).await;
+    let deactivate = |keys: ProviderKeys| async move {
+        let table = &services.client_organization_db;
+        if !table.deactivate(&id).await? {
+            return Err(unknown_organization());
+        }
+        let row = table.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
+        Ok(keys.follow_activity(&services, &row).await)
+    };
+    let warning = api.provider_keys.to_the_end(deactivate).await??;
     let message = "Organization deactivated";
     Ok(HttpResponse::Ok().json(Deactivated { success: true, message, warning }))
 }

@@ -15,7 +15,7 @@ use super::{
     json_money::JsonUsd,
     organizations::Organization,
 };
-use crate::provider_keys::NewKey;
+use crate::provider_keys::{NewKey, ProviderKeys};
 
 /// The longest name of a key, in characters.
 const NAME_AT_MOST: usize = 200;
@@ -80,7 +80,8 @@ struct ProviderKeyCreation {
     limit: Option<JsonUsd>,
     /// When the limit begins again; without it never.
     limit_reset: Option<ProviderKeyReset>,
-    /// Whether it takes the place of a key that was made here before, which is then disabled.
+    /// Whether it takes the place of the present key. One that was made here is then disabled; without this,
+    /// an organization that has a key keeps it.
     #[serde(default)]
     replace: bool,
 }
@@ -192,7 +193,9 @@ pub(super) async fn create_provider_key(
     let id = caller.resold(asked.path("client_id")?)?;
     let ProviderKeyCreation { name, limit, limit_reset, replace } = asked.json().await?;
     let new = NewProviderKey { name, limit, limit_reset }.check()?;
-    let stored = api.provider_keys.create(&caller.services(&api), &id, new, replace).await?;
+    let services = caller.services(&api);
+    let create = |keys: ProviderKeys| async move { keys.create(&services, &id, new, replace).await };
+    let stored = api.provider_keys.to_the_end(create).await??;
     let provider_key = ProviderKey::of(&stored.organization, stored.info);
     let warning = stored.warning;
     Ok(HttpResponse::Created().json(ProviderKeyAnswer { success: true, provider_key, warning }))
@@ -239,7 +242,9 @@ pub(super) async fn update_provider_key(
         limit: field(asked_for.limit.map(|limit| limit.0)),
         limit_reset: field(asked_for.limit_reset.map(LimitReset::from)),
     };
-    let (organization, key) = api.provider_keys.update(&caller.services(&api), &id, patch).await?;
+    let services = caller.services(&api);
+    let update = |keys: ProviderKeys| async move { keys.update(&services, &id, patch).await };
+    let (organization, key) = api.provider_keys.to_the_end(update).await??;
     let provider_key = ProviderKey::of(&organization, key);
     Ok(HttpResponse::Ok().json(ProviderKeyAnswer { success: true, provider_key, warning: None }))
 }
@@ -274,6 +279,8 @@ pub(super) async fn remove_provider_key(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
-    let organization = api.provider_keys.remove(&caller.services(&api), &id).await?;
+    let services = caller.services(&api);
+    let remove = |keys: ProviderKeys| async move { keys.remove(&services, &id).await };
+    let organization = api.provider_keys.to_the_end(remove).await??;
     Ok(HttpResponse::Ok().json(RemovedProviderKey { success: true, client: organization.into() }))
 }

@@ -49,6 +49,7 @@ pub struct Application {
     master_key: MasterKey,
     stopping: Stopping,
     calls: TaskTracker,
+    provider_keys: ProviderKeys,
     jobs: Jobs,
     journal: Journal,
     stop_patience: Duration,
@@ -114,6 +115,7 @@ impl Application {
         };
         let rates =
             Arc::new(RateLimits::new(settings.rate_limit_per_minute, settings.api_rate_limit_per_minute));
+        let provider_keys = ProviderKeys::new(openrouter, settings.provisioning_key.clone());
         let api = Api {
             storage: storage.clone(),
             master_key: master_key.clone(),
@@ -122,7 +124,7 @@ impl Application {
             broadcast_token: settings.broadcast_token.clone(),
             directory: directory.clone(),
             registries,
-            provider_keys: ProviderKeys::new(openrouter, settings.provisioning_key.clone()),
+            provider_keys: provider_keys.clone(),
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),
@@ -161,6 +163,7 @@ impl Application {
             master_key,
             stopping,
             calls,
+            provider_keys,
             jobs,
             journal,
             stop_patience: settings.stop_patience,
@@ -187,8 +190,8 @@ impl Application {
         Ok(self.directory.refresh(&self.storage, &self.master_key).await?)
     }
 
-    /// Serves until `stop` ends, then stops in order: no new calls, open calls finish within a bound,
-    /// records reach the journal and, if it takes them, the database. A background job that ends by
+    /// Serves until `stop` ends, then stops in order: no new calls, open calls and changes of provider keys
+    /// finish within a bound, records reach the journal and, if it takes them, the database. A background job that ends by
     /// itself stops the service with an error, because then usage would no longer be booked.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<()> {
         let handle = self.server.handle();
@@ -204,6 +207,11 @@ impl Application {
                 warn!("some calls did not end in time; they are recorded as they are");
             }
             handle.stop(true).await;
+            if tokio::time::timeout(self.stop_patience, self.provider_keys.finished()).await.is_err() {
+                warn!(
+                    "a change of a provider key did not end in time; look at the organization and at OpenRouter"
+                );
+            }
             broken
         };
         let (served, broken) = tokio::join!(self.server, stopping);

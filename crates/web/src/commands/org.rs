@@ -1,12 +1,12 @@
 //! `mai-usage org …`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mai_organization::{
     ClientOrganizationForm, ClientOrganizationModel, OrganizationServices,
     client_organization::{Change, ClientOrganizationPatch, new_webhook_secret},
 };
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::{Output, change, secret};
@@ -97,8 +97,21 @@ pub(super) struct Update {
     /// What it may spend in a calendar month, in USD of client price, or `none`.
     #[arg(long, value_parser = limit, value_name = "USD")]
     monthly_limit: Option<Change<Usd>>,
+    /// Its IANA time zone; days that are booked already keep their date.
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// Where its statements go, or `none`.
+    #[arg(long, value_parser = text, value_name = "ADDRESS")]
+    billing_email: Option<Change<String>>,
+    /// Another OpenRouter key: `-` reads it from standard input and `env` from MAI_NEW_PROVIDER_KEY; `none`
+    /// takes it away. It is not taken from here, where every user of the machine could see it.
+    #[arg(long, value_name = "-|env|none")]
+    provider_key: Option<String>,
+    /// Whether its keys work. A key that was made at OpenRouter follows only where it is done by API.
+    #[arg(long, value_name = "true|false")]
+    active: Option<bool>,
     /// What OpenRouter gets as HTTP-Referer, or `none`.
-    #[arg(long, value_parser = site_url, value_name = "URL")]
+    #[arg(long, value_parser = text, value_name = "URL")]
     site_url: Option<Change<String>>,
     /// Whether answers are read to their end when the client has left.
     #[arg(long, value_name = "true|false")]
@@ -115,7 +128,21 @@ fn limit(text: &str) -> Result<Change<Usd>> {
     change(text, "none", Usd::parse)
 }
 
-fn site_url(text: &str) -> Result<Change<String>> {
+/// The key that `--provider-key` means. What else may stand there is not repeated: it may be a key.
+fn provider_key(from: Option<&str>) -> Result<Change<SecretString>> {
+    match from {
+        None => Ok(Change::Keep),
+        Some("none") => Ok(Change::Clear),
+        Some("-") => secret("-").map(Change::Set),
+        Some("env") => {
+            let key = std::env::var("MAI_NEW_PROVIDER_KEY").context("MAI_NEW_PROVIDER_KEY is not set")?;
+            Ok(Change::Set(SecretString::from(key.trim())))
+        }
+        Some(_) => bail!("--provider-key takes `-`, `env` or `none`, and never the key itself"),
+    }
+}
+
+fn text(text: &str) -> Result<Change<String>> {
     change(text, "none", str::parse)
 }
 
@@ -183,6 +210,10 @@ async fn create_organization(
 
 async fn update_organization(update: Update, services: &OrganizationServices) -> Result<()> {
     let patch = ClientOrganizationPatch {
+        openrouter_api_key: provider_key(update.provider_key.as_deref())?,
+        timezone: update.time_zone,
+        billing_email: update.billing_email.unwrap_or_default(),
+        is_active: update.active,
         name: update.name,
         markup_rate: update.markup.unwrap_or_default(),
         monthly_limit: update.monthly_limit.unwrap_or_default(),
@@ -196,6 +227,9 @@ async fn update_organization(update: Update, services: &OrganizationServices) ->
         say!("{}", shown(&organization))?;
     } else {
         say!("Changed organization {} ({}).", organization.id, organization.name)?;
+        if let (Some(hash), Some(_)) = (&organization.openrouter_key_hash, update.active) {
+            say!("Its key {hash} at OpenRouter stays as it is there; the API switches it as well.")?;
+        }
     }
     Ok(())
 }

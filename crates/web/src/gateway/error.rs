@@ -38,6 +38,9 @@ pub enum GatewayError {
     /// The organization was deactivated.
     #[error("the organization of this API key is not active")]
     InactiveOrganization,
+    /// The member no longer belongs to the organization.
+    #[error("the member of this call no longer belongs to the organization")]
+    InactiveMember,
     /// The body is not the JSON object that this route needs.
     #[error("{0}")]
     Body(#[from] RequestError),
@@ -89,6 +92,7 @@ impl GatewayError {
             }
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
             Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
+            Self::InactiveMember => (StatusCode::FORBIDDEN, REQUEST, "member_inactive"),
             Self::Body(_) | Self::Form => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
             Self::BodyCut => (StatusCode::BAD_REQUEST, REQUEST, "incomplete_body"),
             Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, REQUEST, "body_timeout"),

@@ -29,7 +29,16 @@ pub(super) fn authenticate<'a>(
     if !key.organization.is_active {
         return Err(GatewayError::InactiveOrganization);
     }
+    if let Some(owner) = &key.user_id {
+        require_active(key, owner)?;
+    }
     Ok(key)
+}
+
+/// Refuses a call of somebody who no longer belongs to the organization, whoever says so: the key, a
+/// signed identity, a header or the body.
+pub(super) fn require_active(key: &GatewayKeyEntry, user: &UserId) -> Result<(), GatewayError> {
+    if key.organization.inactive_users.contains(user) { Err(GatewayError::InactiveMember) } else { Ok(()) }
 }
 
 /// The token of `Authorization: Bearer …`.

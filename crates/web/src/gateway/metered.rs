@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Gateway, GatewayError, body, headers,
-    identity::{Sender, authenticate, task},
+    identity::{Sender, authenticate, require_active, task},
     upload,
 };
 
@@ -47,6 +47,7 @@ async fn pass_on(
     gateway.rates.take_for_key(key, started)?;
     let known = Sender::of_head(request, key, now)?;
     if let Some(sender) = &known {
+        require_active(key, &sender.user)?;
         gateway.rates.take_for_member(key, &sender.user, started)?;
     }
     let organization = Arc::clone(&key.organization);
@@ -69,6 +70,7 @@ async fn pass_on(
             return Ok(sender);
         }
         let sender = Sender::of_body(body_user)?;
+        require_active(key, &sender.user)?;
         gateway.rates.take_for_member(key, &sender.user, started)?;
         Ok(sender)
     };

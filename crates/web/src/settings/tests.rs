@@ -72,3 +72,16 @@ fn the_documentation_has_the_same_table() {
     let table = markdown_table();
     assert!(documentation.contains(&table), "docs/operating.md must contain this table:\n{table}");
 }
+
+#[test]
+fn the_resellers_token_cannot_be_guessed() {
+    for short in ["x", "reseller-token-of-31-characters"] {
+        let text = format!("{:#}", from(&[("MAI_ADMIN_TOKEN", short)]).unwrap_err());
+        assert!(text.contains("MAI_ADMIN_TOKEN") && text.contains("32 characters"), "{text}");
+        assert!(!text.contains("31-characters"), "{text}");
+    }
+    let long = "reseller-token-of-32-characters.";
+    let settings = from(&[("MAI_ADMIN_TOKEN", long)]).unwrap();
+    assert!(settings.admin_token.is_some_and(|token| same_secret(long, &token)));
+    assert!(from(&[]).unwrap().admin_token.is_none());
+}

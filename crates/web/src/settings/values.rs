@@ -138,3 +138,11 @@ pub(super) fn mebibytes<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     text.parse().map(Duration::from_secs).map_err(|_| "it must be a whole number of seconds".to_owned())
 }
+
+/// A secret that is long enough not to be guessed: as many characters as 128 bits have in hex.
+pub(super) fn long_token(text: &str) -> Result<SecretString, &'static str> {
+    if text.chars().count() < 32 {
+        return Err("it must have at least 32 characters, such as what `openssl rand -hex 32` prints");
+    }
+    Ok(SecretString::from(text))
+}

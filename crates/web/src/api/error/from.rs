@@ -50,6 +50,7 @@ impl From<OrganizationError> for ApiError {
                 _ => Self::not_signed_in(error.to_string()),
             },
             OrganizationError::ProviderKeyChanged
+            | OrganizationError::ManagedKey
             | OrganizationError::LastReseller
             | OrganizationError::ExternalId { .. } => Self::wrong_state(error.to_string()),
             OrganizationError::Busy => Self::busy(error.to_string()),
@@ -120,6 +121,7 @@ impl From<ProviderKeyError> for ApiError {
             ProviderKeyError::Settings(cause) => cause.into(),
             ProviderKeyError::Organization(cause) => cause.into(),
             ProviderKeyError::NotUndone { .. } => Self::half_done(text),
+            ProviderKeyError::BrokenOff(cause) => Self::internal(&cause, None),
             ProviderKeyError::Upstream(LookupError::Unauthorized) => {
                 Self::wrong_state("OpenRouter refuses the provisioning key")
             }

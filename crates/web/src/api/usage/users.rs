@@ -95,7 +95,7 @@ struct MemberFigures {
     /// When usage was last added in the range.
     #[schema(format = DateTime)]
     last_activity: Option<String>,
-    /// Whether the member has an id at OpenRouter.
+    /// Whether an active mapping says what OpenRouter gets as `user`; else an id is made of the member's.
     user_mapping_enabled: bool,
     /// Whether the member is in the registry.
     is_registered: bool,
@@ -114,7 +114,7 @@ impl MemberFigures {
             share_ppm: user.share_ppm,
             days_active: user.days_active,
             last_activity: user.last_activity.map(instant),
-            user_mapping_enabled: user.openrouter_user_id.is_some(),
+            user_mapping_enabled: user.is_mapped,
             is_registered: user.member.is_some(),
             role: user.member.as_ref().map(|member| member.role.as_str()),
             is_active: user.member.as_ref().map(|member| member.is_active),
