@@ -10,11 +10,13 @@ use mai_organization::{
 use mai_primitives::SystemClock;
 use mai_storage::testing::TestDb;
 use mai_tests::{
+    client::Client,
     gateway::{Gateway, Installation, Organization},
+    management::{call, reseller},
     on_each_database, run,
 };
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An operation of the description.
 struct Operation {
@@ -204,4 +206,64 @@ fn every_endpoint_knows_who_may_call_it() {
             assert!(failures.is_empty(), "{}", failures.join("\n"));
         });
     });
+}
+
+/// The ids of things of another organization, asked for below the own organization's path.
+#[test]
+fn the_ids_of_another_organization_are_unknown() {
+    on_each_database(|database| {
+        let mock = Mock::start(MockSettings::default()).unwrap();
+        let installation = Installation::new(database, &mock);
+        let (ours, theirs) = (installation.organization("Ours"), installation.organization("Theirs"));
+        let gateway = installation.serve();
+        run(async {
+            let token =
+                reseller(&gateway, "POST", "clients/theirs/api-tokens", &json!({ "name": "t" }), 201).await;
+            let token = token["api_token"]["id"].as_str().unwrap().to_owned();
+            let key =
+                reseller(&gateway, "POST", "clients/theirs/gateway-keys", &json!({ "name": "k" }), 201).await;
+            let key = key["gateway_key"]["id"].as_str().unwrap().to_owned();
+            reseller(&gateway, "POST", "clients/theirs/members", &json!({ "user_id": "tina" }), 201).await;
+            reseller(&gateway, "PUT", "clients/theirs/members/tina/external-ids/t.ext", &Value::Null, 200)
+                .await;
+            // Its cost is not known, and cannot be looked up for an hour.
+            let chat = Client::new(&gateway.base, &theirs.key)
+                .post("/v1/chat/completions", &Client::chat_body("mock/no-usage", false))
+                .header("x-mock-generation-delay-ms", "3600000");
+            assert_eq!(chat.send().await.unwrap().status(), 200);
+            let waiting = wait_for_pending(&gateway).await;
+
+            let before = changes(database).await;
+            let empty = json!({});
+            for (method, route, body) in [
+                ("DELETE", format!("clients/ours/api-tokens/{token}"), &Value::Null),
+                ("PATCH", format!("clients/ours/gateway-keys/{key}"), &json!({ "name": "mine" })),
+                ("POST", format!("clients/ours/gateway-keys/{key}/rotate"), &empty),
+                ("DELETE", format!("clients/ours/gateway-keys/{key}"), &Value::Null),
+                ("GET", "clients/ours/members/tina".to_owned(), &Value::Null),
+                ("PATCH", "clients/ours/members/tina".to_owned(), &json!({ "name": "mine" })),
+                ("DELETE", "clients/ours/members/tina/external-ids/t.ext".to_owned(), &Value::Null),
+                ("GET", "user-mappings/tina".to_owned(), &Value::Null),
+                ("DELETE", "user-mappings/tina".to_owned(), &Value::Null),
+                ("POST", format!("clients/ours/pending-generations/{waiting}/look-up"), &empty),
+            ] {
+                let answer = call(&gateway, method, &route, &ours.token, body).await;
+                assert_eq!(answer.status.as_u16(), 404, "{method} {route}: {}", answer.json());
+                assert_eq!(answer.json()["code"], "not_found", "{method} {route}");
+            }
+            assert_eq!(changes(database).await, before);
+        });
+        assert!(gateway.stop().success());
+    });
+}
+
+/// The id of the generation of the other organization that waits.
+async fn wait_for_pending(gateway: &Gateway) -> String {
+    loop {
+        let shown = reseller(gateway, "GET", "clients/theirs/pending-generations", &Value::Null, 200).await;
+        if let Some(id) = shown["items"][0]["generation_id"].as_str() {
+            return id.to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
