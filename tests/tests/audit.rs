@@ -43,7 +43,6 @@ fn an_export_is_verified_elsewhere_and_a_changed_entry_is_found() {
         installation.organization("Turtle");
         let gateway = installation.serve();
         run(async {
-            // More than one page of the export.
             for number in 0..3 {
                 let body = json!({ "name": format!("Żółw {number}") });
                 reseller(&gateway, "PATCH", "clients/turtle", &body, 200).await;

@@ -1,5 +1,7 @@
 //! How many calls a minute a member and a key may make.
 
+use std::time::Instant;
+
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_tests::{
     client::{Client, read},
@@ -50,6 +52,21 @@ fn taken_of_five(gateway: &Gateway, key: &str, user: Option<&str>, headers: &[(&
     })
 }
 
+/// Three a minute: one more is taken each 20 s, which a slow machine may see.
+struct Taken {
+    began: Instant,
+    all: usize,
+}
+
+impl Taken {
+    #[track_caller]
+    fn check(&mut self, taken: usize, expected: usize) {
+        let more = usize::try_from(self.began.elapsed().as_secs() / 20).unwrap();
+        assert!((expected..=expected + more).contains(&taken), "{taken} were taken, not {expected}");
+        self.all += taken;
+    }
+}
+
 #[test]
 fn members_and_keys_are_limited_each_for_themselves() {
     on_each_database(|database| {
@@ -63,18 +80,19 @@ fn members_and_keys_are_limited_each_for_themselves() {
         let slow = key(&["--trusted-client", "--requests-per-minute", "3"]);
         let gateway = installation.serve();
         let id = |id| [("x-openwebui-user-id", id)];
+        let mut all = Taken { began: Instant::now(), all: 0 };
 
         // A member's calls count together, whatever key brings them and however it is told.
-        assert_eq!(taken_of_five(&gateway, &trusted, None, &id("anna")), 3);
-        assert_eq!(taken_of_five(&gateway, &again, None, &id("anna")), 0);
-        assert_eq!(taken_of_five(&gateway, &annas, None, &[]), 0);
-        assert_eq!(taken_of_five(&gateway, &organization.key, Some("anna"), &[]), 0);
+        all.check(taken_of_five(&gateway, &trusted, None, &id("anna")), 3);
+        all.check(taken_of_five(&gateway, &again, None, &id("anna")), 0);
+        all.check(taken_of_five(&gateway, &annas, None, &[]), 0);
+        all.check(taken_of_five(&gateway, &organization.key, Some("anna"), &[]), 0);
         // Other members, calls of nobody, and the same name elsewhere have rates of their own.
-        assert_eq!(taken_of_five(&gateway, &trusted, None, &id("ben")), 3);
-        assert_eq!(taken_of_five(&gateway, &organization.key, Some("carl"), &[]), 3);
-        assert_eq!(taken_of_five(&gateway, &organization.key, None, &[]), 3);
-        assert_eq!(taken_of_five(&gateway, &again, None, &[]), 3);
-        assert_eq!(taken_of_five(&gateway, &other.key, Some("anna"), &[]), 3);
+        all.check(taken_of_five(&gateway, &trusted, None, &id("ben")), 3);
+        all.check(taken_of_five(&gateway, &organization.key, Some("carl"), &[]), 3);
+        all.check(taken_of_five(&gateway, &organization.key, None, &[]), 3);
+        all.check(taken_of_five(&gateway, &again, None, &[]), 3);
+        all.check(taken_of_five(&gateway, &other.key, Some("anna"), &[]), 3);
 
         // A key's own rate holds for all of its members together.
         for (user, expected) in [("dora", 2), ("emil", 1), ("fred", 0)] {
@@ -82,11 +100,11 @@ fn members_and_keys_are_limited_each_for_themselves() {
                 let mut taken = 0;
                 for _ in 0..2 {
                     let answer = send(&gateway, &slow, "/v1/chat/completions", None, &id(user)).await;
-                    taken += i32::from(answer.status() == 200);
+                    taken += usize::from(answer.status() == 200);
                 }
                 taken
             });
-            assert_eq!(taken, expected, "{user}");
+            all.check(taken, expected);
         }
         // Anthropic's clients read it in their own shape.
         run(async {
@@ -95,10 +113,7 @@ fn members_and_keys_are_limited_each_for_themselves() {
             assert_eq!(read(answer).await.json()["error"]["type"], "rate_limit_error");
         });
         // What was refused was neither sent nor booked.
-        assert_eq!(mock.ledger().len(), 3 * 6 + 3);
-        let ours: Vec<_> =
-            mock.ledger().into_iter().filter(|charge| charge.api_key.ends_with("rates")).collect();
-        assert_eq!(ours.len(), 3 * 5 + 3);
+        assert_eq!(mock.ledger().len(), all.all);
         assert!(gateway.stop().success());
     });
 }

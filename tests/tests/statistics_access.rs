@@ -182,7 +182,7 @@ fn an_export_without_usage_is_a_table_without_rows() {
 }
 
 #[test]
-fn a_client_that_leaves_an_export_leaves_nothing_behind() {
+fn clients_that_leave_their_exports_keep_nobody_from_being_served() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let installation = Installation::new(database, &mock).with("MAI_WORKERS", "1");

@@ -16,7 +16,7 @@ class Books:
     """The database of a gateway and the mock behind it."""
 
     def __init__(self, database, mock_url, provider_key, organization):
-        self.database = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        self.database = sqlite3.connect(f"file:{database}?mode=ro", uri=True, check_same_thread=False)
         self.database.row_factory = sqlite3.Row
         self.mock_url = mock_url
         self.provider_key = provider_key

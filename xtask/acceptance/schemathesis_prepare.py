@@ -4,11 +4,23 @@ The dictionaries are named in schemathesis.toml, in whose folder they are writte
 """
 
 import argparse
+import base64
+import hashlib
+import hmac
 import json
 import pathlib
+import sys
+import time
+import urllib.error
 import urllib.request
 
 CLIENTS = "/api/v1/client-organizations/clients"
+
+# The organization that most things are made in.
+ORGANIZATION = "org_seed1_1"
+
+# Stands in schemathesis.toml too.
+PASSWORD = "correct horse battery staple"
 
 # How many of each thing that a call can use up.
 STOCK = 30
@@ -25,12 +37,41 @@ class Api:
         """The JSON answer of a call that must succeed."""
         headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json", **dict(headers)}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
+        return self.exchange(urllib.request.Request(self.url + path, data, headers, method=method))[1]
+
+    def exchange(self, request):
+        """The cookie, if any, and the JSON of an answer that must be a success."""
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.headers["Set-Cookie"], json.load(response)
+        except urllib.error.HTTPError as refusal:
+            sys.exit(f"{request.full_url}: {refusal.code} {refusal.read().decode()}")
 
     def gateway_key(self, organization, name):
         return self.call("POST", f"{CLIENTS}/{organization}/gateway-keys", {"name": name})
+
+    def account(self, name):
+        """The id of a new account of the reseller."""
+        new = {"email": f"{name}@acceptance.example", "name": name, "role": "reseller"}
+        return self.call("POST", "/api/v1/accounts", new)["account"]["id"]
+
+    def link(self, account):
+        """What signs the account in once."""
+        return self.call("POST", f"/api/v1/accounts/{account}/link")["token"]
+
+    def session(self, account):
+        """The id of a new session of the account, and the headers of a browser that has it."""
+        body = json.dumps({"token": self.link(account)}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + "/api/v1/auth/link", body, headers)
+        cookie, session = self.exchange(request)
+        return session["session_id"], {"Cookie": cookie.split(";")[0], "X-CSRF-Token": session["csrf_token"]}
+
+    def choose_password(self, account):
+        _, headers = self.session(account)
+        headers["Content-Type"] = "application/json"
+        body = json.dumps({"new": PASSWORD}).encode()
+        self.exchange(urllib.request.Request(self.url + "/api/v1/auth/password", body, headers))
 
     def pending_generations(self, organization, number):
         """Calls without usage, whose cost nobody can look up for an hour."""
@@ -44,9 +85,53 @@ class Api:
         return ids
 
 
+def open_webui_session(secret, user):
+    """What Open WebUI gives a user who signs in."""
+
+    def part(content):
+        return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+    claims = {"id": user, "exp": int(time.time()) + 3600, "jti": "acceptance"}
+    signed = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
+    return (signed + b"." + part(hmac.new(secret.encode(), signed, hashlib.sha256).digest())).decode()
+
+
+def access(api, write):
+    """Accounts, sessions and tokens. Tells which headers the sessions of some operations have."""
+    accounts = [api.account(f"number{number}") for number in range(3 * STOCK)]
+    for place, purpose in enumerate(("changed_accounts", "linked_accounts", "doomed_accounts")):
+        write(purpose, accounts[place::3])
+    write("links", [api.link(api.account(f"link{number}")) for number in range(STOCK)])
+    api.choose_password(api.account("password"))
+    sessions = {}
+    for purpose in ("sessions", "sign-out", "sign-out-everywhere", "password-change"):
+        account = api.account(purpose)
+        _, sessions[purpose] = api.session(account)
+        if purpose == "sessions":
+            write("doomed_sessions", [api.session(account)[0] for _ in range(STOCK)])
+    for name, path in (("doomed_tokens", "/api/v1/api-tokens"), ("doomed_keys", f"{CLIENTS}/{ORGANIZATION}/api-tokens")):
+        write(name, [api.call("POST", path, {"name": "doomed"})["token"]["id"] for _ in range(STOCK)])
+    return sessions
+
+
+def members(api, write):
+    """Members of the organization, their further ids, and users whom nobody knows."""
+    path = f"{CLIENTS}/{ORGANIZATION}/members"
+    for purpose in ("changed", "merged", "kept"):
+        ids = [f"{purpose}_{number}" for number in range(STOCK)]
+        for user in ids:
+            api.call("POST", path, {"user_id": user, "name": user, "email": f"{user}@acceptance.example"})
+        write(f"{purpose}_members", ids)
+    external = [f"external_{number}" for number in range(STOCK)]
+    for one in external:
+        api.call("PUT", f"{path}/kept_0/external-ids/{one}")
+    write("external_ids", external)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api", nargs=2, metavar=("URL", "TOKEN"), required=True)
+    parser.add_argument("--open-webui-secret", required=True)
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     options = parser.parse_args()
     api = Api(*options.api)
@@ -56,12 +141,20 @@ def main():
         (options.folder / f"{name}.dict").write_text(text, encoding="ascii")
 
     for purpose in ("changed_keys", "rotated_keys", "revoked_keys"):
-        write(purpose, [api.gateway_key("org_seed1_1", purpose)["gateway_key"]["id"] for _ in range(STOCK)])
+        write(purpose, [api.gateway_key(ORGANIZATION, purpose)["gateway_key"]["id"] for _ in range(STOCK)])
     pending = api.pending_generations("abc", 3 * STOCK)
     for place, purpose in enumerate(("dismissed_generations", "settled_generations", "asked_generations")):
         write(purpose, pending[place::3])
-    for organization in ("org_seed1_1", "org_seed1_2"):
+    for organization in (ORGANIZATION, "org_seed1_2"):
         api.call("POST", f"{CLIENTS}/{organization}/provider-key", {})
+    members(api, write)
+    write("open_webui_sessions", [open_webui_session(options.open_webui_secret, "kept_0")])
+    settings = options.folder / "schemathesis.toml"
+    text = settings.read_text(encoding="utf-8")
+    for purpose, headers in access(api, write).items():
+        shown = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in headers.items())
+        text = text.replace(f'"SESSION {purpose}" = ""', shown)
+    settings.write_text(text, encoding="utf-8")
 
 
 main()

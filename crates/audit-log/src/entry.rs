@@ -43,6 +43,9 @@ pub struct AuditEntryModel {
     pub hash: String,
 }
 
+/// The field of the details that only the reseller may read.
+pub const CONFIDENTIAL: &str = "confidential";
+
 /// What is told beside the action: names of fields and their new values, never a secret.
 #[derive(Debug, Clone, Default)]
 pub struct Details(Map<String, Value>);
@@ -62,6 +65,25 @@ impl Details {
         };
         self.0.insert(name.to_owned(), value);
         self
+    }
+
+    /// With one more field that only the reseller may read, such as a raw cost: below [`CONFIDENTIAL`].
+    #[must_use]
+    pub fn with_confidential(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let below = self.0.entry(CONFIDENTIAL).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(below) = below {
+            below.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// As [`Self::with_confidential`] where there is a value.
+    #[must_use]
+    pub fn with_some_confidential(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with_confidential(name, value),
+            None => self,
+        }
     }
 
     /// With one more field where there is a value.
@@ -124,6 +146,16 @@ impl<'a> NewEntry<'a> {
 }
 
 impl AuditEntryModel {
+    /// The details without what only the reseller may read.
+    ///
+    /// # Errors
+    /// When the details are no JSON object, which nothing here writes.
+    pub fn public_details(&self) -> Result<String, serde_json::Error> {
+        let mut details: Map<String, Value> = serde_json::from_str(&self.details)?;
+        details.remove(CONFIDENTIAL);
+        Ok(Value::Object(details).to_string())
+    }
+
     /// The hash that the entry must have behind the entry with the hash `previous`. Every column but
     /// the hash itself goes in, each with its length, so that no two different rows give one text.
     pub fn hash_behind(&self, previous: &str) -> String {

@@ -19,5 +19,5 @@ mod tests;
 
 pub use actor::{Actor, ActorKind};
 pub use chain::{Broken, Verified, Walk, append, entries_after, verify};
-pub use entry::{AuditEntryModel, Details, NewEntry};
+pub use entry::{AuditEntryModel, CONFIDENTIAL, Details, NewEntry};
 pub use service::{AuditLogTable, AuditQuery};

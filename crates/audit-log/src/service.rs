@@ -89,9 +89,10 @@ pub fn list(conn: &mut DbConnection, query: &AuditQuery) -> Result<Vec<AuditEntr
         entries = entries.filter(audit_log::client_org_id.eq(organization));
     }
     if let Some(action) = &query.action {
-        // The underscore of our own names stands for any character here, which finds nothing else.
-        let below = format!("{}.%", action.replace(['%', '\\'], ""));
-        entries = entries.filter(audit_log::action.eq(action).or(audit_log::action.like(below)));
+        // The slash is the character behind the point. LIKE would ignore case on one of the databases.
+        let (from, to) = (format!("{action}."), format!("{action}/"));
+        let below = audit_log::action.ge(from).and(audit_log::action.lt(to));
+        entries = entries.filter(audit_log::action.eq(action).or(below));
     }
     if let Some(before) = query.before {
         entries = entries.filter(audit_log::seq.lt(before));

@@ -11,6 +11,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mai_client_organization::{Directory, Error, MasterKey, revision};
 use mai_storage::Storage;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -25,12 +26,15 @@ struct Shared {
     current: ArcSwap<Directory>,
     /// When it was last seen to be what the database has.
     confirmed: ArcSwapOption<Instant>,
+    /// One refresh at a time, so that what was read earlier never replaces what was read later.
+    turn: Mutex<()>,
 }
 
 impl SharedDirectory {
     /// A directory that begins with `first`.
     pub fn new(first: Directory) -> Self {
-        Self(Arc::new(Shared { current: ArcSwap::from_pointee(first), confirmed: ArcSwapOption::empty() }))
+        let (current, confirmed) = (ArcSwap::from_pointee(first), ArcSwapOption::empty());
+        Self(Arc::new(Shared { current, confirmed, turn: Mutex::default() }))
     }
 
     /// The snapshot of this moment. Holding it longer is fine; it only grows old.
@@ -72,6 +76,7 @@ impl SharedDirectory {
 
     /// Loads the directory again if something was changed since the last time.
     pub async fn refresh(&self, storage: &Storage, master_key: &MasterKey) -> Result<(), Error> {
+        let _turn = self.0.turn.lock().await;
         let known = self.current().revision;
         let master_key = master_key.clone();
         let newer = storage

@@ -310,7 +310,7 @@ fn log_creation(conn: &mut DbConnection, actor: &Actor, new: &ClientOrganization
     let details = Details::none()
         .with("name", new.name.as_str())
         .with("timezone", new.timezone.as_str())
-        .with_some("markup_rate", new.markup_rate.map(|rate| rate.to_string()))
+        .with_some_confidential("markup_rate", new.markup_rate.map(|rate| rate.to_string()))
         .with_some("monthly_limit", new.monthly_limit.map(|limit| limit.to_string()));
     let entry = NewEntry::done(Some(&new.id), "organization.create", new.id.as_str()).with(details);
     append(conn, actor, new.created_at, &entry)?;
@@ -340,9 +340,9 @@ impl CheckedPatch {
         Details::none()
             .with_some("name", patch.name.as_deref())
             .with_some("openrouter_api_key", patch.openrouter_api_key.word())
-            .with_some("openrouter_key_hash", shown(&patch.openrouter_key_hash))
+            .with_some_confidential("openrouter_key_hash", shown(&patch.openrouter_key_hash))
             .with_some("webhook_secret", patch.webhook_secret.word())
-            .with_some("markup_rate", shown(&patch.markup_rate))
+            .with_some_confidential("markup_rate", shown(&patch.markup_rate))
             .with_some("monthly_limit", shown(&patch.monthly_limit))
             .with_some("billing_email", shown(&patch.billing_email))
             .with_some("timezone", patch.timezone.as_deref())

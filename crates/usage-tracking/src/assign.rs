@@ -67,7 +67,7 @@ impl Assigned {
             .with("days", self.days)
             .with("requests", self.totals.requests)
             .with("tokens", self.totals.tokens)
-            .with("raw_cost", self.totals.raw_cost.to_string())
+            .with_confidential("raw_cost", self.totals.raw_cost.to_string())
             .with("markup_cost", self.totals.markup_cost.to_string())
             .with("ledger_rows", self.ledger_rows)
             .with("pending", self.pending)

@@ -232,7 +232,8 @@ impl ClientUsageTable {
     pub async fn trend(&self, org: &OrganizationId, end: Option<UsageDate>, months: u32) -> Result<Trend> {
         let months = months.clamp(1, MAX_TREND_MONTHS);
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            trend::read(conn, &asked.id, asked.range.to(), months)
+            // Of a month that runs, only what is over and today can be compared.
+            trend::read(conn, &asked.id, asked.range.to().min(asked.today), months)
         };
         self.ask(org, Days { start: None, end }, read).await
     }

@@ -102,9 +102,11 @@ impl ClientUsageTable {
         self.storage
             .write(move |conn| {
                 let recorded = settle(conn, &org, &id, &figures, now)?;
-                let details = Details::none().with("total_cost", total_cost.to_string());
-                let entry = NewEntry::done(Some(&org), "generation.settle", id.as_str()).with(details);
-                append(conn, &actor, now, &entry)?;
+                let details = Details::none().with_confidential("total_cost", total_cost.to_string());
+                let result = if recorded == Recorded::Conflict { "conflicting_usage" } else { "ok" };
+                let entry =
+                    NewEntry { result, ..NewEntry::done(Some(&org), "generation.settle", id.as_str()) };
+                append(conn, &actor, now, &entry.with(details))?;
                 Ok(recorded)
             })
             .await

@@ -368,6 +368,7 @@ fn details(patch: &ManagedKeyPatch) -> Details {
     };
     Details::none()
         .with_some("disabled", patch.disabled)
-        .with_some("limit", limit)
         .with_some("limit_reset", reset)
+        // The key's limit is in what OpenRouter charges.
+        .with_some_confidential("limit", limit)
 }

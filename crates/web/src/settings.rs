@@ -19,9 +19,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::{
     open_webui::origin,
-    values::{Values, long_token, mebibytes, seconds},
+    values::{Values, long_token, mebibytes, rate, seconds},
 };
-use crate::gateway::rate::MAX_RATE;
 
 mod open_webui;
 mod registry;
@@ -151,6 +150,11 @@ pub const VARIABLES: &[Variable] = &[
         "Calls a minute that each member may make, and a key's calls without a member; 0 means no limit.",
     ),
     plain(
+        "MAI_API_RATE_LIMIT_PER_MINUTE",
+        "600",
+        "Requests a minute to the API of each token, account and user, the reseller's excepted; 0 means no limit.",
+    ),
+    plain(
         "MAI_REPORT_PATIENCE_MILLISECONDS",
         "150",
         "How long the database may take for a report from outside, until the journal keeps it.",
@@ -219,6 +223,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// Calls a minute that each member may make; none means no limit.
     pub rate_limit_per_minute: Option<NonZeroU32>,
+    /// Requests a minute to the API of each caller but the reseller; none for no limit.
+    pub api_rate_limit_per_minute: Option<NonZeroU32>,
     /// How long the database may take for a report from outside, until the journal keeps it.
     pub report_patience: Duration,
     /// How long upstream may take until an answer begins.
@@ -303,11 +309,8 @@ impl Settings {
             })?,
             journal_max_bytes: values.parse_with("MAI_JOURNAL_MAX_MIB", mebibytes)?,
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
-            rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", |text| {
-                let rate = text.parse().ok().filter(|rate| *rate <= MAX_RATE);
-                rate.map(NonZeroU32::new)
-                    .ok_or_else(|| format!("it must be a whole number from 0 to {MAX_RATE}"))
-            })?,
+            rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", rate)?,
+            api_rate_limit_per_minute: values.parse_with("MAI_API_RATE_LIMIT_PER_MINUTE", rate)?,
             report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
                 text.parse()
                     .map(Duration::from_millis)

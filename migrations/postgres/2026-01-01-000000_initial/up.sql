@@ -250,6 +250,9 @@ CREATE TABLE client_daily_usage (
     unique_users BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    -- Ten million US dollars a day: 900 such days still fit a sum's 64 bits. What would go beyond is left for a
+    -- person to look at, so that nobody's absurd reports break the sums of the whole fleet.
+    CHECK (total_tokens <= 1000000000000000 AND raw_cost <= 10000000000000000 AND markup_cost <= 10000000000000000),
     PRIMARY KEY (client_org_id, usage_date)
 );
 

@@ -27,6 +27,9 @@ const MANAGEMENT_KEY: &str = "sk-or-v1-management";
 /// What OpenRouter's Broadcast presents.
 const BROADCAST_TOKEN: &str = "broadcast-token-of-the-acceptance";
 
+/// What sessions of an Open WebUI would be signed with.
+const OPEN_WEBUI_SECRET: &str = "open-webui-secret-of-the-acceptance";
+
 /// How many inputs are invented for each operation.
 const EXAMPLES: &str = "50";
 
@@ -36,7 +39,10 @@ pub(super) fn conforms(interrupts: &Interrupts) -> Result<Outcome> {
     let settings = [
         ("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN),
         ("MAI_RATE_LIMIT_PER_MINUTE", "0"),
+        ("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000000"),
+        ("MAI_WEBUI_ORGANIZATION", "org_seed1_1"),
         ("OPENROUTER_PROVISIONING_KEY", MANAGEMENT_KEY),
+        ("WEBUI_SECRET_KEY", OPEN_WEBUI_SECRET),
     ];
     let place = Place::prepare(&settings, interrupts)?;
     let api = place.stack.gateway_url.trim_end_matches("/v1");
@@ -48,7 +54,8 @@ pub(super) fn conforms(interrupts: &Interrupts) -> Result<Outcome> {
     let settings = folder.path().join(SETTINGS);
     fs::copy(scripts().join(SETTINGS), &settings).with_context(|| format!("cannot copy {SETTINGS}"))?;
     let mut prepare = python_script(&python, "schemathesis_prepare.py");
-    prepare.args(["--api", api, ADMIN_TOKEN, "--folder"]).arg(folder.path());
+    prepare.args(["--api", api, ADMIN_TOKEN, "--open-webui-secret", OPEN_WEBUI_SECRET]);
+    prepare.arg("--folder").arg(folder.path());
     succeed(prepare, interrupts).context("nothing could be made to ask about")?;
     let exchanges = folder.path().join("exchanges.json");
     let description = crate::workspace_root().join(DESCRIPTION);

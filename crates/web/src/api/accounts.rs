@@ -13,7 +13,7 @@ use super::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, Role},
-    error::Refusals,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     paging::{self, Order},
 };
 
@@ -147,7 +147,7 @@ async fn administered(
     tag = "access",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "A page of accounts", body = Accounts), Refusals),
+    responses((status = 200, description = "A page of accounts", body = Accounts), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("")]
@@ -282,7 +282,7 @@ pub(super) async fn update_account(
     tag = "access",
     extensions(("x-access" = json!("admin"))),
     params(("account_id" = String, Path, description = "The account")),
-    responses((status = 200, description = "It is inactive", body = Changed), Refusals),
+    responses((status = 200, description = "It is inactive", body = Changed), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/{account_id}")]
@@ -316,7 +316,7 @@ struct SignInLink {
     tag = "access",
     extensions(("x-access" = json!("admin"))),
     params(("account_id" = String, Path, description = "The account")),
-    responses((status = 201, description = "The link, shown only this once", body = SignInLink), Refusals),
+    responses((status = 201, description = "The link, shown only this once", body = SignInLink), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/{account_id}/link")]

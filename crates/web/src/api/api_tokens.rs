@@ -7,7 +7,12 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use super::{
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
+};
 
 /// A token, without the token.
 #[derive(Serialize, ToSchema)]
@@ -171,7 +176,7 @@ async fn revoke(
     tag = "access",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "All of them", body = ApiTokens), Refusals),
+    responses((status = 200, description = "All of them", body = ApiTokens), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/api-tokens")]
@@ -223,7 +228,7 @@ pub(super) async fn create_client_token(
         ("client_id" = String, Path, description = "The organization"),
         ("token_id" = String, Path, description = "The token's id"),
     ),
-    responses((status = 200, description = "It works no longer", body = Done), Refusals),
+    responses((status = 200, description = "It works no longer", body = Done), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/api-tokens/{token_id}")]
@@ -240,7 +245,7 @@ pub(super) async fn revoke_client_token(
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("reseller"))),
-    responses((status = 200, description = "All of them", body = ApiTokens), Refusals),
+    responses((status = 200, description = "All of them", body = ApiTokens), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("")]
@@ -284,7 +289,7 @@ pub(super) async fn create_reseller_token(
     tag = "access",
     extensions(("x-access" = json!("reseller"))),
     params(("token_id" = String, Path, description = "The token's id")),
-    responses((status = 200, description = "It works no longer", body = Done), Refusals),
+    responses((status = 200, description = "It works no longer", body = Done), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/{token_id}")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, paging};
+use super::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, paging};
 
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,11 +53,12 @@ struct Entry {
     target: String,
     /// `ok`, or the code of the refusal.
     result: String,
-    /// More about it.
+    /// More about it; below `confidential` what only the reseller sees.
     #[schema(value_type = Object)]
     details: Box<RawValue>,
-    /// Hex SHA-256 of the entry and of the one before it.
-    hash: String,
+    /// Hex SHA-256 of the entry and of the one before it; null but for the reseller, because short
+    /// confidential details could be guessed by it.
+    hash: Option<String>,
 }
 
 /// A page of entries, the newest first.
@@ -69,11 +70,10 @@ struct Entries {
     next_cursor: Option<String>,
 }
 
-impl TryFrom<AuditEntryModel> for Entry {
-    type Error = ApiError;
-
-    fn try_from(row: AuditEntryModel) -> Result<Self, ApiError> {
-        let details = RawValue::from_string(row.details);
+impl Entry {
+    fn shown(row: AuditEntryModel, to_reseller: bool) -> Result<Self, ApiError> {
+        let details = if to_reseller { Ok(row.details) } else { row.public_details() };
+        let details = details.and_then(RawValue::from_string);
         Ok(Self {
             seq: row.seq,
             created_at: row.created_at.seconds(),
@@ -86,7 +86,7 @@ impl TryFrom<AuditEntryModel> for Entry {
             target: row.target,
             result: row.result,
             details: details.map_err(|error| ApiError::internal(&error, None))?,
-            hash: row.hash,
+            hash: to_reseller.then_some(row.hash),
         })
     }
 }
@@ -96,7 +96,7 @@ impl TryFrom<AuditEntryModel> for Entry {
     tag = "operations",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "A page of entries", body = Entries), Refusals),
+    responses((status = 200, description = "A page of entries", body = Entries), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/audit-log")]
@@ -117,15 +117,13 @@ pub(super) async fn audit_log(
         before: query.cursor.as_deref().map(paging::decode).transpose()?,
         from: query.from.map(UnixTime::from_seconds),
         to: query.to.map(UnixTime::from_seconds),
-        // One more, to know whether another page follows.
-        limit: i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+        limit: paging::rows_for(limit),
     };
-    let mut rows = api.services.audit_log_db.list(wanted).await?;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(|row| paging::encode(&row.seq)).transpose()?;
-    let items = rows.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
-    Ok(HttpResponse::Ok().json(Entries { success: true, items, next_cursor: next }))
+    let rows = api.services.audit_log_db.list(wanted).await?;
+    let (rows, next_cursor) = paging::cut(rows, limit, |row| row.seq)?;
+    let to_reseller = caller.is_reseller();
+    let items = rows.into_iter().map(|row| Entry::shown(row, to_reseller)).collect::<Result<_, _>>()?;
+    Ok(HttpResponse::Ok().json(Entries { success: true, items, next_cursor }))
 }
 
 /// What a walk of the chain has found.
@@ -146,7 +144,7 @@ struct Verification {
 #[utoipa::path(
     tag = "operations",
     extensions(("x-access" = json!("reseller"))),
-    responses((status = 200, description = "What was found", body = Verification), Refusals),
+    responses((status = 200, description = "What was found", body = Verification), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/audit-log/verify")]
@@ -175,7 +173,7 @@ const EXPORTED_AT_ONCE: i64 = 1_000;
     extensions(("x-access" = json!("reseller"))),
     responses(
         (status = 200, description = "An entry per line", body = String, content_type = "application/x-ndjson"),
-        Refusals,
+        ReadRefusals,
     ),
     security(("bearer" = []), ("session" = [])),
 )]

@@ -131,6 +131,10 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let api = request.app_data::<web::Data<Api>>().ok_or_else(ApiError::misconfigured)?.clone();
             let caller = credentials::caller(&request, &api).await?;
+            // The reseller is whoever runs the service.
+            if !caller.is_reseller() {
+                api.rates.take_for_caller(&caller.actor, api.clock.now())?;
+            }
             // For the entry about a refusal, which is written when the handler is over.
             request.extensions_mut().insert(caller.clone());
             Ok(caller)

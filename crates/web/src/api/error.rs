@@ -6,19 +6,16 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use mai_openrouter::LookupError;
-use mai_organization::{
-    client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
-    generation_processing::Error as LedgerError,
-    global_settings::Error as SettingsError,
-    usage_tracking::Error as UsageError,
-};
-use mai_storage::TransactionError;
 use serde::Serialize;
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::ToSchema;
 
-use super::{caller::unknown_organization, ingest::ReportError};
-use crate::{open_webui::session::OpenWebuiRefusal, provider_keys::ProviderKeyError};
+use super::ingest::ReportError;
+use crate::gateway::TooMany;
+
+mod described;
+mod from;
+
+pub(crate) use described::{ChangeRefusals, ReadRefusals, Refusals};
 
 /// A refusal: status, stable code, and a text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +132,12 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..refusal }
     }
 
+    /// 429: the caller asks too often.
+    fn too_many_requests(too_many: &TooMany) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", too_many.to_string());
+        Self { retry_after: u32::try_from(too_many.retry_after_seconds).ok(), ..refusal }
+    }
+
     /// 503: more people sign in at once than can be checked.
     fn busy(message: impl Into<String>) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "sign_in_busy", message);
@@ -249,163 +252,4 @@ pub(crate) struct ErrorBody<'a> {
     /// Which field of the request it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
-}
-
-/// The refusals that every route may answer with.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only described, never made")]
-pub(crate) enum Refusals {
-    /// The request cannot be used; `code` and `field` say why.
-    #[response(status = 400)]
-    Invalid(ErrorBody<'static>),
-    /// No token, or one that opens nothing.
-    #[response(status = 401)]
-    Unauthorized(ErrorBody<'static>),
-    /// The caller is known and may not do this.
-    #[response(status = 403)]
-    Forbidden(ErrorBody<'static>),
-    /// There is no such thing, or it is another organization's.
-    #[response(status = 404)]
-    NotFound(ErrorBody<'static>),
-    /// The body did not come in time.
-    #[response(status = 408)]
-    SlowBody(ErrorBody<'static>),
-    /// Something else has what must be unique, or is in another state.
-    #[response(status = 409)]
-    Conflict(ErrorBody<'static>),
-    /// The body is too large.
-    #[response(status = 413)]
-    TooLarge(ErrorBody<'static>),
-    /// The body is compressed.
-    #[response(status = 415)]
-    Encoded(ErrorBody<'static>),
-    /// What is asked for cannot be booked.
-    #[response(status = 422)]
-    Unbookable(ErrorBody<'static>),
-    /// Too many requests; `Retry-After` says when to come again.
-    #[response(status = 429)]
-    TooMany(ErrorBody<'static>),
-    /// The database, or a service behind us, cannot be reached.
-    #[response(status = 503)]
-    Unavailable(ErrorBody<'static>),
-}
-
-impl From<OrganizationError> for ApiError {
-    fn from(error: OrganizationError) -> Self {
-        match &error {
-            OrganizationError::NotFound { .. } => Self::not_found(error.to_string()),
-            OrganizationError::Taken(_) => Self::taken(error.to_string()),
-            OrganizationError::Invalid { field, reason } => Self::field(field, reason),
-            OrganizationError::Id(_) => Self::invalid(error.to_string()),
-            OrganizationError::Token(refusal) => match refusal {
-                TokenRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
-                TokenRefusal::InactiveMember => Self::inactive_member(error.to_string()),
-                TokenRefusal::Unknown | TokenRefusal::Expired | TokenRefusal::Revoked => {
-                    Self::unauthorized(error.to_string())
-                }
-            },
-            OrganizationError::Session(refusal) => match refusal {
-                SessionRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
-                SessionRefusal::InactiveMember => Self::inactive_member(error.to_string()),
-                SessionRefusal::Unknown | SessionRefusal::Expired | SessionRefusal::Revoked => {
-                    Self::unauthorized(error.to_string())
-                }
-            },
-            OrganizationError::SignIn(refusal) => match refusal {
-                SignInRefusal::InactiveOrganization => Self::inactive_organization(error.to_string()),
-                SignInRefusal::InactiveMember => Self::inactive_member(error.to_string()),
-                SignInRefusal::CurrentPassword => Self::field("current", &error),
-                _ => Self::not_signed_in(error.to_string()),
-            },
-            OrganizationError::ProviderKeyChanged
-            | OrganizationError::ManagedKey
-            | OrganizationError::LastReseller
-            | OrganizationError::ExternalId { .. } => Self::wrong_state(error.to_string()),
-            OrganizationError::Busy => Self::busy(error.to_string()),
-            OrganizationError::Storage(_) | OrganizationError::Secret(_) | OrganizationError::Password(_) => {
-                Self::internal(&error, error.storage())
-            }
-        }
-    }
-}
-
-impl From<OpenWebuiRefusal> for ApiError {
-    fn from(refusal: OpenWebuiRefusal) -> Self {
-        match refusal {
-            OpenWebuiRefusal::Unavailable => {
-                let message = refusal.to_string();
-                let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "open_webui_unavailable", message);
-                Self { retry_after: Some(5), ..refusal }
-            }
-            OpenWebuiRefusal::Token(_) | OpenWebuiRefusal::Purpose | OpenWebuiRefusal::Ended => {
-                Self::unauthorized(refusal.to_string())
-            }
-        }
-    }
-}
-
-impl From<SettingsError> for ApiError {
-    fn from(error: SettingsError) -> Self {
-        match &error {
-            SettingsError::Currency(_) => Self::field("billing_currency", &error),
-            SettingsError::ProvisioningKey => Self::field("openrouter_provisioning_key", &error),
-            SettingsError::Storage(_) | SettingsError::Secret(_) => Self::internal(&error, error.storage()),
-        }
-    }
-}
-
-impl From<UsageError> for ApiError {
-    fn from(error: UsageError) -> Self {
-        match error {
-            UsageError::UnknownOrganization(_) => unknown_organization(),
-            UsageError::InvalidRange(..) => Self::field("start_date", "must not be after end_date"),
-            UsageError::NotAssignable { field, reason } => Self::field(field, reason),
-            UsageError::IsMember(_) => Self::wrong_state(error.to_string()),
-            UsageError::Ledger(cause) => cause.into(),
-            UsageError::Organization(cause) => cause.into(),
-            other => Self::internal(&other, other.storage()),
-        }
-    }
-}
-
-impl From<LedgerError> for ApiError {
-    fn from(error: LedgerError) -> Self {
-        match &error {
-            LedgerError::Unbookable { .. } => Self::unbookable(error.to_string()),
-            LedgerError::NotPending(_) => Self::not_found(error.to_string()),
-            LedgerError::NoReason => Self::field("reason", "must not be empty"),
-            LedgerError::NothingToLookUp { .. } => Self::wrong_state(error.to_string()),
-            _ => Self::internal(&error, error.storage()),
-        }
-    }
-}
-
-impl From<ProviderKeyError> for ApiError {
-    fn from(error: ProviderKeyError) -> Self {
-        let text = error.to_string();
-        match error {
-            ProviderKeyError::NotConfigured | ProviderKeyError::AlreadyThere => Self::wrong_state(text),
-            ProviderKeyError::NoKey => Self::not_found(text),
-            ProviderKeyError::Settings(cause) => cause.into(),
-            ProviderKeyError::Organization(cause) => cause.into(),
-            ProviderKeyError::NotUndone { .. } => Self::half_done(text),
-            ProviderKeyError::BrokenOff(cause) => Self::internal(&cause, None),
-            ProviderKeyError::Upstream(LookupError::Unauthorized) => {
-                Self::wrong_state("OpenRouter refuses the provisioning key")
-            }
-            ProviderKeyError::Upstream(LookupError::Upstream { status: 404 }) => {
-                Self::wrong_state("OpenRouter no longer has the organization's provider key")
-            }
-            ProviderKeyError::Upstream(cause) => {
-                tracing::warn!(error = %mai_capture::causes(&cause), "OpenRouter's management API failed");
-                Self::upstream(text)
-            }
-        }
-    }
-}
-
-impl From<mai_storage::Error> for ApiError {
-    fn from(error: mai_storage::Error) -> Self {
-        Self::internal(&error, Some(&error))
-    }
 }

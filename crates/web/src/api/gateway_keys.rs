@@ -13,7 +13,7 @@ use super::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, unknown_organization},
-    error::Refusals,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     paging::{self, Order},
 };
 
@@ -101,7 +101,7 @@ struct GatewayKeys {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "A page of keys", body = GatewayKeys), Refusals),
+    responses((status = 200, description = "A page of keys", body = GatewayKeys), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/gateway-keys")]
@@ -311,7 +311,7 @@ pub(super) async fn update_gateway_key(
         ("client_id" = String, Path, description = "The organization"),
         ("key_id" = String, Path, description = "The key"),
     ),
-    responses((status = 200, description = "It no longer works", body = ChangedGatewayKey), Refusals),
+    responses((status = 200, description = "It no longer works", body = ChangedGatewayKey), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/gateway-keys/{key_id}")]

@@ -13,7 +13,7 @@ use super::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, unknown_organization},
-    error::Refusals,
+    error::ReadRefusals,
     json_money::JsonUsd,
     paging,
 };
@@ -106,7 +106,7 @@ struct Contradictions {
     tag = "operations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "A page of the audit", body = Contradictions), Refusals),
+    responses((status = 200, description = "A page of the audit", body = Contradictions), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/generation-audit")]
@@ -126,19 +126,11 @@ pub(super) async fn generation_audit(
             .map_err(|_| ApiError::field("cursor", "must be the `next_cursor` of the page before"))?;
         Ok::<_, ApiError>(AuditPageKey { created_at: UnixTime::from_seconds(created_at), generation_id, id })
     });
-    let wanted = AuditPageQuery {
-        organization,
-        after: after.transpose()?,
-        // One more, to know whether another page follows.
-        limit: i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
-    };
-    let mut rows = api.services.processed_generation_db.audit_page(wanted).await?;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let key = |row: &GenerationAuditModel| {
-        paging::encode(&(row.created_at.seconds(), row.generation_id.as_str(), row.id.as_str()))
-    };
-    let next_cursor = rows.last().filter(|_| has_more).map(key).transpose()?;
+    let wanted = AuditPageQuery { organization, after: after.transpose()?, limit: paging::rows_for(limit) };
+    let rows = api.services.processed_generation_db.audit_page(wanted).await?;
+    let (rows, next_cursor) = paging::cut(rows, limit, |row| {
+        (row.created_at.seconds(), row.generation_id.to_string(), row.id.clone())
+    })?;
     let items = rows.into_iter().map(Contradiction::from).collect();
     Ok(HttpResponse::Ok().json(Contradictions { success: true, items, next_cursor }))
 }

@@ -1,12 +1,9 @@
 //! `clients/{client_id}/members`: the people of an organization, and usage that is not theirs yet.
 
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
-use mai_organization::{
-    client_organization::{
-        Change, Error as OrganizationError, MemberForm, MemberModel, MemberPatch, MemberQuery, MemberRole,
-        MemberSource, openrouter_user_id,
-    },
-    usage_tracking::{Assignment, query::UserSums, verify::Days},
+use mai_organization::client_organization::{
+    Change, Error as OrganizationError, MemberForm, MemberModel, MemberPatch, MemberQuery, MemberRole,
+    MemberSource, openrouter_user_id,
 };
 use mai_primitives::{UserId, text::sortable};
 use serde::{Deserialize, Serialize};
@@ -15,22 +12,23 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     Api, ApiError,
-    asked::{Asked, day},
+    asked::Asked,
     caller::Caller,
-    error::Refusals,
-    json_money::JsonUsd,
-    member_import,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     paging::{self, Order},
 };
+
+mod assign;
+mod import;
 
 /// What is below `clients/{client_id}/members`. Names that are no ids of members come first.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
         .service(list_members)
         .service(create_member)
-        .service(unassigned_usage)
-        .service(assign_usage)
-        .service(member_import::import_members)
+        .service(assign::unassigned_usage)
+        .service(assign::assign_usage)
+        .service(import::import_members)
         .service(get_member)
         .service(update_member)
         .service(add_external_id)
@@ -200,7 +198,7 @@ struct Members {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "A page of members", body = Members), Refusals),
+    responses((status = 200, description = "A page of members", body = Members), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/members")]
@@ -255,7 +253,7 @@ struct MemberDetails {
         ("client_id" = String, Path, description = "The organization"),
         ("user_id" = String, Path, description = "The member"),
     ),
-    responses((status = 200, description = "The member", body = MemberDetails), Refusals),
+    responses((status = 200, description = "The member", body = MemberDetails), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/members/{user_id}")]
@@ -393,7 +391,7 @@ struct ExternalIdDone {
         ("user_id" = String, Path, description = "The member"),
         ("external_user_id" = String, Path, description = "The further id"),
     ),
-    responses((status = 200, description = "The member has it", body = ExternalIdDone), Refusals),
+    responses((status = 200, description = "The member has it", body = ExternalIdDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[put("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
@@ -418,7 +416,7 @@ async fn add_external_id(
         ("user_id" = String, Path, description = "The member"),
         ("external_user_id" = String, Path, description = "The further id"),
     ),
-    responses((status = 200, description = "The member does not have it any more", body = ExternalIdDone), Refusals),
+    responses((status = 200, description = "The member does not have it any more", body = ExternalIdDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/members/{user_id}/external-ids/{external_user_id}")]
@@ -433,147 +431,4 @@ async fn remove_external_id(
         return Err(ApiError::not_found("the member has no such external id"));
     }
     Ok(HttpResponse::Ok().json(ExternalIdDone { success: true, message: "External id removed" }))
-}
-
-/// Which days.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Range {
-    /// The first day, `YYYY-MM-DD`; by default the first of the month of `end_date`.
-    start_date: Option<String>,
-    /// The last day, `YYYY-MM-DD`; by default today.
-    end_date: Option<String>,
-}
-
-/// A user with usage who is no registered member.
-#[derive(Serialize, ToSchema)]
-struct UnassignedUser {
-    /// `unattributed`, `manual_admin`, or an id that nobody knows.
-    #[schema(value_type = String)]
-    user_id: UserId,
-    /// What OpenRouter knew the user as.
-    openrouter_user_id: Option<String>,
-    total_tokens: i64,
-    total_requests: i64,
-    /// Client price.
-    total_cost: JsonUsd,
-    /// OpenRouter's charge; only for the reseller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw_cost: Option<JsonUsd>,
-    days_active: i64,
-    /// When usage was last added, in Unix seconds.
-    last_activity: Option<i64>,
-}
-
-/// Users with usage who are no registered members.
-#[derive(Serialize, ToSchema)]
-struct Unassigned {
-    success: bool,
-    items: Vec<UnassignedUser>,
-}
-
-/// Users with usage who are no registered members, the greatest cost first.
-#[utoipa::path(
-    tag = "organizations",
-    extensions(("x-access" = json!("admin"))),
-    params(("client_id" = String, Path, description = "The organization"), Range),
-    responses((status = 200, description = "The users", body = Unassigned), Refusals),
-    security(("bearer" = []), ("session" = [])),
-)]
-#[get("/clients/{client_id}/members/unassigned")]
-async fn unassigned_usage(
-    caller: Caller,
-    asked: Asked,
-    api: web::Data<Api>,
-) -> Result<HttpResponse, ApiError> {
-    let organization = caller.administered(Some(asked.path("client_id")?))?;
-    let range: Range = asked.query()?;
-    let start = day("start_date", range.start_date.as_deref())?;
-    let end = day("end_date", range.end_date.as_deref())?;
-    let found = api.services.client_usage_db.get_unassigned_usage(&organization, start, end).await?;
-    let shown = |usage: UserSums| UnassignedUser {
-        user_id: usage.user_id,
-        openrouter_user_id: usage.openrouter_user_id.map(|id| id.to_string()),
-        total_tokens: usage.totals.tokens,
-        total_requests: usage.totals.requests,
-        total_cost: JsonUsd(usage.totals.markup_cost),
-        raw_cost: caller.is_reseller().then_some(JsonUsd(usage.totals.raw_cost)),
-        days_active: usage.days_active,
-        last_activity: usage.last_activity.map(mai_primitives::UnixTime::seconds),
-    };
-    Ok(HttpResponse::Ok().json(Unassigned { success: true, items: found.into_iter().map(shown).collect() }))
-}
-
-/// Whose usage is to be whose.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewAssignment {
-    /// For whom it was counted.
-    #[schema(value_type = String)]
-    from_user_id: UserId,
-    /// The registered member whose it is.
-    #[schema(value_type = String)]
-    to_user_id: UserId,
-    /// The first day, `YYYY-MM-DD`; only for `unattributed` and `manual_admin`.
-    start_date: Option<String>,
-    /// The last day, `YYYY-MM-DD`; only for `unattributed` and `manual_admin`.
-    end_date: Option<String>,
-    /// `from_user_id` is an active member, who is the same person and becomes inactive.
-    #[serde(default)]
-    merge: bool,
-}
-
-/// What was moved.
-#[derive(Serialize, ToSchema)]
-struct AssignmentDone {
-    success: bool,
-    message: &'static str,
-    /// Days with usage.
-    days: usize,
-    total_tokens: i64,
-    total_requests: i64,
-    /// Client price.
-    total_cost: JsonUsd,
-    /// OpenRouter's charge; only for the reseller.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw_cost: Option<JsonUsd>,
-    /// Generations whose cost is not known yet.
-    pending_generations: usize,
-    failed_calls: usize,
-    /// Whether usage under that id counts for the member from now on.
-    later_usage: bool,
-}
-
-/// Gives usage that was counted for one user to a member. The organization's sums stay as they are.
-#[utoipa::path(
-    tag = "organizations",
-    extensions(("x-access" = json!("admin"))),
-    params(("client_id" = String, Path, description = "The organization")),
-    request_body = NewAssignment,
-    responses((status = 200, description = "It was moved", body = AssignmentDone), Refusals),
-    security(("bearer" = []), ("session" = [])),
-)]
-#[post("/clients/{client_id}/members/assign")]
-async fn assign_usage(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
-    let organization = caller.administered(Some(asked.path("client_id")?))?;
-    let new: NewAssignment = asked.json().await?;
-    let days = Days {
-        from: day("start_date", new.start_date.as_deref())?,
-        to: day("end_date", new.end_date.as_deref())?,
-    };
-    let assignment = Assignment { from: new.from_user_id, to: new.to_user_id, days, merge: new.merge };
-    let done = caller.services(&api).client_usage_db.assign(&organization, assignment).await?;
-    Ok(HttpResponse::Ok().json(AssignmentDone {
-        success: true,
-        message: "Usage assigned",
-        days: done.days,
-        total_tokens: done.totals.tokens,
-        total_requests: done.totals.requests,
-        total_cost: JsonUsd(done.totals.markup_cost),
-        raw_cost: caller.is_reseller().then_some(JsonUsd(done.totals.raw_cost)),
-        pending_generations: done.pending,
-        failed_calls: done.failed,
-        later_usage: done.is_external_id,
-    }))
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_capture::{Ingest, SharedDirectory};
-use mai_organization::OrganizationServices;
+use mai_organization::{OrganizationServices, client_organization::MasterKey};
 use mai_primitives::{Clock, OrganizationCalendar};
+use mai_storage::Storage;
 use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
@@ -16,6 +17,7 @@ mod attempts;
 mod audit_log;
 mod auth;
 pub(crate) mod caller;
+mod changes;
 mod cookie;
 mod credentials;
 mod error;
@@ -23,18 +25,16 @@ mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
-mod member_import;
 mod members;
 pub mod openapi;
 mod organizations;
+pub mod pages;
 mod paging;
 mod pending;
 mod provider_key;
-mod refusals;
 pub mod request_id;
 mod settings;
 mod system_health;
-pub mod try_it;
 mod usage;
 mod user_mappings;
 mod webhook_secret;
@@ -43,6 +43,7 @@ pub use attempts::Attempts;
 pub use error::ApiError;
 
 use crate::{
+    gateway::RateLimits,
     open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
 };
@@ -50,6 +51,10 @@ use crate::{
 /// What every handler of the API needs.
 #[derive(Clone)]
 pub struct Api {
+    /// The database.
+    pub storage: Storage,
+    /// What opens the secrets in it.
+    pub master_key: MasterKey,
     /// The services on the database.
     pub services: OrganizationServices,
     /// The reseller's token, where the settings name one.
@@ -66,6 +71,8 @@ pub struct Api {
     pub ingest: Ingest,
     /// The sessions of Open WebUI, where the settings name its secret.
     pub open_webui: Option<OpenWebuiSessions>,
+    /// How often each caller may ask.
+    pub rates: Arc<RateLimits>,
     /// How many attempts to sign in have failed.
     pub attempts: Attempts,
     /// The origin under which browsers reach the service, where the settings name it.
@@ -84,31 +91,32 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             scope("/api/v1/usage-tracking")
                 .configure(usage_tracking)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(refusals::audit)),
+                .wrap(from_fn(changes::audit_refusal)),
         )
         .service(
             scope("/api/v1/client-organizations")
                 .configure(client_organizations)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(refusals::audit)),
+                .wrap(from_fn(changes::take_effect))
+                .wrap(from_fn(changes::audit_refusal)),
         )
         .service(
             scope("/api/v1/auth")
                 .configure(auth::routes)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(refusals::audit)),
+                .wrap(from_fn(changes::audit_refusal)),
         )
         .service(
             scope("/api/v1/accounts")
                 .configure(accounts)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(refusals::audit)),
+                .wrap(from_fn(changes::audit_refusal)),
         )
         .service(
             scope("/api/v1/api-tokens")
                 .configure(api_tokens)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(refusals::audit)),
+                .wrap(from_fn(changes::audit_refusal)),
         );
 }
 

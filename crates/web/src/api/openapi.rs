@@ -4,12 +4,17 @@
 //! Each operation has `x-access`: `public`, `member`, `admin` or `reseller`, the least that its caller
 //! must be; the test of roles reads it.
 
+use std::sync::OnceLock;
+
 use actix_web::{App, HttpResponse, get};
+use bytes::Bytes;
 use utoipa::{
     OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
 };
 use utoipa_actix_web::AppExt;
+
+use super::ApiError;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -69,8 +74,15 @@ fn base() -> utoipa::openapi::OpenApi {
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)),
 )]
 #[get("/api/openapi.json")]
-pub(super) async fn openapi_json() -> HttpResponse {
-    HttpResponse::Ok().json(document())
+pub(super) async fn openapi_json() -> Result<HttpResponse, ApiError> {
+    // Made once: it is some 200 KB, and anybody may ask for it.
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    if TEXT.get().is_none() {
+        let text = serde_json::to_vec(&document()).map_err(|error| ApiError::internal(&error, None))?;
+        TEXT.get_or_init(|| Bytes::from(text));
+    }
+    let text = TEXT.get().cloned().ok_or_else(ApiError::misconfigured)?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(text))
 }
 
 #[cfg(test)]

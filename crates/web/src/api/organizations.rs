@@ -13,7 +13,7 @@ use super::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, unknown_organization},
-    error::Refusals,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     json_money::{JsonRate, JsonUsd},
     paging::{self, Order},
     provider_key::{NewProviderKey, ProviderKey},
@@ -52,6 +52,13 @@ pub(super) struct Organization {
     created_at: i64,
     /// Unix seconds.
     updated_at: i64,
+}
+
+impl Organization {
+    /// For its administrator without what the raw cost could be computed by.
+    fn for_administrator(row: ClientOrganizationModel) -> Self {
+        Self { markup_rate: None, openrouter_api_key: None, openrouter_key_hash: None, ..Self::from(row) }
+    }
 }
 
 impl From<ClientOrganizationModel> for Organization {
@@ -111,7 +118,18 @@ enum Sort {
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(Query),
-    responses((status = 200, description = "All of them", body = Vec<Organization>), Refusals),
+    responses(
+        (
+            status = 200,
+            description = "All of them",
+            body = Vec<Organization>,
+            headers(
+                ("x-total-count" = i64, description = "How many there are on all pages"),
+                ("x-next-cursor" = String, description = "Where the next page begins; absent on the last one"),
+            ),
+        ),
+        ReadRefusals,
+    ),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients")]
@@ -144,12 +162,7 @@ pub(super) async fn list_clients(
         };
         (first, row.id.to_string())
     })?;
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header(("x-total-count", page.total));
-    if let Some(cursor) = page.next_cursor {
-        answer.insert_header(("x-next-cursor", cursor));
-    }
-    Ok(answer.json(page.items.into_iter().map(Organization::from).collect::<Vec<_>>()))
+    Ok(paging::bare_list::<_, Organization>(page))
 }
 
 /// One organization, active or not.
@@ -157,7 +170,7 @@ pub(super) async fn list_clients(
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "The organization", body = Organization), Refusals),
+    responses((status = 200, description = "The organization", body = Organization), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}")]
@@ -168,7 +181,10 @@ pub(super) async fn get_client(
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.administered(Some(asked.path("client_id")?))?;
     let row = api.services.client_organization_db.get_any_by_id(&id).await?;
-    Ok(HttpResponse::Ok().json(Organization::from(row.ok_or_else(unknown_organization)?)))
+    let row = row.ok_or_else(unknown_organization)?;
+    let shown =
+        if caller.is_reseller() { Organization::from(row) } else { Organization::for_administrator(row) };
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// A new organization.
@@ -358,7 +374,7 @@ struct Deactivated {
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "It is inactive", body = Deactivated), Refusals),
+    responses((status = 200, description = "It is inactive", body = Deactivated), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}")]

@@ -3,11 +3,12 @@
 //! A key and not a number of items, so that what comes or goes meanwhile neither hides nor repeats
 //! anything that stays.
 
+use actix_web::HttpResponse;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::ApiError;
+use super::{ApiError, asked::has_nul};
 
 /// The length of a page that names none, and the longest.
 const DEFAULT_LIMIT: usize = 50;
@@ -83,8 +84,35 @@ pub(crate) fn encode(key: &impl Serialize) -> Result<String, ApiError> {
 /// The key of a cursor.
 pub(crate) fn decode<K: DeserializeOwned>(cursor: &str) -> Result<K, ApiError> {
     let wrong = || ApiError::field("cursor", "must be the `next_cursor` of the page before");
-    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+    let json = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|json| !has_nul(json)).ok_or_else(wrong)?;
     serde_json::from_slice(&json).map_err(|_| wrong())
+}
+
+/// How many rows to read for a page of `limit`: one more tells whether another page follows.
+pub(crate) fn rows_for(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// The page of rows that were read by [`rows_for`], and where the next begins.
+pub(crate) fn cut<T, K: Serialize>(
+    mut rows: Vec<T>,
+    limit: usize,
+    key: impl Fn(&T) -> K,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| has_more).map(|last| encode(&key(last))).transpose()?;
+    Ok((rows, next_cursor))
+}
+
+/// An answer that is a bare list, as the original's, with what else there is to know in its headers.
+pub(crate) fn bare_list<T, S: Serialize + From<T>>(page: Page<T>) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header(("x-total-count", page.total));
+    if let Some(cursor) = page.next_cursor {
+        answer.insert_header(("x-next-cursor", cursor));
+    }
+    answer.json(page.items.into_iter().map(S::from).collect::<Vec<S>>())
 }
 
 #[cfg(test)]

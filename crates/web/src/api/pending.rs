@@ -14,8 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Api, ApiError, asked::Asked, caller::Caller, error::Refusals, gateway_keys::administered,
-    json_money::JsonUsd, paging,
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::{ChangeRefusals, ErrorBody, ReadRefusals, Refusals},
+    gateway_keys::administered,
+    json_money::JsonUsd,
+    paging,
 };
 
 /// A generation that waits for its cost, or for a person.
@@ -41,7 +46,7 @@ struct PendingGeneration {
     state: &'static str,
     /// How often it was looked up.
     attempts: i32,
-    /// What the last look-up failed with.
+    /// What the last look-up failed with; for the reseller only, because it may name what was charged.
     last_error: Option<String>,
     /// Unix seconds when the call began.
     started_at: i64,
@@ -49,8 +54,8 @@ struct PendingGeneration {
     next_attempt_at: Option<i64>,
 }
 
-impl From<PendingGenerationModel> for PendingGeneration {
-    fn from(row: PendingGenerationModel) -> Self {
+impl PendingGeneration {
+    fn shown(row: PendingGenerationModel, to_reseller: bool) -> Self {
         let waits = row.state == PendingState::Pending;
         Self {
             client_org_id: row.client_org_id.to_string(),
@@ -63,7 +68,7 @@ impl From<PendingGenerationModel> for PendingGeneration {
             reason: row.reason.as_str(),
             state: row.state.as_str(),
             attempts: row.attempts,
-            last_error: row.last_error,
+            last_error: row.last_error.filter(|_| to_reseller),
             started_at: row.started_at.seconds(),
             next_attempt_at: waits.then(|| row.next_attempt_at.seconds()),
         }
@@ -108,7 +113,7 @@ struct PendingGenerations {
     tag = "operations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "A page of generations", body = PendingGenerations), Refusals),
+    responses((status = 200, description = "A page of generations", body = PendingGenerations), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/pending-generations")]
@@ -118,7 +123,7 @@ pub(super) async fn list_pending(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
-    page(&api, asked.query()?, Some(organization)).await
+    page(&caller, &api, asked.query()?, Some(organization)).await
 }
 
 /// The generations of all organizations whose cost is not known, the oldest call first.
@@ -126,7 +131,7 @@ pub(super) async fn list_pending(
     tag = "operations",
     extensions(("x-access" = json!("reseller"))),
     params(Query),
-    responses((status = 200, description = "A page of generations", body = PendingGenerations), Refusals),
+    responses((status = 200, description = "A page of generations", body = PendingGenerations), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/pending-generations")]
@@ -136,10 +141,11 @@ pub(super) async fn list_all_pending(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     caller.reseller()?;
-    page(&api, asked.query()?, None).await
+    page(&caller, &api, asked.query()?, None).await
 }
 
 async fn page(
+    caller: &Caller,
     api: &Api,
     query: Query,
     organization: Option<OrganizationId>,
@@ -159,17 +165,13 @@ async fn page(
             PendingFilter::Unresolved => PendingState::Unresolved,
         }),
         after: after.transpose()?,
-        // One more, to know whether another page follows.
-        limit: i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+        limit: paging::rows_for(limit),
     };
-    let mut rows = api.services.processed_generation_db.pending_page(wanted).await?;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let key = |row: &PendingGenerationModel| {
-        paging::encode(&(row.started_at.seconds(), row.id.as_str(), row.client_org_id.as_str()))
-    };
-    let next_cursor = rows.last().filter(|_| has_more).map(key).transpose()?;
-    let items = rows.into_iter().map(PendingGeneration::from).collect();
+    let rows = api.services.processed_generation_db.pending_page(wanted).await?;
+    let (rows, next_cursor) = paging::cut(rows, limit, |row| {
+        (row.started_at.seconds(), row.id.to_string(), row.client_org_id.to_string())
+    })?;
+    let items = rows.into_iter().map(|row| PendingGeneration::shown(row, caller.is_reseller())).collect();
     Ok(HttpResponse::Ok().json(PendingGenerations { success: true, items, next_cursor }))
 }
 
@@ -211,7 +213,11 @@ fn done(message: &'static str, id: &GenerationId) -> HttpResponse {
         ("generation_id" = String, Path, description = "The generation"),
     ),
     request_body = Settlement,
-    responses((status = 200, description = "It is booked", body = PendingDone), Refusals),
+    responses(
+        (status = 200, description = "It is booked", body = PendingDone),
+        (status = 422, description = "It cannot be booked as it is", body = ErrorBody<'static>),
+        Refusals,
+    ),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/pending-generations/{generation_id}/settle")]
@@ -310,7 +316,7 @@ pub(super) async fn dismiss(
         ("client_id" = String, Path, description = "The organization"),
         ("generation_id" = String, Path, description = "The generation"),
     ),
-    responses((status = 200, description = "It is due for a look-up", body = PendingDone), Refusals),
+    responses((status = 200, description = "It is due for a look-up", body = PendingDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/pending-generations/{generation_id}/look-up")]

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonUsd,
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
+    json_money::JsonUsd,
     organizations::Organization,
 };
 use crate::provider_keys::{NewKey, ProviderKeys};
@@ -156,7 +160,7 @@ struct FoundProviderKey {
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "The key, or null", body = FoundProviderKey), Refusals),
+    responses((status = 200, description = "The key, or null", body = FoundProviderKey), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/clients/{client_id}/provider-key")]
@@ -265,7 +269,7 @@ struct RemovedProviderKey {
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "It is disabled and forgotten", body = RemovedProviderKey), Refusals),
+    responses((status = 200, description = "It is disabled and forgotten", body = RemovedProviderKey), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/provider-key")]

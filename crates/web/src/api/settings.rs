@@ -9,7 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonRate};
+use super::{
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::{ReadRefusals, Refusals},
+    json_money::JsonRate,
+};
 
 /// The settings. Of the provisioning key only the last four characters are shown.
 #[derive(Serialize, ToSchema)]
@@ -61,7 +67,7 @@ fn last_four(key: &SecretString) -> String {
 #[utoipa::path(
     tag = "organizations",
     extensions(("x-access" = json!("reseller"))),
-    responses((status = 200, description = "The settings", body = Settings), Refusals),
+    responses((status = 200, description = "The settings", body = Settings), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/settings")]

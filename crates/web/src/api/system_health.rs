@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, ApiError, caller::Caller, error::Refusals};
+use super::{Api, ApiError, caller::Caller, error::ReadRefusals};
 use crate::health::{Check, Health, examine};
 
 /// What came of one check.
@@ -61,7 +61,7 @@ struct SystemHealth {
 #[utoipa::path(
     tag = "operations",
     extensions(("x-access" = json!("reseller"))),
-    responses((status = 200, description = "The checks", body = SystemHealth), Refusals),
+    responses((status = 200, description = "The checks", body = SystemHealth), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/admin/system-health")]

@@ -11,7 +11,7 @@ use super::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
     paging::{self, Order},
 };
 
@@ -77,7 +77,18 @@ struct ListQuery {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(ListQuery),
-    responses((status = 200, description = "The mappings", body = Vec<UserMapping>), Refusals),
+    responses(
+        (
+            status = 200,
+            description = "The mappings",
+            body = Vec<UserMapping>,
+            headers(
+                ("x-total-count" = i64, description = "How many there are on all pages"),
+                ("x-next-cursor" = String, description = "Where the next page begins; absent on the last one"),
+            ),
+        ),
+        ReadRefusals,
+    ),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/user-mappings")]
@@ -92,12 +103,7 @@ async fn list_mappings(caller: Caller, asked: Asked, api: web::Data<Api>) -> Res
     let rows = api.services.user_client_mapping_db.get_client_users(&organization).await?;
     let page =
         paging::page(rows, query.order, limit, query.cursor.as_deref(), |row| row.user_id.to_string())?;
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header(("x-total-count", page.total));
-    if let Some(cursor) = page.next_cursor {
-        answer.insert_header(("x-next-cursor", cursor));
-    }
-    Ok(answer.json(page.items.into_iter().map(UserMapping::from).collect::<Vec<_>>()))
+    Ok(paging::bare_list::<_, UserMapping>(page))
 }
 
 /// Whose mapping.
@@ -114,7 +120,7 @@ struct OneQuery {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("user_id" = String, Path, description = "The member"), OneQuery),
-    responses((status = 200, description = "The mapping", body = UserMapping), Refusals),
+    responses((status = 200, description = "The mapping", body = UserMapping), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/user-mappings/{user_id}")]
@@ -204,7 +210,7 @@ struct MappingDone {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("user_id" = String, Path, description = "The member"), OneQuery),
-    responses((status = 200, description = "It is inactive", body = MappingDone), Refusals),
+    responses((status = 200, description = "It is inactive", body = MappingDone), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/user-mappings/{user_id}")]

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, gateway_keys::administered};
+use super::{Api, ApiError, asked::Asked, caller::Caller, error::ChangeRefusals, gateway_keys::administered};
 
 /// A secret that was made. This is the only time that it is shown.
 #[derive(Serialize, ToSchema)]
@@ -21,7 +21,7 @@ struct MadeSecret<'a> {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 201, description = "The secret", body = MadeSecret<'static>), Refusals),
+    responses((status = 201, description = "The secret", body = MadeSecret<'static>), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/clients/{client_id}/webhook-secret")]
@@ -51,7 +51,7 @@ struct ClearedSecret {
     tag = "organizations",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "There is none any more", body = ClearedSecret), Refusals),
+    responses((status = 200, description = "There is none any more", body = ClearedSecret), ChangeRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[delete("/clients/{client_id}/webhook-secret")]

@@ -114,7 +114,11 @@ impl Application {
             stopping: stopping.clone(),
         };
         let provider_keys = ProviderKeys::new(openrouter, settings.provisioning_key.clone());
+        let rates =
+            Arc::new(RateLimits::new(settings.rate_limit_per_minute, settings.api_rate_limit_per_minute));
         let api = Api {
+            storage: storage.clone(),
+            master_key: master_key.clone(),
             services: services.clone(),
             admin_token: settings.admin_token.clone(),
             broadcast_token: settings.broadcast_token.clone(),
@@ -128,6 +132,7 @@ impl Application {
                 settings.report_patience,
             ),
             open_webui: open_webui(&settings, &clock)?,
+            rates: Arc::clone(&rates),
             attempts: Attempts::new(settings.sign_in_attempts.get()),
             public_url: settings.public_url.clone(),
             clock: Arc::clone(&clock),
@@ -144,7 +149,7 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
-            rates: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
+            rates,
             said: Said::default(),
             stopping: stopping.clone(),
         };

@@ -87,7 +87,7 @@ pub(super) fn bind(
             .into_utoipa_app()
             .configure(api::routes)
             .into_app()
-            .configure(api::try_it::routes)
+            .configure(api::pages::routes)
             .service(web::scope("/api/v1").configure(gateway::routes))
             .service(web::scope("/v1").configure(gateway::routes))
             .default_service(web::to(|| async { GatewayError::UnknownRoute.response() }))

@@ -24,7 +24,7 @@ mod said;
 mod upload;
 
 pub use error::GatewayError;
-pub use rate::RateLimits;
+pub use rate::{RateLimits, TooMany};
 pub use said::Said;
 
 /// What every handler of the gateway needs. There is one per worker thread.

@@ -1,4 +1,4 @@
-//! How many calls a minute a key and a member may make.
+//! How many calls a minute a key and a member may make, and whoever asks the API.
 //!
 //! It is GCRA, the leaky bucket that needs one instant per bucket: a bucket may take a minute's calls at
 //! once and then one each time an equal part of a minute has passed. It is written here, in some lines,
@@ -16,7 +16,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use mai_organization::client_organization::GatewayKeyEntry;
+use mai_organization::{audit_log::Actor, client_organization::GatewayKeyEntry};
 use mai_primitives::UserId;
 use thiserror::Error;
 
@@ -38,13 +38,14 @@ pub struct TooMany {
     whose: &'static str,
     limit: NonZeroU32,
     /// After how many seconds a call is taken again, rounded up.
-    pub(super) retry_after_seconds: i64,
+    pub(crate) retry_after_seconds: i64,
 }
 
 /// The buckets of all keys and members.
 #[derive(Debug)]
 pub struct RateLimits {
     per_member: Option<NonZeroU32>,
+    per_caller: Option<NonZeroU32>,
     /// A bucket goes by a hash that nobody outside can compute, so that no text of any length is kept. Two
     /// buckets with one hash would share a rate; among a million of them it is one chance in 37 million.
     hasher: RandomState,
@@ -52,9 +53,19 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// Empty buckets, with a rate of each member if there is one.
-    pub fn new(per_member: Option<NonZeroU32>) -> Self {
-        Self { per_member, hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::default()) }
+    /// Empty buckets, with a rate of each member at the gateway and of each caller of the API, where there
+    /// is one.
+    pub fn new(per_member: Option<NonZeroU32>, per_caller: Option<NonZeroU32>) -> Self {
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { per_member, per_caller, hasher: RandomState::new(), shards }
+    }
+
+    /// Takes a request to the API of whoever has a token or is signed in.
+    pub(crate) fn take_for_caller(&self, caller: &Actor, now: DateTime<Utc>) -> Result<(), TooMany> {
+        let Some(limit) = self.per_caller else { return Ok(()) };
+        self.take(("caller", caller.kind().as_str(), caller.id()), limit, now).map_err(
+            |retry_after_seconds| TooMany { whose: "each caller of the API", limit, retry_after_seconds },
+        )
     }
 
     /// Takes a call with this key, if the key has a rate of its own.
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_minute_s_calls_may_come_at_once_and_then_one_by_one() {
-        let (rates, clock) = (RateLimits::new(None), clock());
+        let (rates, clock) = (RateLimits::new(None, None), clock());
         let take = |bucket: &str, per_minute| rates.take(bucket, limit(per_minute), clock.now());
         for _ in 0..100 {
             assert_eq!(take("anna", 100), Ok(()));
@@ -181,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_wait_is_told_in_whole_seconds_rounded_up() {
-        let (rates, clock) = (RateLimits::new(None), clock());
+        let (rates, clock) = (RateLimits::new(None, None), clock());
         let take = || rates.take("anna", limit(1), clock.now());
         assert_eq!(take(), Ok(()));
         for (millis, expected) in [(0, 60), (1, 60), (999, 59), (58_999, 1), (0, 1)] {
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_shuts_nobody_out_for_longer_than_a_full_bucket() {
-        let (rates, clock) = (RateLimits::new(None), clock());
+        let (rates, clock) = (RateLimits::new(None, None), clock());
         let take = || rates.take("anna", limit(60), clock.now());
         assert_eq!(take(), Ok(()));
         clock.advance_millis(-86_400_000);
@@ -205,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_rate_that_is_changed_holds_at_once() {
-        let (rates, clock) = (RateLimits::new(None), clock());
+        let (rates, clock) = (RateLimits::new(None, None), clock());
         for _ in 0..50 {
             assert_eq!(rates.take("anna", limit(100), clock.now()), Ok(()));
         }
@@ -219,7 +230,7 @@ mod tests {
 
     #[test]
     fn buckets_that_are_empty_are_forgotten() {
-        let (rates, clock) = (RateLimits::new(None), clock());
+        let (rates, clock) = (RateLimits::new(None, None), clock());
         for number in 0..100_000_u32 {
             rates.take(number, limit(60), clock.now()).unwrap();
             clock.advance_millis(1);
@@ -233,7 +244,7 @@ mod tests {
         /// However calls come, a minute has no more than its calls and those that a full bucket held before.
         #[test]
         fn no_pattern_brings_more(per_minute in 1..200_u32, pauses in prop::collection::vec(0..5_000_i64, 1..400)) {
-            let (rates, clock) = (RateLimits::new(None), clock());
+            let (rates, clock) = (RateLimits::new(None, None), clock());
             let mut taken = Vec::new();
             for pause in pauses {
                 clock.advance_millis(pause);

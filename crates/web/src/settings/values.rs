@@ -1,12 +1,13 @@
 //! Where the values of settings come from, and how their texts are read.
 
-use std::{collections::BTreeMap, fmt::Display, path::Path, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, num::NonZeroU32, path::Path, str::FromStr, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use mai_primitives::OrganizationId;
 use secrecy::SecretString;
 
 use super::{SingleOrganization, VARIABLES, Variable};
+use crate::gateway::rate::MAX_RATE;
 
 /// The values that are set: the environment goes before `.env`, and that before the TOML file.
 pub fn sources(config: Option<&Path>) -> Result<BTreeMap<String, String>> {
@@ -117,6 +118,12 @@ impl Values<'_> {
             }
         }
     }
+}
+
+/// A number of calls a minute; 0 is no limit.
+pub(super) fn rate(text: &str) -> Result<Option<NonZeroU32>, String> {
+    let rate = text.parse().ok().filter(|rate| *rate <= MAX_RATE);
+    rate.map(NonZeroU32::new).ok_or_else(|| format!("it must be a whole number from 0 to {MAX_RATE}"))
 }
 
 /// Whole mebibytes as bytes, more than none.

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Api, ApiError, Caller, Done, NOT_KEPT, SignedIn, cookie, own_session, welcome};
-use crate::api::{asked::Asked, error::Refusals};
+use crate::api::{
+    asked::Asked,
+    error::{ChangeRefusals, ReadRefusals, Refusals},
+};
 
 /// Who calls, and what a browser must send with its changes.
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("member"))),
-    responses((status = 200, description = "Who calls", body = SignedIn), Refusals),
+    responses((status = 200, description = "Who calls", body = SignedIn), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/session")]
@@ -50,7 +53,7 @@ struct OpenSessions {
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("member"))),
-    responses((status = 200, description = "The sessions", body = OpenSessions), Refusals),
+    responses((status = 200, description = "The sessions", body = OpenSessions), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/sessions")]
@@ -76,7 +79,7 @@ pub(super) async fn list_sessions(caller: Caller, api: web::Data<Api>) -> Result
     tag = "access",
     extensions(("x-access" = json!("member"))),
     params(("session_id" = String, Path, description = "The session")),
-    responses((status = 200, description = "It has ended", body = Done), Refusals),
+    responses((status = 200, description = "It has ended", body = Done), ChangeRefusals),
     security(("session" = [])),
 )]
 #[delete("/sessions/{session_id}")]
@@ -94,7 +97,7 @@ pub(super) async fn end_session(
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("member"))),
-    responses((status = 200, description = "It has ended", body = Done), Refusals),
+    responses((status = 200, description = "It has ended", body = Done), ChangeRefusals),
     security(("session" = [])),
 )]
 #[post("/sign-out")]
@@ -113,7 +116,7 @@ pub(super) async fn sign_out(
 #[utoipa::path(
     tag = "access",
     extensions(("x-access" = json!("member"))),
-    responses((status = 200, description = "They have ended", body = Done), Refusals),
+    responses((status = 200, description = "They have ended", body = Done), ChangeRefusals),
     security(("session" = [])),
 )]
 #[post("/sign-out-everywhere")]

@@ -13,7 +13,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, Role, unknown_organization},
-    error::Refusals,
+    error::{ErrorBody, Refusals},
 };
 
 /// The longest body.
@@ -33,6 +33,7 @@ const BODY_AT_MOST: usize = 64 * 1024;
     responses(
         (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
         (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),
+        (status = 422, description = "It cannot be booked as it is", body = ErrorBody<'static>),
         Refusals,
     ),
     security(("bearer" = []), ("session" = [])),
@@ -64,14 +65,11 @@ pub(super) async fn manual_record(
         cost_text: record.cost_text,
     };
     let report = report::settled(call, usage, UsageSource::Manual);
-    let reported = api.ingest.report(&report).await.map_err(|error| report::not_taken(&error))?;
+    // Before the booking, which may have to wait in the journal; a refusal has an entry of its own.
     let target = report.generation_id.as_ref().map_or("", GenerationId::as_str);
     let audit = &api.services.audit_log_db;
-    audit.record(&caller.actor, Some(&id), "usage.manual_record", target, "ok").await.unwrap_or_else(
-        |error| {
-            tracing::error!(%error, "a manual record could not be written into the audit log");
-        },
-    );
+    audit.record(&caller.actor, Some(&id), "usage.manual_record", target, "accepted").await?;
+    let reported = api.ingest.report(&report).await.map_err(|error| report::not_taken(&error))?;
     report::answer(&report, reported)
 }
 

@@ -14,7 +14,11 @@ use super::{
     report::{self, ReportedUsage, Who},
     signature,
 };
-use crate::api::{Api, ApiError, asked::Asked, error::Refusals};
+use crate::api::{
+    Api, ApiError,
+    asked::Asked,
+    error::{ErrorBody, Refusals},
+};
 
 /// The longest body. A payload has some hundred bytes.
 const BODY_AT_MOST: usize = 64 * 1024;
@@ -35,6 +39,7 @@ const SIGNATURE_HEADER: &str = "x-webhook-signature";
     responses(
         (status = 200, description = "Booked, or known already", body = report::Answer<'static>),
         (status = 202, description = "Durable; booked when the database can be reached", body = report::Answer<'static>),
+        (status = 422, description = "It cannot be booked as it is", body = ErrorBody<'static>),
         Refusals,
     ),
 )]

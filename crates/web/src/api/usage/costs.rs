@@ -14,7 +14,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonDecimal, JsonUsd},
 };
 
@@ -129,7 +129,7 @@ fn margin(totals: &Totals, sees_raw_cost: bool) -> Option<JsonDecimal> {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The costs", body = Answer), Refusals),
+    responses((status = 200, description = "The costs", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/cost-analytics")]

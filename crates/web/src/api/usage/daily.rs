@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Period, Sums, days, instant};
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonUsd};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonUsd};
 
 /// How many series there are by default, and at most.
 const DEFAULT_TOP: usize = 7;
@@ -156,7 +156,7 @@ impl Line {
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(Query),
-    responses((status = 200, description = "The days", body = Answer), Refusals),
+    responses((status = 200, description = "The days", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/daily-usage")]

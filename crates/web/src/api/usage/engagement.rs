@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Period, RangeQuery};
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonDecimal};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonDecimal};
 
 /// Decimal places of an average.
 const PLACES: u32 = 4;
@@ -79,7 +79,7 @@ impl From<EngagementDay> for Day {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(RangeQuery),
-    responses((status = 200, description = "How the members take part", body = Answer), Refusals),
+    responses((status = 200, description = "How the members take part", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/engagement")]

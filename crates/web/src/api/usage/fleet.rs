@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, web};
 use mai_organization::usage_tracking::{
-    ClientBillingResponse, DayRange, Days, Listing, Page, Totals,
+    ClientBillingResponse, DayRange, Days, Listing, Order as ListOrder, Page, Totals,
     stats::{
         costs::{profit, profit_percent},
         fleet::ClientSort,
@@ -17,7 +17,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonDecimal, JsonUsd},
     paging::Order,
 };
@@ -169,7 +169,7 @@ struct Answer {
     tag = "usage",
     extensions(("x-access" = json!("reseller"))),
     params(Query),
-    responses((status = 200, description = "All organizations", body = Answer), Refusals),
+    responses((status = 200, description = "All organizations", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/billing")]
@@ -238,7 +238,7 @@ pub(super) struct Bills {
 /// All organizations by name, over the days asked about or the present month.
 pub(super) async fn all(api: &Api, days: Days) -> Result<HttpResponse, ApiError> {
     let range = resolve(api, days)?;
-    let found = api.services.client_usage_db.clients(range, Listing::default()).await?;
+    let found = api.services.client_usage_db.clients(range, by_name()).await?;
     Ok(HttpResponse::Ok().json(Bills {
         success: true,
         period: range.into(),
@@ -251,4 +251,9 @@ pub(super) async fn all(api: &Api, days: Days) -> Result<HttpResponse, ApiError>
 pub(super) fn resolve(api: &Api, days: Days) -> Result<DayRange, ApiError> {
     let today = api.time_zone.usage_date(api.clock.now());
     Ok(DayRange::resolve(today, days.start, days.end)?)
+}
+
+/// All organizations by name.
+pub(super) fn by_name() -> Listing<ClientSort> {
+    Listing { order: ListOrder::Ascending, ..Listing::default() }
 }

@@ -11,7 +11,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonPln, JsonUsd},
 };
 
@@ -140,7 +140,7 @@ async fn stats(
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(RangeQuery),
-    responses((status = 200, description = "The statistics", body = Answer), Refusals),
+    responses((status = 200, description = "The statistics", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/my-organization")]
@@ -168,7 +168,7 @@ struct TodayQuery {
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(TodayQuery),
-    responses((status = 200, description = "Today", body = today::Answer), Refusals),
+    responses((status = 200, description = "Today", body = today::Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/my-organization/today")]
@@ -209,7 +209,7 @@ enum SummaryAnswer {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(ClientQuery),
-    responses((status = 200, description = "One organization, or all", body = SummaryAnswer), Refusals),
+    responses((status = 200, description = "One organization, or all", body = SummaryAnswer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/summary")]
@@ -242,7 +242,7 @@ struct ClientTodayQuery {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(ClientTodayQuery),
-    responses((status = 200, description = "Today", body = today::Answer), Refusals),
+    responses((status = 200, description = "Today", body = today::Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/today")]

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{ListAsked, Period, Sums, days, named_by_path, next_cursor};
 use crate::api::{
-    Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonPln, paging::Order,
+    Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonPln, paging::Order,
 };
 
 /// Which models or providers, in which order.
@@ -139,7 +139,7 @@ struct ModelList {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The models", body = ModelList), Refusals),
+    responses((status = 200, description = "The models", body = ModelList), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-by-model")]
@@ -158,7 +158,7 @@ pub(in crate::api) async fn usage_by_model(
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "The models", body = ModelList), Refusals),
+    responses((status = 200, description = "The models", body = ModelList), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/by-model/{client_id}")]
@@ -259,7 +259,7 @@ struct ProviderList {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The providers", body = ProviderList), Refusals),
+    responses((status = 200, description = "The providers", body = ProviderList), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-by-provider")]

@@ -11,7 +11,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::{Caller, Role},
-    error::Refusals,
+    error::ReadRefusals,
 };
 
 /// Whose usage and which days.
@@ -67,7 +67,7 @@ struct OwnDay {
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(Query),
-    responses((status = 200, description = "The member's days", body = Answer), Refusals),
+    responses((status = 200, description = "The member's days", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/my-usage")]

@@ -11,7 +11,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonDecimal, JsonPln, JsonUsd},
 };
 
@@ -20,7 +20,7 @@ use crate::api::{
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(RangeQuery),
-    responses((status = 200, description = "The month to date, or the range", body = Answer<'static>), Refusals),
+    responses((status = 200, description = "The month to date, or the range", body = Answer<'static>), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-summary")]

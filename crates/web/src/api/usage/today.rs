@@ -11,7 +11,7 @@ use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
     json_money::{JsonPln, JsonUsd},
 };
 
@@ -107,7 +107,7 @@ pub(super) async fn answer(
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(Query),
-    responses((status = 200, description = "Today", body = Answer), Refusals),
+    responses((status = 200, description = "Today", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/today-usage")]
@@ -147,7 +147,7 @@ struct RealTime {
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(("client_org_id" = String, Path, description = "The organization")),
-    responses((status = 200, description = "Today", body = RealTime), Refusals),
+    responses((status = 200, description = "Today", body = RealTime), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/real-time/{client_org_id}")]

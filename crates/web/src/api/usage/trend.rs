@@ -14,7 +14,7 @@ use crate::api::{
     Api, ApiError,
     asked::{Asked, day},
     caller::Caller,
-    error::Refusals,
+    error::ReadRefusals,
 };
 
 /// A year.
@@ -140,7 +140,7 @@ struct SameDays {
     tag = "usage",
     extensions(("x-access" = json!("member"))),
     params(Query),
-    responses((status = 200, description = "The months", body = Answer), Refusals),
+    responses((status = 200, description = "The months", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/trend")]

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{ListAsked, Period, Sums, days, instant, named_by_path, next_cursor};
 use crate::api::{
-    Api, ApiError, asked::Asked, caller::Caller, error::Refusals, json_money::JsonPln, paging::Order,
+    Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonPln, paging::Order,
 };
 
 /// Which members, in which order.
@@ -165,7 +165,7 @@ struct Answer {
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(Query),
-    responses((status = 200, description = "The members", body = Answer), Refusals),
+    responses((status = 200, description = "The members", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/my-organization/usage-by-user")]
@@ -184,7 +184,7 @@ pub(in crate::api) async fn usage_by_user(
     tag = "usage",
     extensions(("x-access" = json!("admin"))),
     params(("client_id" = String, Path, description = "The organization"), Query),
-    responses((status = 200, description = "The members", body = Answer), Refusals),
+    responses((status = 200, description = "The members", body = Answer), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/usage/by-user/{client_id}")]

@@ -182,6 +182,7 @@ pub(super) const GENERATIONS: Columns<Generation> = Columns {
         ("is_byok", |one| Cell::Flag(one.row.is_byok)),
         ("tokens_estimated", |one| Cell::Flag(one.row.tokens_estimated)),
         ("streamed", |one| Cell::Flag(one.row.streamed)),
+        ("task", |one| Cell::text(one.row.task.as_ref())),
         ("source", |one| Cell::text(Some(one.row.source.as_str()))),
         ("gateway_key_prefix", |one| Cell::text(one.key_prefix.as_ref())),
     ],

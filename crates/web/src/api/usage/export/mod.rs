@@ -9,7 +9,7 @@ use actix_web::{
     http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     web,
 };
-use mai_organization::usage_tracking::{Days, Listing};
+use mai_organization::usage_tracking::Days;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,12 +19,12 @@ use self::{
 };
 use super::{
     days,
-    fleet::{Bill, Summary},
+    fleet::{Bill, Summary, by_name},
     instant,
     legacy::{HistoryDay, Month, Stats},
     today::Today,
 };
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals};
 
 mod columns;
 mod download;
@@ -111,7 +111,7 @@ struct Query {
             (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
-        Refusals,
+        ReadRefusals,
     ),
     security(("bearer" = []), ("session" = [])),
 )]
@@ -246,7 +246,7 @@ struct ClientExport {
             (String = "application/x-ndjson"),
             (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         )),
-        Refusals,
+        ReadRefusals,
     ),
     security(("bearer" = []), ("session" = [])),
 )]
@@ -302,7 +302,7 @@ async fn as_json(
         }))
     } else {
         let range = super::fleet::resolve(api, days)?;
-        let found = usage.clients(range, Listing::default()).await?;
+        let found = usage.clients(range, by_name()).await?;
         Data::All(AllClients {
             export_date: export_date.clone(),
             total_clients: found.page.count,

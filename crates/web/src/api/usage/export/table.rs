@@ -14,6 +14,7 @@ use mai_organization::usage_tracking::{
 };
 use mai_primitives::{GenerationId, ModelName, UserId};
 
+use super::super::fleet::by_name;
 use super::{
     Kind,
     columns::{
@@ -140,9 +141,7 @@ impl Table {
                     last.filter(|_| is_full(&rows)).map(|at| Source::Generations(export, prefixes, Some(at)));
                 rows
             }
-            Source::Clients(range) => {
-                self.rows(&CLIENTS, &usage.clients(range, Listing::default()).await?.page.items)
-            }
+            Source::Clients(range) => self.rows(&CLIENTS, &usage.clients(range, by_name()).await?.page.items),
         };
         Ok(Some(rows))
     }

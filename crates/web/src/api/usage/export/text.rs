@@ -68,15 +68,27 @@ fn field(cell: &Cell) -> String {
     }
 }
 
-/// A text that no spreadsheet takes for a formula. Names come from strangers, and a formula can send a
-/// table's content away: <https://owasp.org/www-community/attacks/CSV_Injection>.
+/// A text that no spreadsheet takes for a formula: an apostrophe stands before what would begin one, also
+/// behind what another separator of lists would begin a cell with, as Excel's is a semicolon in Polish. Names
+/// come from strangers, and a formula can send a table's content away:
+/// <https://owasp.org/www-community/attacks/CSV_Injection>.
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut begins = true;
+    for letter in text.chars() {
+        let is_formula = matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
+        if begins && (is_formula || safe.is_empty() && letter.is_control()) {
+            safe.push('\'');
+        }
+        begins = matches!(letter, ';' | '\t' | '\r' | '\n') || begins && matches!(letter, ' ' | '"' | '\'');
+        safe.push(letter);
+    }
+    safe
 }
 
 /// A text with quotes around it where it needs them.
 fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\r', '\n']) {
+    if text.contains(['"', ',', ';', '\t', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()
@@ -163,17 +175,28 @@ mod tests {
 
     #[test]
     fn formulas_are_defused() {
-        for text in ["=1+1", "+1", "-1", "@a", "\ta", "\ra"] {
+        for text in ["=1+1", "+1", "-1", "@a", "\ta", "\ra", "\na", "＝1", " =1"] {
             let csv = TextFormat::Csv { bom: false }.rows(&["a"], &vec![vec![Cell::Text(text.into())]]);
-            assert_eq!(parse(&csv), [[format!("'{text}")]]);
+            assert_eq!(
+                parse(&csv),
+                [[text.replacen(
+                    text.trim_start_matches(' '),
+                    &format!("'{}", text.trim_start_matches(' ')),
+                    1
+                )]]
+            );
         }
+        let behind = ["x;=cmd|' /C calc'!A0;", "x;  +1", "x\t@a", "x\n-1", "x;\"=1"];
+        let safe = ["x;'=cmd|' /C calc'!A0;", "x;  '+1", "x\t'@a", "x\n'-1", "x;\"'=1"];
+        assert_eq!(behind.map(harmless), safe);
+        assert!(quoted("a;b").starts_with('"'));
         assert_eq!(field(&Cell::Text("a=1".into())), "a=1");
         assert_eq!(field(&Cell::Number(-1)), "-1");
     }
 
     proptest! {
         #[test]
-        fn whatever_people_are_called_comes_back(texts in prop::collection::vec("\\PC*|[\",\r\n'a=-]*", 1..5)) {
+        fn whatever_people_are_called_comes_back(texts in prop::collection::vec("\\PC*|[\",;\r\n'a=-]*", 1..5)) {
             let row: Vec<Cell> = texts.iter().cloned().map(Cell::Text).collect();
             let names: Vec<&'static str> = ["a", "b", "c", "d", "e"].into_iter().take(texts.len()).collect();
             let csv = TextFormat::Csv { bom: false }.rows(&names, &vec![row.clone()]);

@@ -1,4 +1,5 @@
-//! `/api/docs`: a page that shows the description of the API and sends requests from it.
+//! The pages beside the API: `/api/docs` shows its description and sends requests, `/sign-in/link` opens a
+//! one-time link.
 
 use actix_web::{HttpResponse, http::header, web};
 
@@ -6,7 +7,7 @@ use actix_web::{HttpResponse, http::header, web};
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The page and its two files; they are no operations of the API, so its description has none of them.
+/// The pages and their files; they are no operations of the API, so its description has none of them.
 pub fn routes(config: &mut web::ServiceConfig) {
     let file = |kind: &'static str, text: &'static str| {
         move || async move {
@@ -28,5 +29,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route(
             "/api/docs/api.js",
             web::get().to(file("text/javascript", include_str!("../../assets/api.js"))),
+        )
+        .route(
+            "/sign-in/link",
+            web::get().to(file("text/html; charset=utf-8", include_str!("../../assets/sign_in_link.html"))),
+        )
+        .route(
+            "/sign-in/link.js",
+            web::get().to(file("text/javascript", include_str!("../../assets/sign_in_link.js"))),
         );
 }

@@ -1,5 +1,9 @@
-//! What was refused goes into the audit log as well: who tried to change what, and why not.
+//! What follows a request for a change.
 //!
+//! A change that was made holds for the gateway of this process before its answer is sent, so that a new
+//! key opens it and a revoked one does not; other processes follow within a second.
+//!
+//! What was refused goes into the audit log: who tried to change what, and why not.
 //! A change that was made has its entry from the service that made it, in the same transaction. Whoever
 //! is not known leaves no entry here, or else strangers could fill the log; tried passwords have entries
 //! of their own.
@@ -17,8 +21,25 @@ use super::{
     caller::{Caller, Role},
 };
 
+/// Makes a change of organizations, members or keys hold here, before its answer.
+pub(crate) async fn take_effect(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let changes = !request.method().is_safe();
+    let response = next.call(request).await?;
+    let api = response.request().app_data::<web::Data<Api>>().cloned();
+    if let Some(api) = api.filter(|_| changes && response.status().is_success())
+        && let Err(error) = api.directory.refresh(&api.storage, &api.master_key).await
+    {
+        // The change is made; the next refresh, in half a second, tells whether this lasts.
+        tracing::warn!(%error, "a change does not hold at the gateway yet");
+    }
+    Ok(response)
+}
+
 /// Writes an entry when a known caller was refused a change.
-pub(crate) async fn audit(
+pub(crate) async fn audit_refusal(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

@@ -10,7 +10,7 @@ use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
 
 /// How the list is taken.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -96,6 +96,7 @@ struct MemberImportReport {
     request_body(content((MemberImport = "application/json"), (String = "text/csv"))),
     responses(
         (status = 200, description = "It was taken, or a dry run says what would be", body = MemberImportReport),
+        (status = 422, description = "Nothing was changed, because some lines cannot be taken", body = MemberImportReport),
         Refusals,
     ),
     security(("bearer" = []), ("session" = [])),
