@@ -291,8 +291,9 @@ fn creator(conn: &mut DbConnection, actor: &Actor) -> Result<Option<String>> {
     };
     let Some(id) = account else { return Ok(None) };
     match lock_account(conn, &id)? {
-        Some(account) if account.is_active => Ok(Some(id)),
-        _ => Err(SessionRefusal::Revoked.into()),
+        Some(account) if !account.is_active => Err(SessionRefusal::Revoked.into()),
+        // Without a row there is nobody to deactivate.
+        account => Ok(account.map(|_| id)),
     }
 }
 
