@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 fn an_organization_that_names_no_zone_has_that_of_the_settings() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock).with("MAI_TIME_ZONE", "America/New_York");
-        let gateway =
-            installation.with("OPENROUTER_PROVISIONING_KEY", &MockSettings::default().management_key).serve();
+        let installation = Installation::new(database, &mock)
+            .with("MAI_TIME_ZONE", "America/New_York")
+            .with("OPENROUTER_PROVISIONING_KEY", &MockSettings::default().management_key);
+        let gateway = installation.serve();
         run(async {
             for (new, expected) in [
                 (json!({ "name": "A" }), "America/New_York"),
