@@ -192,30 +192,29 @@ impl MemberTable {
             .await
     }
 
-    /// Takes a further id from a member; false where the member does not have it. Usage that was booked
+    /// Takes a further id from a member; [`Error::NotFound`] where the member does not have it. Usage that was booked
     /// stays with the member.
     pub async fn remove_external_id(
         &self,
         organization: &OrganizationId,
         external: &UserId,
         user: &UserId,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let (organization, external, user) = (organization.clone(), external.clone(), user.clone());
         let (now, actor) = (self.clock.now().into(), self.actor.clone());
         self.storage
             .write(move |conn| {
                 begin_change(conn, &organization)?;
-                let there = remove_external_id(conn, &organization, &external, &user)?;
-                if there {
-                    log_external_id(
-                        conn,
-                        &actor,
-                        "member.remove_external_id",
-                        (&organization, &external, &user),
-                        now,
-                    )?;
+                if !remove_external_id(conn, &organization, &external, &user)? {
+                    return Err(Error::not_found("external id", external.as_str()));
                 }
-                Ok(there)
+                log_external_id(
+                    conn,
+                    &actor,
+                    "member.remove_external_id",
+                    (&organization, &external, &user),
+                    now,
+                )
             })
             .await
     }

@@ -61,9 +61,11 @@ fn a_further_id_leads_to_its_member_until_it_is_taken_away() {
 
         let table = &fixture.members;
         let (a, external) = (organization("A"), user("a.nowak"));
-        assert!(!table.remove_external_id(&a, &external, &user("ben")).await.unwrap());
-        assert!(table.remove_external_id(&a, &external, &user("anna")).await.unwrap());
-        assert!(!table.remove_external_id(&a, &external, &user("anna")).await.unwrap());
+        let others = table.remove_external_id(&a, &external, &user("ben")).await;
+        assert!(matches!(others, Err(Error::NotFound { .. })), "{others:?}");
+        table.remove_external_id(&a, &external, &user("anna")).await.unwrap();
+        let gone = table.remove_external_id(&a, &external, &user("anna")).await;
+        assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
         assert_eq!(redirected(fixture, &["a.nowak"]), ["a.nowak"]);
     });
 }

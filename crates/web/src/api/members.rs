@@ -429,8 +429,6 @@ async fn remove_external_id(
 ) -> Result<HttpResponse, ApiError> {
     let organization = caller.administered(Some(asked.path("client_id")?))?;
     let (user, external): (UserId, UserId) = (asked.id("user_id")?, asked.id("external_user_id")?);
-    if !caller.services(&api).member_db.remove_external_id(&organization, &external, &user).await? {
-        return Err(ApiError::not_found("the member has no such external id"));
-    }
+    caller.services(&api).member_db.remove_external_id(&organization, &external, &user).await?;
     Ok(HttpResponse::Ok().json(ExternalIdDone { success: true, message: "External id removed" }))
 }
