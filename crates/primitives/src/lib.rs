@@ -11,6 +11,7 @@ pub mod ids;
 pub mod markup;
 pub mod pln;
 pub mod ratio;
+pub mod unit_price;
 pub mod usd;
 
 mod decimal;
@@ -25,4 +26,5 @@ pub use exact_sum::exact_sum;
 pub use ids::{GenerationId, IdError, ModelName, OpenRouterUserId, OrganizationId, UserId};
 pub use markup::MarkupRate;
 pub use pln::{Pln, UsdPlnRate};
+pub use unit_price::UnitPrice;
 pub use usd::Usd;
