@@ -6,6 +6,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use mai_billing::Error as BillingError;
 use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
@@ -363,6 +364,19 @@ impl From<UsageError> for ApiError {
             UsageError::Ledger(cause) => cause.into(),
             UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
+        }
+    }
+}
+
+impl From<BillingError> for ApiError {
+    fn from(error: BillingError) -> Self {
+        match error {
+            BillingError::UnknownOrganization(_) => unknown_organization(),
+            BillingError::NotAMonth(_) => Self::field("month", "must be a month as YYYY-MM"),
+            BillingError::NotBegun(_) | BillingError::NotOver(_) => Self::field("month", &error),
+            BillingError::OutOfRange(_) => Self::unbookable(error.to_string()),
+            BillingError::Organization(cause) => cause.into(),
+            BillingError::Storage(_) => Self::internal(&error, error.storage()),
         }
     }
 }
