@@ -15,6 +15,7 @@ pub mod open_webui;
 pub mod postgres;
 pub mod reports;
 pub mod statistics;
+pub mod upstream;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 

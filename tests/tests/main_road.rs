@@ -6,6 +6,7 @@ use mai_tests::{
     gateway::Installation,
     ledger::{assert_equal_to_mock, rows, wait_until},
     on_each_database, run,
+    upstream::calls,
 };
 
 /// Every shape that the mock knows, but those that never end and those that have no id of their own to compare by.
@@ -148,7 +149,7 @@ fn upstream_gets_our_key_and_user_and_the_client_no_account_id() {
                 refused.json().get("user_id").is_none() && refused.json()["error"]["message"].is_string()
             );
         });
-        for request in mock.requests() {
+        for request in calls(&mock) {
             assert_eq!(
                 request.headers["authorization"],
                 format!("Bearer {}", mai_tests::gateway::provider_key("identity"))

@@ -14,6 +14,7 @@ use mai_tests::{
     gateway::{Gateway, Installation, Organization},
     ledger::{assert_equal_to_mock, rows, wait_until},
     on_each_database, run,
+    upstream::calls,
 };
 use serde_json::json;
 
@@ -132,11 +133,11 @@ fn anthropic_s_clients_get_their_own_header_and_errors() {
             assert!(told["error"]["message"].is_string(), "{told}");
         }
     });
-    let request = mock.requests().remove(0);
+    let request = calls(&mock).remove(0);
     let header = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(header("anthropic-version").as_deref(), Some("2023-06-01"));
     assert_eq!(header("x-api-key"), None);
-    assert_eq!(mock.request_count(), 1);
+    assert_eq!(calls(&mock).len(), 1);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn an_upload_is_bounded_and_never_cut_short_in_secret() {
         let without = post(&gateway, path, "multipart/form-data", key, form(10)).await;
         assert_eq!((without.status.as_u16(), without.error_code().as_str()), (400, "invalid_body"));
     });
-    assert_eq!((mock.request_count(), failed()), (0, 0));
+    assert_eq!((calls(&mock).len(), failed()), (0, 0));
 
     // Whoever announces no length is stopped where the limit is.
     let mut chunked = begin(&gateway, &organization, "Transfer-Encoding: chunked");
@@ -174,7 +175,7 @@ fn an_upload_is_bounded_and_never_cut_short_in_secret() {
         drop(leaving);
         wait_until("the call is recorded as failed", || failed() == before + 1);
     }
-    assert_eq!((mock.charge_count(), mock.request_count()), (0, 0), "no request was ever complete");
+    assert_eq!((mock.charge_count(), calls(&mock).len()), (0, 0), "no request was ever complete");
     assert!(gateway.stop().success());
 }
 

@@ -12,6 +12,7 @@ use mai_tests::{
     identity::{SECRET, claims, now, signed, token},
     ledger::{assert_equal_to_mock, rows, wait_until},
     on_each_database, run,
+    upstream::calls,
 };
 use serde_json::{Value, json};
 
@@ -98,7 +99,7 @@ fn only_a_signed_identity_opens_a_key_that_asks_for_one() {
         }
         let (status, body) = call_on(gateway, &key, "/v1/messages", &PLAIN);
         assert_eq!((status, &body["error"]["type"]), (401, &json!("authentication_error")));
-        assert!(mock.requests().is_empty(), "a refused call must not reach upstream");
+        assert!(calls(mock).is_empty(), "a refused call must not reach upstream");
 
         // The signed one counts, whatever plain headers and the body say.
         assert_eq!(call(gateway, &key, &[(JWT, &good)]).0, 200);
@@ -156,7 +157,7 @@ fn a_secret_that_cannot_be_read_refuses_every_call() {
         for headers in [&[][..], &PLAIN, &[(JWT, jwt.as_str())]] {
             assert_eq!(call(&gateway, &key, headers), (503, "identity_secret_unreadable".to_owned()));
         }
-        assert!(mock.requests().is_empty());
+        assert!(calls(&mock).is_empty());
     });
 }
 
@@ -194,7 +195,7 @@ fn upstream_gets_the_site_of_the_organization_and_no_other() {
         let sent = || {
             let headers = [("http-referer", "https://client.example"), ("referer", "https://client.example")];
             assert_eq!(call(gateway, &organization.key, &headers).0, 200);
-            let headers = mock.requests().pop().unwrap().headers;
+            let headers = calls(mock).pop().unwrap().headers;
             assert!(!headers.contains_key("referer"));
             headers.get("http-referer").map(|value| value.to_str().unwrap().to_owned())
         };

@@ -1,5 +1,5 @@
 //! Settings that hold for all organizations: the provisioning key of OpenRouter's management API,
-//! the default markup rate with its history, and the billing currency.
+//! the default markup rate with its history, the billing currency, and what seats cost.
 //!
 //! As the lowest of the domain crates it also holds what the others share: the sealing of secrets
 //! at rest ([`MasterKey`]), the field of a partial update ([`Change`]), and the directory revision,
@@ -13,6 +13,7 @@ pub mod query;
 pub mod schema;
 pub mod secret;
 pub mod service;
+pub mod subscription;
 
 #[cfg(test)]
 mod tests;
@@ -25,3 +26,4 @@ pub use query::{bump_revision, revision};
 pub use schema::global_settings::table as GlobalSettings;
 pub use secret::{MasterKey, SecretError};
 pub use service::GlobalSettingsTable;
+pub use subscription::{BillableRoles, SeatRole, SubscriptionError, SubscriptionTier, SubscriptionTiers};

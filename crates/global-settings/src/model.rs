@@ -6,7 +6,11 @@ use diesel::prelude::*;
 use mai_primitives::{MarkupRate, UnixTime};
 use secrecy::SecretString;
 
-use crate::{Change, schema::global_settings};
+use crate::{
+    Change,
+    schema::global_settings,
+    subscription::{BillableRoles, SubscriptionTiers},
+};
 
 /// The settings as they are stored.
 #[derive(Clone, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -25,6 +29,10 @@ pub struct GlobalSettingsModel {
     pub created_at: UnixTime,
     /// When the row was last changed.
     pub updated_at: UnixTime,
+    /// What a seat costs; none means [`SubscriptionTiers::default`].
+    pub subscription_tiers: Option<SubscriptionTiers>,
+    /// Who needs a seat; none means [`BillableRoles::default`].
+    pub billable_roles: Option<BillableRoles>,
 }
 
 /// Shows whether there is a key, and nothing of it.
@@ -36,6 +44,8 @@ impl fmt::Debug for GlobalSettingsModel {
             .field("billing_currency", &self.billing_currency)
             .field("created_at", &self.created_at)
             .field("updated_at", &self.updated_at)
+            .field("subscription_tiers", &self.subscription_tiers)
+            .field("billable_roles", &self.billable_roles)
             .finish_non_exhaustive()
     }
 }
@@ -50,4 +60,8 @@ pub struct GlobalSettingsForm {
     pub default_markup_rate: Option<MarkupRate>,
     /// Only `USD` is accepted.
     pub billing_currency: Option<String>,
+    /// What a seat costs; cleared means the built-in tiers.
+    pub subscription_tiers: Change<SubscriptionTiers>,
+    /// Who needs a seat; cleared means the built-in roles.
+    pub billable_roles: Change<BillableRoles>,
 }

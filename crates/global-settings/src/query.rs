@@ -7,6 +7,7 @@ use mai_storage::{DbConnection, Result, on_backend};
 use crate::{
     model::GlobalSettingsModel,
     schema::{default_markup_rates, directory_revision, global_settings},
+    subscription::{BillableRoles, SubscriptionTiers},
 };
 
 /// The settings, or none when none were ever stored.
@@ -24,6 +25,13 @@ pub(crate) fn insert_settings(conn: &mut DbConnection, settings: &GlobalSettings
 pub(crate) fn replace_settings(conn: &mut DbConnection, settings: &GlobalSettingsModel) -> Result<()> {
     diesel::update(global_settings::table).set(settings).execute(conn)?;
     Ok(())
+}
+
+/// What a seat costs and who needs one, each by the settings, or as built in where they say nothing.
+pub fn subscription(conn: &mut DbConnection) -> Result<(SubscriptionTiers, BillableRoles)> {
+    let settings = settings(conn)?;
+    let (tiers, roles) = settings.map(|row| (row.subscription_tiers, row.billable_roles)).unwrap_or_default();
+    Ok((tiers.unwrap_or_default(), roles.unwrap_or_default()))
 }
 
 /// The rate of an organization that has none of its own: that of the settings, or

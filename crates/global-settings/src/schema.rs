@@ -15,6 +15,10 @@ diesel::table! {
         created_at -> BigInt,
         /// Unix seconds.
         updated_at -> BigInt,
+        /// Tiers in grosz; null means the built-in ones.
+        subscription_tiers -> Nullable<Text>,
+        /// Roles of members; null means the built-in ones.
+        billable_roles -> Nullable<Text>,
     }
 }
 

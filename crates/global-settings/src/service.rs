@@ -13,6 +13,7 @@ use crate::{
     model::{GlobalSettingsForm, GlobalSettingsModel},
     query,
     secret::MasterKey,
+    subscription::{BillableRoles, SubscriptionTiers},
 };
 
 /// The id of the only row.
@@ -106,7 +107,13 @@ impl GlobalSettingsTable {
                 Change::Set(self.master_key.seal(KEY_CONTEXT, &key)?)
             }
         };
-        Ok(Patch { key, rate: form.default_markup_rate, now: self.clock.now().into() })
+        Ok(Patch {
+            key,
+            rate: form.default_markup_rate,
+            tiers: form.subscription_tiers,
+            roles: form.billable_roles,
+            now: self.clock.now().into(),
+        })
     }
 }
 
@@ -114,14 +121,26 @@ impl GlobalSettingsTable {
 struct Patch {
     key: Change<String>,
     rate: Option<MarkupRate>,
+    tiers: Change<SubscriptionTiers>,
+    roles: Change<BillableRoles>,
     now: UnixTime,
+}
+
+/// A change for the audit log: the new value, or that it was cleared.
+fn told<T: std::fmt::Display>(change: &Change<T>) -> Option<String> {
+    match change {
+        Change::Set(value) => Some(value.to_string()),
+        other => other.word().map(str::to_owned),
+    }
 }
 
 impl Patch {
     fn log(&self, conn: &mut DbConnection, actor: &Actor) -> Result<()> {
         let details = Details::none()
             .with_some("default_markup_rate", self.rate.map(|rate| rate.to_string()))
-            .with_some("openrouter_provisioning_key", self.key.word());
+            .with_some("openrouter_provisioning_key", self.key.word())
+            .with_some("subscription_tiers", told(&self.tiers))
+            .with_some("billable_roles", told(&self.roles));
         append(conn, actor, self.now, &NewEntry::done(None, "settings.update", ID).with(details))?;
         Ok(())
     }
@@ -134,6 +153,8 @@ impl Patch {
             billing_currency: CURRENCY.into(),
             created_at: self.now,
             updated_at: self.now,
+            subscription_tiers: self.tiers.clone().apply(None),
+            billable_roles: self.roles.clone().apply(None),
         };
         query::insert_settings(conn, &settings)?;
         query::record_default_rate(conn, self.now, settings.default_markup_rate)?;
@@ -145,6 +166,8 @@ impl Patch {
             openrouter_provisioning_key: self.key.clone().apply(old.openrouter_provisioning_key),
             default_markup_rate: self.rate.unwrap_or(old.default_markup_rate),
             updated_at: self.now,
+            subscription_tiers: self.tiers.clone().apply(old.subscription_tiers),
+            billable_roles: self.roles.clone().apply(old.billable_roles),
             ..old
         };
         query::replace_settings(conn, &settings)?;

@@ -7,8 +7,8 @@ use mai_storage::{Storage, testing::TestDb};
 use secrecy::ExposeSecret;
 
 use crate::{
-    Change, Error, GlobalSettingsForm, GlobalSettingsTable, MasterKey, SecretError, bump_revision, query,
-    revision,
+    BillableRoles, Change, Error, GlobalSettingsForm, GlobalSettingsTable, MasterKey, SecretError,
+    SubscriptionTiers, bump_revision, query, revision,
 };
 
 struct Fixture {
@@ -167,5 +167,39 @@ fn no_increase_of_the_revision_is_lost() {
             }
         });
         assert_eq!(storage.read_blocking(revision).unwrap(), 100);
+    });
+}
+
+#[test]
+fn tiers_and_roles_are_changed_cleared_and_audited() {
+    each(async |fixture| {
+        let table = &fixture.table;
+        let read = || fixture.storage.read_blocking(query::subscription).unwrap();
+        assert_eq!(read(), (SubscriptionTiers::default(), BillableRoles::default()), "without settings");
+        let tiers: SubscriptionTiers = "1-2:10000,3+:9950".parse().unwrap();
+        let roles: BillableRoles = "admin,member,pending".parse().unwrap();
+        let form = GlobalSettingsForm {
+            subscription_tiers: Change::Set(tiers.clone()),
+            billable_roles: Change::Set(roles.clone()),
+            ..Default::default()
+        };
+        table.update_settings(form).await.unwrap();
+        table.update_settings(rate("2")).await.unwrap();
+        assert_eq!(read(), (tiers, roles), "another change keeps them");
+        let form = GlobalSettingsForm { subscription_tiers: Change::Clear, ..Default::default() };
+        let cleared = table.update_settings(form).await.unwrap();
+        assert_eq!((cleared.subscription_tiers, read().0), (None, SubscriptionTiers::default()));
+        let query = mai_audit_log::AuditQuery { limit: 9, ..Default::default() };
+        let entries =
+            fixture.storage.read_blocking(|conn| mai_audit_log::service::list(conn, &query)).unwrap();
+        let told: Vec<&str> = entries.iter().map(|entry| entry.details.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                r#"{"subscription_tiers":"cleared"}"#,
+                r#"{"default_markup_rate":"2"}"#,
+                r#"{"billable_roles":"admin,member,pending","subscription_tiers":"1-2:10000,3+:9950"}"#,
+            ]
+        );
     });
 }

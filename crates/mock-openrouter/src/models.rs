@@ -78,6 +78,22 @@ const MODELS: &[Model] = &[
     },
 ];
 
+/// Listed for the sake of who reads prices, and sold by nobody: a router without a price, and prices with a discount, with
+/// another price for long prompts and with one for the night.
+const LISTED_ONLY: [(&str, &str, &str); 2] = [
+    ("openrouter/auto", "Auto Router", r#"{"prompt":"-1","completion":"-1"}"#),
+    (
+        "x-ai/grok-4-tiered",
+        "Grok 4 with tiers",
+        concat!(
+            r#"{"prompt":"0.000003","completion":"0.000015","request":"0.001","input_cache_read":"0.00000075","#,
+            r#""input_cache_write":"0.00000375","web_search":"0.01","discount":0.2,"overrides":["#,
+            r#"{"min_prompt_tokens":128000,"prompt":"0.000006","completion":"0.00003"},"#,
+            r#"{"utc_start":"1630","utc_end":"0030","prompt":"0.0000015"}]}"#,
+        ),
+    ),
+];
+
 const fn model(
     id: &'static str,
     name: &'static str,
@@ -117,7 +133,10 @@ pub(crate) fn dated(id: &str) -> String {
 pub(crate) fn list(output: Option<&str>) -> MockResponse {
     let output = output.unwrap_or("text");
     let listed = MODELS.iter().filter(|model| output == "all" || output == model.output);
-    let items: Vec<String> = listed.map(item).collect();
+    let mut items: Vec<String> = listed.map(item).collect();
+    if ["text", "all"].contains(&output) {
+        items.extend(LISTED_ONLY.iter().map(listed_only));
+    }
     let total = items.len();
     json(
         StatusCode::OK,
@@ -149,6 +168,21 @@ fn item(model: &Model) -> String {
         prompt = prompt,
         completion = completion,
         cached = cached,
+    )
+}
+
+fn listed_only((id, name, pricing): &(&str, &str, &str)) -> String {
+    let (id, slug, name) = (quote(id), quote(&dated(id)), quote(name));
+    format!(
+        concat!(
+            r#"{{"id":{id},"canonical_slug":{slug},"name":{name},"created":1773792000,"context_length":256000,"#,
+            r#""architecture":{{"modality":"text->text","input_modalities":["text"],"output_modalities":["text"]}},"#,
+            r#""pricing":{pricing},"top_provider":{{"context_length":null,"max_completion_tokens":null,"is_moderated":false}}}}"#,
+        ),
+        id = id,
+        slug = slug,
+        name = name,
+        pricing = pricing,
     )
 }
 

@@ -9,7 +9,7 @@ use crate::models;
 use crate::nbp;
 use crate::random::mix;
 use crate::refusal::refuse;
-use crate::respond::{Abort, MockResponse, error, hex, not_found};
+use crate::respond::{Abort, MockResponse, error, hex, json, not_found};
 use crate::route::Route;
 use crate::settings::MockSettings;
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) keys: Keys,
     pub(crate) broadcasts: Broadcasts,
+    /// What `GET /models` gets instead of the price list.
+    models_answer: Mutex<Option<(StatusCode, String)>>,
     /// How many generations were started.
     pub(crate) counter: AtomicU64,
     /// Differs between mocks, also between runs, so that ids never repeat.
@@ -87,6 +89,7 @@ impl Mock {
             ledger: Ledger::new(settings.keep_charges, settings.generation_failures),
             keys: Keys::default(),
             broadcasts,
+            models_answer: Mutex::default(),
             counter: AtomicU64::new(0),
             instance: mix(process, STARTED.fetch_add(1, Ordering::Relaxed)),
             requests: Mutex::default(),
@@ -172,6 +175,12 @@ impl Mock {
     /// Waits until no charge waits to be broadcast. It never ends when the mock is stopped with some undelivered.
     pub async fn broadcasts_delivered(&self) {
         self.state.broadcasts.delivered().await;
+    }
+
+    /// `GET /models` gets this status and body from now on, or with `None` the price list again.
+    pub fn answer_models(&self, answer: Option<(StatusCode, &str)>) {
+        let answer = answer.map(|(status, body)| (status, body.to_owned()));
+        *self.state.models_answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
     /// The next key that is made through `/keys` gets this secret.
@@ -272,7 +281,13 @@ async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockRes
         };
     }
     match (head.method.as_str(), rest) {
-        ("GET", "models") => Ok(models::list(query_value(query, "output_modalities"))),
+        ("GET", "models") => {
+            let answer = state.models_answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Ok(answer.map_or_else(
+                || models::list(query_value(query, "output_modalities")),
+                |(status, body)| json(status, body),
+            ))
+        }
         ("GET", "key") => {
             Ok(authorized(state, secret, true)
                 .map_or_else(|refusal| *refusal, |key| keys::own_key(state, key)))

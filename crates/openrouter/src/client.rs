@@ -1,4 +1,4 @@
-//! The client of OpenRouter's own API: what did this generation cost, and what did this key?
+//! The client of OpenRouter's own API: what did this generation cost, what did this key, and what does each model?
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,6 +16,7 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A record of a generation has about 2 KiB; provider responses within it may be longer.
 const MAX_BODY: usize = 256 * 1024;
+const TOO_LONG: &str = "it is longer than 256 KiB";
 
 /// A look-up that is under way. It borrows nothing, so that it can be spawned.
 pub type LookupFuture = Pin<Box<dyn Future<Output = Result<GenerationLookup, LookupError>> + Send>>;
@@ -78,6 +79,7 @@ pub struct OpenRouterClient {
     generation_url: Url,
     key_url: Url,
     keys_url: Url,
+    models_url: Url,
 }
 
 impl OpenRouterClient {
@@ -92,6 +94,9 @@ impl OpenRouterClient {
                 .ok_or_else(refused)
         };
         let (generation_url, key_url, keys_url) = (url("generation")?, url("key")?, url("keys")?);
+        let mut models_url = url("models")?;
+        // Without it only the models that write text are listed.
+        models_url.set_query(Some("output_modalities=all"));
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
@@ -99,7 +104,7 @@ impl OpenRouterClient {
             .user_agent(concat!("mai-usage/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ClientError::Setup)?;
-        Ok(Self { http, generation_url, key_url, keys_url })
+        Ok(Self { http, generation_url, key_url, keys_url, models_url })
     }
 
     async fn look_up(&self, api_key: &SecretString, id: &str) -> Result<GenerationLookup, LookupError> {
@@ -129,7 +134,7 @@ impl OpenRouterClient {
             self.http.get(url).header(AUTHORIZATION, authorization).header(ACCEPT, "application/json");
         let response = request.send().await?;
         match response.status() {
-            StatusCode::OK => read_body(response).await.map(Some),
+            StatusCode::OK => read_body(response, MAX_BODY, TOO_LONG).await.map(Some),
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(LookupError::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS => {
@@ -154,11 +159,16 @@ impl KeyUsageSource for OpenRouterClient {
     }
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, LookupError> {
+/// The body, if it has at most `limit` bytes; else `too_long` says what is wrong with it.
+async fn read_body(
+    mut response: Response,
+    limit: usize,
+    too_long: &'static str,
+) -> Result<Vec<u8>, LookupError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len().saturating_add(chunk.len()) > MAX_BODY {
-            return Err(LookupError::Malformed("it is longer than 256 KiB"));
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Err(LookupError::Malformed(too_long));
         }
         body.extend_from_slice(&chunk);
     }
@@ -172,5 +182,6 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 mod management;
+mod models;
 #[cfg(test)]
 mod tests;

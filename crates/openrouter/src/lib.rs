@@ -6,7 +6,8 @@
 //! - [`MultipartScan`] reads the same of a form, which passes through unbuffered.
 //! - [`parse_broadcast`] reads the traces that OpenRouter pushes.
 //! - [`strip_user_id`] and [`openai_error`] are the two sides of error bodies.
-//! - [`OpenRouterClient`] asks OpenRouter what a generation cost, and what was charged to a key, and manages keys.
+//! - [`OpenRouterClient`] asks OpenRouter what a generation cost, what was charged to a key and what models cost, and
+//!   manages keys.
 //!
 //! Nothing here knows organizations, storage or the web framework.
 
@@ -18,7 +19,9 @@ mod json_scan;
 mod key;
 mod management;
 mod members;
+mod models;
 mod multipart;
+mod pricing;
 mod request;
 mod route;
 mod sse;
@@ -35,7 +38,9 @@ pub use generation::{GenerationDetails, GenerationLookup};
 pub use key::MockKeyUsageSource;
 pub use key::{KeyUsage, KeyUsageFuture, KeyUsageSource};
 pub use management::{CreatedManagedKey, KeyField, LimitReset, ManagedKey, ManagedKeyPatch, NewManagedKey};
+pub use models::ListedModel;
 pub use multipart::{MultipartFields, MultipartScan};
+pub use pricing::{ModelPricing, PriceKind, PriceOverride, PricingError, UnitPrices};
 pub use request::{GenerationRequest, RequestError, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamError, StreamTee, TeeProgress};

@@ -154,6 +154,11 @@ impl OrganizationCalendar {
         UsageDate(at.with_timezone(&self.0).date_naive())
     }
 
+    /// The local day of an instant in Unix seconds; none beyond the ends of chrono's calendar.
+    pub fn day_at(self, at: UnixTime) -> Option<UsageDate> {
+        DateTime::from_timestamp(at.0, 0).map(|at| self.usage_date(at))
+    }
+
     /// The first instant of a local day. Where the clocks skip midnight it is the first instant
     /// that exists; where midnight comes twice it is the earlier one.
     pub fn start_of(self, day: UsageDate) -> UnixTime {
@@ -178,6 +183,14 @@ mod tests {
 
     fn utc(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_day_of_an_instant_in_seconds() {
+        let day = |seconds| OrganizationCalendar::default().day_at(UnixTime::from_seconds(seconds));
+        // Half past eleven in the evening in UTC is the next day in Warsaw.
+        assert_eq!(day(1_793_489_400), Some(UsageDate::parse("2026-11-01").unwrap()));
+        assert_eq!(day(i64::MAX), None);
     }
 
     #[test]

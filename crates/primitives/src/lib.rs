@@ -12,6 +12,7 @@ pub mod markup;
 pub mod pln;
 pub mod ratio;
 pub mod text;
+pub mod unit_price;
 pub mod usd;
 
 mod decimal;
@@ -26,4 +27,5 @@ pub use exact_sum::exact_sum;
 pub use ids::{GenerationId, IdError, ModelName, OpenRouterUserId, OrganizationId, UserId};
 pub use markup::MarkupRate;
 pub use pln::{Pln, UsdPlnRate};
+pub use unit_price::UnitPrice;
 pub use usd::Usd;

@@ -32,9 +32,29 @@ impl Pln {
         self.0
     }
 
+    /// Reads a decimal text such as `79` or `54.50`; more than two decimal places are refused.
+    pub fn parse(text: &str) -> Result<Self, MoneyError> {
+        parse_scaled(text, 2, Excess::Refuse).map(Self)
+    }
+
     /// The sum, or none when it leaves the range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The sum of many amounts, or none when it leaves the range.
+    pub fn checked_sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
+    }
+
+    /// `part / whole` of the amount, rounded half away from zero to the grosz. None where the whole is zero
+    /// or the result leaves the range.
+    pub fn share(self, part: u32, whole: u32) -> Option<Self> {
+        if whole == 0 {
+            return None;
+        }
+        let product = i128::from(self.0) * i128::from(part);
+        i64::try_from(divide_half_away(product, i128::from(whole))).ok().map(Self)
     }
 }
 
@@ -106,6 +126,23 @@ mod tests {
         for (text, grosz) in [("0.01125", 5), ("-0.01125", -5), ("0.0112499", 4)] {
             assert_eq!(four.convert(Usd::parse(text).unwrap()), Some(Pln::from_grosz(grosz)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_share_is_rounded_half_away_from_zero() {
+        let share =
+            |text: &str, part, whole| Pln::parse(text).unwrap().share(part, whole).unwrap().to_string();
+        // A seat that was added on the 15th of a February, on a 31st of January, on a leap day, on 16 April.
+        assert_eq!(share("69", 14, 28), "34.50");
+        assert_eq!(share("69", 1, 31), "2.23");
+        assert_eq!(share("79", 1, 29), "2.72");
+        assert_eq!(share("54", 15, 30), "27.00");
+        assert_eq!(share("0.01", 1, 2), "0.01");
+        assert_eq!(share("-0.01", 1, 2), "-0.01");
+        assert_eq!(Pln::from_grosz(1).share(1, 0), None);
+        assert_eq!(Pln::from_grosz(i64::MAX).share(2, 1), None);
+        assert_eq!(Pln::checked_sum([Pln::from_grosz(i64::MAX), Pln::from_grosz(1)]), None);
+        assert!(Pln::parse("0.001").is_err());
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::{
 };
 
 use diesel::{prelude::*, upsert::excluded};
+use mai_model_prices::provider_name;
 use mai_primitives::{ModelName, OrganizationId, UnixTime, UsageDate, Usd};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend};
 
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
-    provider::provider_name,
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },

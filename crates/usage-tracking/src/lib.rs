@@ -6,14 +6,12 @@
 //! statistics read the daily tables only.
 
 pub mod assign;
-pub mod catalogue;
 pub mod drift;
 pub mod error;
 pub mod exports;
 pub mod listing;
 pub mod manual;
 pub mod model;
-pub mod provider;
 pub mod query;
 pub mod range;
 pub mod reading;
@@ -33,14 +31,14 @@ mod sums;
 mod tests;
 
 pub use assign::{Assigned, Assignment};
-pub use catalogue::{CATALOGUE, CatalogueModel};
 pub use error::{Error, Result};
 pub use listing::{Listing, Order, Page, Position, SortKey};
+/// The models that are offered, and the names of their authors; they stand beside what they cost.
+pub use mai_model_prices::{CATALOGUE, CatalogueModel, provider_name};
 pub use manual::UsageRecordDto;
 pub use model::{
     ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
 };
-pub use provider::provider_name;
 pub use range::DayRange;
 pub use reading::{Days, Listed, MAX_TREND_MONTHS};
 pub use record::{Recorded, record_generations};

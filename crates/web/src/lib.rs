@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod health;
 pub mod hs256;
 pub mod metrics;
+mod model_prices;
 pub mod monitor;
 pub mod open_webui;
 pub mod provider_keys;

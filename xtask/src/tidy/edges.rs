@@ -18,7 +18,7 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 16] = [
+const EDGES: [(&str, May); 18] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
@@ -30,6 +30,7 @@ const EDGES: [(&str, May); 16] = [
         "mai-client-organization",
         Only(&["mai-primitives", "mai-storage", "mai-audit-log", "mai-global-settings"]),
     ),
+    ("mai-model-prices", Only(&["mai-primitives", "mai-openrouter", "mai-storage"])),
     ("mai-generation-processing", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
     (
         "mai-usage-tracking",
@@ -39,6 +40,7 @@ const EDGES: [(&str, May); 16] = [
             "mai-audit-log",
             "mai-generation-processing",
             "mai-client-organization",
+            "mai-model-prices",
         ]),
     ),
     (
@@ -51,6 +53,16 @@ const EDGES: [(&str, May); 16] = [
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",
+        ]),
+    ),
+    (
+        "mai-billing",
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-global-settings",
+            "mai-client-organization",
         ]),
     ),
     (

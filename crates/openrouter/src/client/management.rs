@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{LookupError, OpenRouterClient, read_body, retry_after};
+use super::{LookupError, MAX_BODY, OpenRouterClient, TOO_LONG, read_body, retry_after};
 use crate::management::{
     CreatedManagedKey, ManagedKey, ManagedKeyPatch, NewBody, NewManagedKey, PatchBody, parse_created,
     parse_key, parse_keys,
@@ -102,7 +102,7 @@ impl OpenRouterClient {
         }
         let response = request.send().await?;
         match response.status() {
-            status if status.is_success() => read_body(response).await,
+            status if status.is_success() => read_body(response, MAX_BODY, TOO_LONG).await,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(LookupError::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(LookupError::RateLimited { retry_after: retry_after(response.headers()) })

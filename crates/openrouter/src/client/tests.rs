@@ -142,3 +142,26 @@ async fn the_usage_of_a_key_is_asked_with_the_key_itself() {
         assert_eq!(result.ok().map(|usage| usage.total.to_string()).as_deref(), expected, "{status}");
     }
 }
+
+#[tokio::test]
+async fn the_list_of_models_is_asked_for_without_a_key() {
+    let body = r#"{"data":[{"id":"a/b","name":"B","pricing":{"prompt":"0","completion":"0"}}]}"#;
+    for (status, body, expected) in [
+        ("200 OK", body, Ok(1)),
+        ("200 OK", "{}", Err("OpenRouter's answer cannot be read: it is not a list of models")),
+        ("404 Not Found", body, Err("OpenRouter answered with status 404")),
+        ("429 Too Many Requests", body, Err("OpenRouter limits the request rate")),
+        ("500 Internal Server Error", body, Err("OpenRouter answered with status 500")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = client(&format!("http://{}/api/v1/", listener.local_addr().unwrap()));
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let (result, request) = tokio::join!(client.models(), serve(listener, answer.as_bytes()));
+        let request = request.to_lowercase();
+        assert!(request.starts_with("get /api/v1/models?output_modalities=all http/1.1\r\n"), "{request}");
+        assert!(!request.contains("authorization"), "{request}");
+        let result = result.map(|models| models.len()).map_err(|error| error.to_string());
+        assert_eq!(result, expected.map_err(str::to_owned), "{status}");
+    }
+}

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use mai_model_prices::{CATALOGUE, provider_name};
 use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use crate::{
-    catalogue::CATALOGUE,
     error::Result,
     listing::{Item, SortKey},
-    provider::provider_name,
     query,
     range::DayRange,
     totals::Totals,

@@ -20,7 +20,7 @@ pub(crate) struct JsonUsd(pub(crate) Usd);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JsonRate(pub(crate) MarkupRate);
 
-/// An amount in złoty; it is only written.
+/// An amount in złoty with two decimals, in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JsonPln(pub(crate) Pln);
 
@@ -49,6 +49,12 @@ impl<'de> Deserialize<'de> for JsonUsd {
 impl<'de> Deserialize<'de> for JsonRate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parse(deserializer, MarkupRate::parse).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonPln {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse(deserializer, Pln::parse).map(Self)
     }
 }
 
@@ -88,7 +94,7 @@ macro_rules! number_schema {
 
 number_schema!(JsonUsd, "US dollars, exact, with up to nine decimals");
 number_schema!(JsonRate, "a factor with up to six decimals, such as 1.3");
-number_schema!(JsonPln, "Polish złoty with two decimals; null while there is no exchange rate");
+number_schema!(JsonPln, "Polish złoty with two decimals");
 number_schema!(JsonDecimal, "an exact decimal");
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, middleware::from_fn, web};
+use mai_billing::SubscriptionTable;
 use mai_capture::{Ingest, SharedDirectory};
+use mai_model_prices::ModelPriceTable;
 use mai_organization::{OrganizationServices, client_organization::MasterKey};
 use mai_primitives::{Clock, OrganizationCalendar};
 use mai_storage::Storage;
@@ -26,6 +28,7 @@ mod generation_audit;
 pub mod ingest;
 mod json_money;
 mod members;
+mod model_pricing;
 pub mod openapi;
 mod organizations;
 pub mod pages;
@@ -34,6 +37,7 @@ mod pending;
 mod provider_key;
 pub mod request_id;
 mod settings;
+mod subscription;
 mod system_health;
 mod usage;
 mod user_mappings;
@@ -77,6 +81,10 @@ pub struct Api {
     pub attempts: Attempts,
     /// The origin under which browsers reach the service, where the settings name it.
     pub public_url: Option<String>,
+    /// What models cost.
+    pub model_prices: ModelPriceTable,
+    /// What organizations pay for their seats.
+    pub subscription: SubscriptionTable,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -122,7 +130,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).configure(usage::usage_tracking).service(system_health::system_health);
+    config
+        .configure(ingest::routes)
+        .configure(usage::usage_tracking)
+        .service(model_pricing::model_pricing)
+        .service(subscription::subscription_billing)
+        .service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -140,6 +153,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .configure(user_mappings::routes)
         .service(settings::get_settings)
         .service(settings::update_settings)
+        .service(subscription::client_subscription)
         .service(gateway_keys::list_gateway_keys)
         .service(gateway_keys::create_gateway_key)
         .service(gateway_keys::rotate_gateway_key)

@@ -101,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn the_index_of_the_documentation_has_every_path() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
+        let index = std::fs::read_to_string(path).unwrap();
+        for path in document().paths.paths.keys() {
+            let path = path.trim_start_matches("/api/v1/");
+            assert!(index.contains(&format!("`{path}`")), "docs/api.md lacks {path}");
+        }
+    }
+
+    #[test]
     fn every_reference_leads_somewhere() {
         let document = serde_json::to_value(document()).unwrap();
         let text = document.to_string();

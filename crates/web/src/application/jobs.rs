@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use mai_capture::{Applier, ApplierState, KeyReader, Reconciler, Recorder, SharedDirectory, causes};
 use mai_journal::Journal;
+use mai_model_prices::ModelPriceTable;
 use mai_openrouter::{GenerationSource, KeyUsageSource};
 use mai_organization::{Directory, MasterKey, OrganizationServices, client_organization::snapshot};
 use mai_primitives::Clock;
@@ -14,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
 use crate::{
+    model_prices,
     monitor::{Figures, Monitor},
     open_webui::sync::MemberSync,
 };
@@ -40,7 +42,11 @@ pub(super) fn start(
     services: &OrganizationServices,
     journal: &Journal,
     recorder: &Recorder,
-    (generations, keys): (impl GenerationSource + 'static, impl KeyUsageSource + 'static),
+    (generations, keys, prices): (
+        impl GenerationSource + 'static,
+        impl KeyUsageSource + 'static,
+        ModelPriceTable,
+    ),
     members: Option<MemberSync>,
     clock: &Arc<dyn Clock>,
 ) -> Background {
@@ -68,6 +74,8 @@ pub(super) fn start(
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
+    let now = Arc::clone(clock);
+    jobs.spawn_when_admitted(&storage, |stop| model_prices::keep(prices, now, stop));
     if let Some(members) = members {
         jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
     }

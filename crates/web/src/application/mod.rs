@@ -4,8 +4,10 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::dev::Server;
 use anyhow::{Context, Result};
+use mai_billing::SubscriptionTable;
 use mai_capture::{Drains, Ingest, ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
+use mai_model_prices::ModelPriceTable;
 use mai_openrouter::OpenRouterClient;
 use mai_organization::{MasterKey, OrganizationServices};
 use mai_primitives::Clock;
@@ -79,6 +81,7 @@ impl Application {
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
+        let model_prices = ModelPriceTable::new(storage.clone(), openrouter.clone(), Arc::clone(&clock));
         let registries = Registries::of(settings.registry.as_ref())?;
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
@@ -87,7 +90,7 @@ impl Application {
             &services,
             &journal,
             &recorder,
-            (generations, openrouter.clone()),
+            (generations, openrouter.clone(), model_prices.clone()),
             member_sync,
             &clock,
         );
@@ -135,6 +138,8 @@ impl Application {
             rates: Arc::clone(&rates),
             attempts: Attempts::new(settings.sign_in_attempts.get()),
             public_url: settings.public_url.clone(),
+            model_prices,
+            subscription: SubscriptionTable::new(storage.clone(), Arc::clone(&clock)),
             clock: Arc::clone(&clock),
             time_zone: settings.time_zone,
         };

@@ -140,6 +140,10 @@ async fn show(base: &str, storage: &Storage, credentials: &Credentials, mock: &M
     say!(
         "The organization's month so far (GET /api/v1/usage-tracking/my-organization/usage-summary):\n{summary}"
     )?;
+    let seats = demo_chat::subscription(base, &credentials.token).await?;
+    say!("Its seats (GET /api/v1/usage-tracking/my-organization/subscription-billing):\n{seats}")?;
+    let prices = demo_chat::prices(base, &credentials.token).await?;
+    say!("What models cost it (GET /api/v1/usage-tracking/model-pricing):\n{prices}")?;
     Ok(())
 }
 

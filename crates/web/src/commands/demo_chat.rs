@@ -1,11 +1,11 @@
 //! The demonstration's client side: it knows nothing but HTTP.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::StreamExt;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 /// The model that is asked.
 pub(super) const MODEL: &str = "openai/gpt-4o-mini";
@@ -48,16 +48,66 @@ pub(super) async fn stream(base: &str, key: &SecretString) -> Result<String> {
     generation.context("the stream named no generation")
 }
 
-/// The organization's summary, as the API gives it, for people to read.
-pub(super) async fn summary(base: &str, token: &SecretString) -> Result<String> {
+/// What the API answers to an administrator.
+async fn ask(base: &str, token: &SecretString, route: &str) -> Result<String> {
     let response = reqwest::Client::new()
-        .get(format!("{base}/api/v1/usage-tracking/my-organization/usage-summary"))
+        .get(format!("{base}/api/v1/usage-tracking/{route}"))
         .bearer_auth(token.expose_secret())
         .send()
         .await
         .context("the API does not answer")?;
     ensure!(response.status().is_success(), "the API answered {}", response.status());
-    let text = response.text().await?;
+    Ok(response.text().await?)
+}
+
+/// What the organization pays for its seats in this month, for people to read.
+pub(super) async fn subscription(base: &str, token: &SecretString) -> Result<String> {
+    let text = ask(base, token, "my-organization/subscription-billing").await?;
+    let Subscription { subscription_data } = serde_json::from_str(&text).context("it cannot be read")?;
+    let month = subscription_data.current_month;
+    Ok(format!(
+        "  {}: {} users for {} PLN each, {} PLN together; who came within the month pays for the days left\n",
+        month.iso_month,
+        month.total_users,
+        month.current_tier_price_pln.get(),
+        month.total_cost_pln.get()
+    ))
+}
+
+/// What models cost the organization, as soon as the list of the built-in OpenRouter was read.
+pub(super) async fn prices(base: &str, token: &SecretString) -> Result<String> {
+    let mut text = String::new();
+    for _ in 0..200 {
+        text = ask(base, token, "model-pricing").await?;
+        if text.contains(r#""source":"openrouter_api""#) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let list: Prices<'_> = serde_json::from_str(&text).context("the prices cannot be read")?;
+    ensure!(list.success, "the price list of the built-in OpenRouter was not read");
+    let mut shown = String::new();
+    for model in list.models.iter().filter(|model| SHOWN.contains(&model.id)) {
+        writeln!(
+            shown,
+            "  {}: {} USD a million tokens in, {} out ({}, {})",
+            model.id,
+            model.price_per_million_input.get(),
+            model.price_per_million_output.get(),
+            model.provider,
+            model.category
+        )?;
+    }
+    writeln!(shown, "  … {} models, read from OpenRouter {} s ago", list.models.len(), list.age_seconds)?;
+    Ok(shown)
+}
+
+/// The models whose prices are shown.
+const SHOWN: [&str; 3] = ["anthropic/claude-sonnet-4", MODEL, "openai/o3"];
+
+/// The organization's summary, as the API gives it, for people to read.
+pub(super) async fn summary(base: &str, token: &SecretString) -> Result<String> {
+    let text = ask(base, token, "my-organization/usage-summary").await?;
     let Summary { stats } = serde_json::from_str(&text).context("the summary cannot be read")?;
     let mut shown = format!(
         "  {}: {} tokens, {} requests, {} USD, {} active users\n",
@@ -93,7 +143,7 @@ struct CurrentFigures<'a> {
     total_requests: i64,
     /// Kept as its text, so that every digit is shown.
     #[serde(borrow)]
-    total_cost: &'a serde_json::value::RawValue,
+    total_cost: &'a RawValue,
 }
 
 #[derive(serde::Deserialize)]
@@ -106,4 +156,45 @@ struct MonthlySummary {
 struct Top {
     model_name: String,
     total_tokens: i64,
+}
+
+#[derive(serde::Deserialize)]
+struct Subscription<'a> {
+    #[serde(borrow)]
+    subscription_data: SubscriptionData<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct SubscriptionData<'a> {
+    #[serde(borrow)]
+    current_month: SubscriptionMonth<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct SubscriptionMonth<'a> {
+    iso_month: String,
+    total_users: usize,
+    #[serde(borrow)]
+    current_tier_price_pln: &'a RawValue,
+    #[serde(borrow)]
+    total_cost_pln: &'a RawValue,
+}
+
+#[derive(serde::Deserialize)]
+struct Prices<'a> {
+    success: bool,
+    age_seconds: i64,
+    #[serde(borrow)]
+    models: Vec<PricedModel<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct PricedModel<'a> {
+    id: &'a str,
+    provider: &'a str,
+    category: &'a str,
+    #[serde(borrow)]
+    price_per_million_input: &'a RawValue,
+    #[serde(borrow)]
+    price_per_million_output: &'a RawValue,
 }

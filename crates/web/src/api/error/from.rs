@@ -1,6 +1,7 @@
 //! What the errors of the services are to whoever asks.
 
 use actix_web::http::StatusCode;
+use mai_billing::Error as BillingError;
 use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
@@ -96,6 +97,19 @@ impl From<UsageError> for ApiError {
             UsageError::Ledger(cause) => cause.into(),
             UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
+        }
+    }
+}
+
+impl From<BillingError> for ApiError {
+    fn from(error: BillingError) -> Self {
+        match error {
+            BillingError::UnknownOrganization(_) => unknown_organization(),
+            BillingError::NotAMonth(_) => Self::field("month", "must be a month as YYYY-MM"),
+            BillingError::NotBegun(_) | BillingError::NotOver(_) => Self::field("month", &error),
+            BillingError::OutOfRange(_) => Self::unbookable(error.to_string()),
+            BillingError::Organization(cause) => cause.into(),
+            BillingError::Storage(_) => Self::internal(&error, error.storage()),
         }
     }
 }

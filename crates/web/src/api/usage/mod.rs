@@ -147,7 +147,7 @@ impl Sums {
 }
 
 /// An instant in UTC as RFC 3339.
-fn instant(at: UnixTime) -> String {
+pub(super) fn instant(at: UnixTime) -> String {
     let at = DateTime::from_timestamp(at.seconds(), 0).unwrap_or(DateTime::UNIX_EPOCH);
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -1,0 +1,52 @@
+//! What can go wrong with billing.
+
+use mai_primitives::OrganizationId;
+use mai_storage::TransactionError;
+use thiserror::Error;
+
+use crate::month::BillingMonth;
+
+/// The result of billing.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why nothing was computed or frozen.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The database refused.
+    #[error(transparent)]
+    Storage(#[from] mai_storage::Error),
+    /// The organization could not be read.
+    #[error(transparent)]
+    Organization(#[from] mai_client_organization::Error),
+    /// There is no such organization.
+    #[error("there is no organization `{0}`")]
+    UnknownOrganization(OrganizationId),
+    /// The text is not a month.
+    #[error("`{0}` is not a month of the form YYYY-MM")]
+    NotAMonth(String),
+    /// Nobody knows who will need a seat.
+    #[error("the month {0} has not begun")]
+    NotBegun(BillingMonth),
+    /// Only a month that is over can be frozen.
+    #[error("the month {0} is not over")]
+    NotOver(BillingMonth),
+    /// A sum leaves the range that can be billed.
+    #[error("the subscription of the month {0} leaves the range that can be billed")]
+    OutOfRange(BillingMonth),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl TransactionError for Error {
+    fn storage(&self) -> Option<&mai_storage::Error> {
+        match self {
+            Self::Storage(error) => Some(error),
+            Self::Organization(error) => error.storage(),
+            _ => None,
+        }
+    }
+}

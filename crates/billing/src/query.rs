@@ -1,0 +1,72 @@
+//! Frozen months; each query runs inside of the caller's transaction.
+
+use diesel::prelude::*;
+use mai_client_organization::{ClientOrganizationModel, members::members_of};
+use mai_global_settings::query::subscription as settings;
+use mai_primitives::{OrganizationId, UnixTime};
+use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
+
+use crate::{
+    error::{Error, Result},
+    model::{SubscriptionLineModel, SubscriptionMonthModel},
+    month::BillingMonth,
+    schema::{subscription_lines, subscription_months},
+    seats::seats,
+    subscription::{Subscription, charge},
+};
+
+/// A month as it was frozen; none where it was not.
+pub fn frozen(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Option<Subscription>> {
+    let row = subscription_months::table
+        .find((organization, month.first()))
+        .select(SubscriptionMonthModel::as_select())
+        .first(conn)
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let lines = subscription_lines::table
+        .filter(subscription_lines::client_org_id.eq(organization))
+        .filter(subscription_lines::month.eq(month.first()))
+        .order(subscription_lines::user_id)
+        .select(SubscriptionLineModel::as_select())
+        .load(conn)?;
+    Subscription::from_rows(row, lines).map(Some)
+}
+
+/// A month by the present settings and members.
+pub fn computed(
+    conn: &mut DbConnection,
+    organization: &ClientOrganizationModel,
+    month: BillingMonth,
+) -> Result<Subscription> {
+    let (tiers, roles) = settings(conn)?;
+    let members = members_of(conn, &organization.id)?;
+    let seats = seats(members, &roles, organization.calendar()?, month);
+    charge(month, tiers, seats).ok_or(Error::OutOfRange(month))
+}
+
+/// Stores a month. False where it is stored already, and then nothing was changed.
+pub(crate) fn freeze(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+    subscription: &Subscription,
+    now: UnixTime,
+) -> Result<bool> {
+    let (month, lines) = subscription.rows(organization, now);
+    let inserted = on_backend!(conn, inner => diesel::insert_into(subscription_months::table)
+        .values(&month)
+        .on_conflict_do_nothing()
+        .execute(inner))?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    for lines in lines.chunks(BATCH_ROWS) {
+        on_backend!(conn, inner => diesel::insert_into(subscription_lines::table)
+            .values(lines)
+            .execute(inner))?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,97 @@
+//! [`SubscriptionTable`]: subscriptions as a service.
+
+use std::sync::Arc;
+
+use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_client_organization::{ClientOrganizationModel, query::organization};
+use mai_primitives::{Clock, OrganizationId};
+use mai_storage::{DbConnection, Storage};
+
+use crate::{
+    error::{Error, Result},
+    month::BillingMonth,
+    query,
+    subscription::Subscription,
+};
+
+/// What an organization pays for its seats in a month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationSubscription {
+    /// What people call the organization.
+    pub organization_name: String,
+    /// The month.
+    pub subscription: Subscription,
+}
+
+/// Computes and freezes subscriptions. "Today" is the organization's own local day.
+#[derive(Clone)]
+pub struct SubscriptionTable {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    actor: Actor,
+}
+
+impl SubscriptionTable {
+    /// A service on `storage`.
+    pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
+        Self { storage, clock, actor: Actor::system() }
+    }
+
+    /// The same service in the name of `actor`, whom the audit log will tell.
+    #[must_use]
+    pub fn acting_as(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
+    }
+
+    /// A month of an organization, by default the present one: as it was frozen, or else as it is now.
+    pub async fn month(
+        &self,
+        id: &OrganizationId,
+        month: Option<BillingMonth>,
+    ) -> Result<OrganizationSubscription> {
+        let (id, now) = (id.clone(), self.clock.now());
+        self.storage
+            .read(move |conn| {
+                let organization = require(conn, &id)?;
+                let present = BillingMonth::of(organization.calendar()?.usage_date(now));
+                let month = month.unwrap_or(present);
+                if month > present {
+                    return Err(Error::NotBegun(month));
+                }
+                let subscription = match query::frozen(conn, &id, month)? {
+                    Some(frozen) => frozen,
+                    None => query::computed(conn, &organization, month)?,
+                };
+                Ok(OrganizationSubscription { organization_name: organization.name, subscription })
+            })
+            .await
+    }
+
+    /// Freezes a month that is over, by the settings and the members of now, so that nothing changes it later. A month that
+    /// is frozen already stays as it is, and is returned.
+    pub async fn freeze_month(&self, id: &OrganizationId, month: BillingMonth) -> Result<Subscription> {
+        let (id, now, actor) = (id.clone(), self.clock.now(), self.actor.clone());
+        self.storage
+            .write(move |conn| {
+                let organization = require(conn, &id)?;
+                if month >= BillingMonth::of(organization.calendar()?.usage_date(now)) {
+                    return Err(Error::NotOver(month));
+                }
+                let subscription = query::computed(conn, &organization, month)?;
+                if query::freeze(conn, &id, &subscription, now.into())? {
+                    let details = Details::none()
+                        .with("total_users", subscription.lines.len())
+                        .with("total_cost_pln", subscription.total.to_string());
+                    let month = month.to_string();
+                    let entry = NewEntry::done(Some(&id), "subscription.freeze", &month).with(details);
+                    append(conn, &actor, now.into(), &entry)?;
+                }
+                query::frozen(conn, &id, month)?.ok_or(Error::Storage(mai_storage::Error::NotFound))
+            })
+            .await
+    }
+}
+
+fn require(conn: &mut DbConnection, id: &OrganizationId) -> Result<ClientOrganizationModel> {
+    organization(conn, id)?.ok_or_else(|| Error::UnknownOrganization(id.clone()))
+}

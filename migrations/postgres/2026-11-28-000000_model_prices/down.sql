@@ -1,0 +1,2 @@
+DROP TABLE model_prices;
+DROP TABLE model_price_list;
