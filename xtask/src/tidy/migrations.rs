@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 11] = [
+const REFERENCE: [&str; 14] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -24,6 +24,9 @@ const REFERENCE: [&str; 11] = [
     "sign_in_links",
     "audit_log",
     "audit_head",
+    "batch_lease",
+    "batch_runs",
+    "batch_steps",
 ];
 
 const TENANT: &str = "client_org_id";
