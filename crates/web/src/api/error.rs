@@ -6,6 +6,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use mai_batch::Error as BatchError;
 use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
@@ -375,6 +376,20 @@ impl From<LedgerError> for ApiError {
             LedgerError::NoReason => Self::field("reason", "must not be empty"),
             LedgerError::NothingToLookUp { .. } => Self::wrong_state(error.to_string()),
             _ => Self::internal(&error, error.storage()),
+        }
+    }
+}
+
+impl From<BatchError> for ApiError {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Busy(_) => Self::wrong_state(error.to_string()),
+            BatchError::NotOver { .. } => Self::field("processing_date", &error),
+            BatchError::UnknownRun(_) | BatchError::UnknownAnomaly => Self::not_found(error.to_string()),
+            BatchError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string()),
+            BatchError::Usage(cause) => cause.into(),
+            BatchError::Organization(cause) => cause.into(),
+            other => Self::internal(&other, other.storage()),
         }
     }
 }
