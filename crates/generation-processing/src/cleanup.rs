@@ -101,9 +101,9 @@ pub struct CleanupStatsResult {
 
 /// When a cleanup began, and what it is to keep.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cleanup {
-    pub(crate) began: DateTime<Utc>,
-    pub(crate) days_to_keep: i32,
+pub struct Cleanup {
+    began: DateTime<Utc>,
+    days_to_keep: i32,
 }
 
 /// The figures of a cleanup; all zero for one that failed.
@@ -117,6 +117,37 @@ pub(crate) struct Deleted {
 }
 
 impl Cleanup {
+    /// A cleanup that begins now; it must keep at least [`MIN_DAYS_TO_RETAIN`] days.
+    pub fn new(began: DateTime<Utc>, days_to_keep: i32) -> Result<Self> {
+        if days_to_keep < MIN_DAYS_TO_RETAIN {
+            return Err(Error::Retention(days_to_keep));
+        }
+        Ok(Self { began, days_to_keep })
+    }
+
+    /// Deletes the old rows of all organizations and logs it, in the caller's write transaction. `now`
+    /// is asked when the work is done.
+    pub fn run(
+        &self,
+        conn: &mut DbConnection,
+        now: impl FnOnce() -> DateTime<Utc>,
+    ) -> Result<CleanupStatsResult> {
+        let deleted = self.delete_old(conn)?;
+        let row = self.log_row(Ok(&deleted), now());
+        insert_log(conn, &row)?;
+        Ok(self.result(deleted, &row))
+    }
+
+    /// Logs that the cleanup failed and deleted nothing.
+    pub fn log_failure(
+        &self,
+        conn: &mut DbConnection,
+        failure: &str,
+        now: DateTime<Utc>,
+    ) -> mai_storage::Result<()> {
+        insert_log(conn, &self.log_row(Err(failure), now))
+    }
+
     /// Rows that were written before this instant go.
     fn cutoff(&self) -> UnixTime {
         UnixTime::from(self.began).plus_seconds(-i64::from(self.days_to_keep) * SECONDS_PER_DAY)
@@ -132,7 +163,7 @@ impl Cleanup {
     }
 
     /// Deletes the old rows of all organizations.
-    pub(crate) fn delete_old(&self, conn: &mut DbConnection) -> Result<Deleted> {
+    fn delete_old(&self, conn: &mut DbConnection) -> Result<Deleted> {
         let old = ledger::processed_at.lt(self.cutoff());
         let before: i64 = ledger::table.count().get_result(conn).map_err(StorageError::from)?;
         let rows: Vec<(OrganizationId, i64, i64, Usd)> = ledger::table
@@ -181,11 +212,7 @@ impl Cleanup {
     }
 
     /// The result of a cleanup that was logged as `row`.
-    pub(crate) fn result(
-        &self,
-        deleted: Deleted,
-        row: &ProcessedGenerationCleanupLogModel,
-    ) -> CleanupStatsResult {
+    fn result(&self, deleted: Deleted, row: &ProcessedGenerationCleanupLogModel) -> CleanupStatsResult {
         CleanupStatsResult {
             cutoff_date: row.cutoff_date,
             days_to_keep: row.days_retained,
@@ -214,10 +241,7 @@ impl Deleted {
 }
 
 /// Appends a row to the log.
-pub(crate) fn insert_log(
-    conn: &mut DbConnection,
-    row: &ProcessedGenerationCleanupLogModel,
-) -> mai_storage::Result<()> {
+fn insert_log(conn: &mut DbConnection, row: &ProcessedGenerationCleanupLogModel) -> mai_storage::Result<()> {
     on_backend!(conn, c => diesel::insert_into(log::table).values(row).execute(c))?;
     Ok(())
 }

@@ -108,20 +108,9 @@ impl ProcessedGenerationTable {
     /// row as well, and returned. A repetition of a generation whose row is gone could not be
     /// recognized, so booking refuses what is older than the retention.
     pub async fn cleanup_old_generations(&self, days_to_retain: i32) -> Result<CleanupStatsResult> {
-        if days_to_retain < cleanup::MIN_DAYS_TO_RETAIN {
-            return Err(Error::Retention(days_to_retain));
-        }
-        let cleanup = Cleanup { began: self.clock.now(), days_to_keep: days_to_retain };
+        let cleanup = Cleanup::new(self.clock.now(), days_to_retain)?;
         let clock = Arc::clone(&self.clock);
-        let outcome = self
-            .storage
-            .write(move |conn| {
-                let deleted = cleanup.delete_old(conn)?;
-                let row = cleanup.log_row(Ok(&deleted), clock.now());
-                cleanup::insert_log(conn, &row)?;
-                Ok(cleanup.result(deleted, &row))
-            })
-            .await;
+        let outcome = self.storage.write(move |conn| cleanup.run(conn, || clock.now())).await;
         if let Err(failure) = &outcome {
             self.log_failure(cleanup, failure).await;
         }
@@ -226,8 +215,8 @@ impl ProcessedGenerationTable {
     /// The caller gets the failure itself; that its log row could not be written as well goes to
     /// the program's log, as there is one error to return.
     async fn log_failure(&self, cleanup: Cleanup, failure: &Error) {
-        let row = cleanup.log_row(Err(&failure.to_string()), self.clock.now());
-        let logged = self.storage.write(move |conn| cleanup::insert_log(conn, &row)).await;
+        let (failure, now) = (failure.to_string(), self.clock.now());
+        let logged = self.storage.write(move |conn| cleanup.log_failure(conn, &failure, now)).await;
         if let Err(error) = logged {
             error!(%error, "the failure of a ledger cleanup could not be logged");
         }

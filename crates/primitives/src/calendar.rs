@@ -5,10 +5,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+const MINUTES_PER_DAY: i64 = 1_440;
 
 /// Why there is no such calendar or date.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -162,12 +164,19 @@ impl OrganizationCalendar {
     /// The first instant of a local day. Where the clocks skip midnight it is the first instant
     /// that exists; where midnight comes twice it is the earlier one.
     pub fn start_of(self, day: UsageDate) -> UnixTime {
-        let midnight = day.0.and_time(chrono::NaiveTime::MIN);
-        let skipped_at_most = (0..=24).find_map(|quarters| {
-            let candidate = midnight + chrono::TimeDelta::minutes(15 * quarters);
+        self.instant_of(day, NaiveTime::MIN)
+    }
+
+    /// The instant at which the local clock shows a time of whole minutes on a day. Where the clocks skip
+    /// that time it is the first instant behind the gap; where it comes twice it is the earlier one.
+    pub fn instant_of(self, day: UsageDate, time: NaiveTime) -> UnixTime {
+        let wanted = day.0.and_time(time);
+        // No zone has ever skipped more than a day.
+        let skipped_at_most = (0..=MINUTES_PER_DAY).find_map(|minutes| {
+            let candidate = wanted + chrono::TimeDelta::minutes(minutes);
             self.0.from_local_datetime(&candidate).earliest()
         });
-        UnixTime(skipped_at_most.map_or_else(|| midnight.and_utc().timestamp(), |at| at.timestamp()))
+        UnixTime(skipped_at_most.map_or_else(|| wanted.and_utc().timestamp(), |at| at.timestamp()))
     }
 
     /// Hours and minutes `HH:MM` of an instant on the local clock.
@@ -229,6 +238,33 @@ mod tests {
         let start = beirut.start_of(day);
         assert_eq!(beirut.time_of_day(start), "01:00");
         assert_eq!(beirut.usage_date(DateTime::from_timestamp(start.seconds(), 0).unwrap()), day);
+    }
+
+    #[test]
+    fn a_time_of_day_that_is_skipped_or_comes_twice_is_defined() {
+        let warsaw = OrganizationCalendar::default();
+        for (day, time, instant) in [
+            ("2026-01-15", "13:00", "2026-01-15T12:00:00Z"),
+            ("2026-07-15", "13:00", "2026-07-15T11:00:00Z"),
+            ("2026-03-29", "13:00", "2026-03-29T11:00:00Z"),
+            ("2026-10-25", "13:00", "2026-10-25T12:00:00Z"),
+            // From 02:00 to 03:00 there is no local time on 2026-03-29.
+            ("2026-03-29", "01:59", "2026-03-29T00:59:00Z"),
+            ("2026-03-29", "02:00", "2026-03-29T01:00:00Z"),
+            ("2026-03-29", "02:30", "2026-03-29T01:00:00Z"),
+            ("2026-03-29", "03:00", "2026-03-29T01:00:00Z"),
+            // It comes twice on 2026-10-25.
+            ("2026-10-25", "02:30", "2026-10-25T00:30:00Z"),
+            ("2026-10-25", "03:00", "2026-10-25T02:00:00Z"),
+        ] {
+            let found =
+                warsaw.instant_of(UsageDate::parse(day).unwrap(), format!("{time}:00").parse().unwrap());
+            assert_eq!(found, UnixTime::from(utc(instant)), "{day} {time}");
+        }
+        // Samoa skipped the whole of 2011-12-30.
+        let apia = OrganizationCalendar::parse("Pacific/Apia").unwrap();
+        let found = apia.instant_of(UsageDate::parse("2011-12-30").unwrap(), "13:00:00".parse().unwrap());
+        assert_eq!(found, UnixTime::from(utc("2011-12-30T10:00:00Z")));
     }
 
     #[test]

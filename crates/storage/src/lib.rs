@@ -7,6 +7,7 @@
 //! [`Storage::write`] (one transaction that takes the right lock at its start and is tried again when
 //! two writers collide).
 
+pub mod backup;
 pub mod connection;
 pub mod error;
 pub mod expression;
@@ -63,6 +64,18 @@ macro_rules! load_unlocked_for_update {
     ($conn:expr, $query:expr) => {
         match $conn {
             $crate::DbConnection::Postgres(inner) => $query.for_update().skip_locked().load(inner),
+            $crate::DbConnection::Sqlite(inner) => $query.load(inner),
+        }
+    };
+}
+
+/// As [`load_for_update!`], but others may lock the rows in the same way and change what is no key;
+/// only who wants a row for itself alone has to wait.
+#[macro_export]
+macro_rules! load_for_key_share {
+    ($conn:expr, $query:expr) => {
+        match $conn {
+            $crate::DbConnection::Postgres(inner) => $query.for_key_share().load(inner),
             $crate::DbConnection::Sqlite(inner) => $query.load(inner),
         }
     };

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use mai_batch::Freshness;
 use mai_capture::ApplierState;
 use mai_journal::{Journal, JournalStats};
 use mai_storage::Storage;
@@ -62,6 +63,7 @@ pub(crate) struct Examination {
     pub(crate) applier: Check,
     pub(crate) unresolved: Check,
     pub(crate) accepting: Check,
+    pub(crate) batch: Check,
     /// None where no members are taken over.
     pub(crate) members: Option<Check>,
     pub(crate) stats: JournalStats,
@@ -83,6 +85,7 @@ pub(crate) async fn examine(health: &Health) -> Examination {
         applier: applier(&health.applier, figures.waiting),
         unresolved: unresolved(figures.unresolved()),
         accepting: accepting(&health.stopping),
+        batch: batch(&figures),
         members: health.members.as_ref().map(members),
         lag_bytes: stats.durable_end.get().saturating_sub(health.applier.applied_to().get()),
         stats,
@@ -99,6 +102,7 @@ impl Examination {
             ("applier", &self.applier),
             ("unresolved", &self.unresolved),
             ("accepting", &self.accepting),
+            ("batch", &self.batch),
         ];
         checks.extend(self.members.as_ref().map(|members| ("members", members)));
         checks
@@ -188,6 +192,12 @@ fn unresolved(count: Option<i64>) -> Check {
         Some(count) if count > 0 => Check::Warning(format!("{count} generations wait for a person")),
         Some(_) | None => Check::Ok,
     }
+}
+
+/// The daily run; nothing is known to be wrong before it was looked at.
+fn batch(figures: &Figures) -> Check {
+    let trouble = figures.batch.as_ref().and_then(Freshness::trouble);
+    trouble.map_or(Check::Ok, Check::Warning)
 }
 
 fn members(state: &SyncState) -> Check {

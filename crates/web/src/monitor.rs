@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mai_batch::{Batch, Freshness};
 use mai_capture::ApplierState;
 use mai_journal::{Journal, Position};
 use mai_organization::generation_processing::{PendingState, pending::count_by_state};
@@ -22,6 +23,8 @@ pub struct Figures {
     pub database_answers: Option<bool>,
     /// Generations whose cost is not known, by state, when the database answered last.
     pub pending: Option<BTreeMap<PendingState, i64>>,
+    /// How the daily runs were when the database answered last.
+    pub batch: Option<Freshness>,
     /// How long the oldest record that is not in the database has waited at least. Zero also for a
     /// record that is younger than the last look.
     pub waiting: Duration,
@@ -39,6 +42,7 @@ pub struct Monitor {
     storage: Storage,
     journal: Journal,
     applier: ApplierState,
+    batch: Batch,
     figures: watch::Sender<Figures>,
 }
 
@@ -48,23 +52,27 @@ impl Monitor {
         storage: Storage,
         journal: Journal,
         applier: ApplierState,
+        batch: Batch,
     ) -> (Self, watch::Receiver<Figures>) {
         let (figures, receiver) = watch::channel(Figures::default());
-        (Self { storage, journal, applier, figures }, receiver)
+        (Self { storage, journal, applier, batch, figures }, receiver)
     }
 
     /// Looks at once and then now and then, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let mut mark = Mark { end: self.journal.durable_end(), at: Instant::now() };
         loop {
-            let counted = stop.run_until_cancelled(self.storage.read(count_by_state)).await;
-            let Some(counted) = counted else { return };
+            let looked = async { (self.storage.read(count_by_state).await, self.batch.freshness().await) };
+            let Some((counted, batch)) = stop.run_until_cancelled(looked).await else { return };
             let waiting = mark.waiting(self.applier.applied_to(), self.journal.durable_end(), Instant::now());
             self.figures.send_modify(|figures| {
                 figures.database_answers = Some(counted.is_ok());
                 figures.waiting = waiting;
                 if let Ok(counted) = counted {
                     figures.pending = Some(counted);
+                }
+                if let Ok(batch) = batch {
+                    figures.batch = Some(batch);
                 }
             });
             if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::Result;
+use chrono::NaiveTime;
+use mai_batch::Schedule;
 use mai_journal::SyncMode;
+use mai_organization::generation_processing::cleanup::MIN_DAYS_TO_RETAIN;
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
@@ -137,6 +140,18 @@ pub const VARIABLES: &[Variable] = &[
         "1.3",
         "Markup of organizations that have none, until the settings name one.",
     ),
+    plain("MAI_BATCH_TIME", "13:00", "When the daily run is due, in `MAI_TIME_ZONE`."),
+    plain(
+        "MAI_BATCH_LEASE_SECONDS",
+        "60",
+        "After how many seconds of silence another process takes over the daily run, 1 to 3600.",
+    ),
+    plain("MAI_RETENTION_DAYS", "60", "How many days the ledger is kept, at least 7; daily usage stays."),
+    plain(
+        "MAI_BACKUPS_KEPT",
+        "7",
+        "How many daily copies of a SQLite database are kept in `MAI_DATA_DIR/backups`; 0 makes none.",
+    ),
     plain(
         "MAI_JOURNAL_SYNC",
         "disk",
@@ -215,6 +230,14 @@ pub struct Settings {
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
     pub default_markup: MarkupRate,
+    /// The local time of the daily run.
+    pub batch_time: NaiveTime,
+    /// For how many seconds a silent process still counts as doing the daily run.
+    pub batch_lease_seconds: i64,
+    /// How many days the ledger is kept.
+    pub retention_days: i32,
+    /// How many copies of a SQLite database are kept.
+    pub backups_kept: usize,
     /// When an append to the journal counts as durable.
     pub journal_sync: SyncMode,
     /// Bound of the journal in bytes.
@@ -302,6 +325,16 @@ impl Settings {
             registry: RegistrySettings::read(&values)?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
+            batch_time: values.parse_with("MAI_BATCH_TIME", Schedule::time)?,
+            batch_lease_seconds: values.parse_with("MAI_BATCH_LEASE_SECONDS", |text| {
+                let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
+                seconds.ok_or("it must be a whole number from 1 to 3600")
+            })?,
+            retention_days: values.parse_with("MAI_RETENTION_DAYS", |text| {
+                let days = text.parse().ok().filter(|days| (MIN_DAYS_TO_RETAIN..=36_500).contains(days));
+                days.ok_or_else(|| format!("it must be a whole number from {MIN_DAYS_TO_RETAIN} to 36500"))
+            })?,
+            backups_kept: values.parse("MAI_BACKUPS_KEPT")?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
                 "disk" => Ok(SyncMode::Disk),
                 "os" => Ok(SyncMode::Os),

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: measures the real programs against each other.
+//! `cargo xtask bench`: measures the real programs.
 
+mod batch;
 mod gateway;
 mod nginx;
 mod report;
@@ -18,11 +19,13 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Bench {
+    Batch(batch::Args),
     Gateway(gateway::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.bench {
+        Bench::Batch(args) => batch::run(args),
         Bench::Gateway(args) => gateway::run(args),
     }
 }

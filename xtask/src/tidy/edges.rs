@@ -18,7 +18,7 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 18] = [
+const EDGES: [(&str, May); 19] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
@@ -72,6 +72,17 @@ const EDGES: [(&str, May); 18] = [
             "mai-storage",
             "mai-journal",
             "mai-openrouter",
+            "mai-client-organization",
+            "mai-generation-processing",
+            "mai-usage-tracking",
+        ]),
+    ),
+    (
+        "mai-batch",
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",

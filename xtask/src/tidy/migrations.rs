@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 13] = [
+const REFERENCE: [&str; 16] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -26,6 +26,9 @@ const REFERENCE: [&str; 13] = [
     "audit_head",
     "model_price_list",
     "model_prices",
+    "batch_lease",
+    "batch_runs",
+    "batch_steps",
 ];
 
 const TENANT: &str = "client_org_id";

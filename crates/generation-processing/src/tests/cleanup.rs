@@ -71,7 +71,7 @@ fn a_failure_deletes_nothing_and_is_logged() {
 #[test]
 fn error_texts_in_the_log_are_cut() {
     let began = chrono::DateTime::from_timestamp(NOON.seconds(), 0).unwrap();
-    let row = Cleanup { began, days_to_keep: 60 }.log_row(Err(&"ż".repeat(501)), began);
+    let row = Cleanup::new(began, 60).unwrap().log_row(Err(&"ż".repeat(501)), began);
     assert_eq!(row.error_message.map(|text| text.chars().count()), Some(500));
 }
 

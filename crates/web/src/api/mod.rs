@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, middleware::from_fn, web};
+use mai_batch::{AnomalyTable, Batch};
 use mai_billing::SubscriptionTable;
 use mai_capture::{Ingest, SharedDirectory};
 use mai_model_prices::ModelPriceTable;
@@ -13,11 +14,13 @@ use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
 pub(crate) mod accounts;
+mod anomalies;
 mod api_tokens;
 mod asked;
 mod attempts;
 mod audit_log;
 mod auth;
+pub(crate) mod batch;
 pub(crate) mod caller;
 mod changes;
 mod cookie;
@@ -71,6 +74,10 @@ pub struct Api {
     pub registries: Registries,
     /// Provider keys that are made at OpenRouter.
     pub provider_keys: ProviderKeys,
+    /// The daily run.
+    pub batch: Batch,
+    /// What stands out of a member's or a model's own history.
+    pub anomalies: AnomalyTable,
     /// The door for usage that others report.
     pub ingest: Ingest,
     /// The sessions of Open WebUI, where the settings name its secret.
@@ -135,7 +142,8 @@ fn usage_tracking(config: &mut ServiceConfig<'_>) {
         .configure(usage::usage_tracking)
         .service(model_pricing::model_pricing)
         .service(subscription::subscription_billing)
-        .service(system_health::system_health);
+        .service(system_health::system_health)
+        .configure(batch::routes);
 }
 
 /// What is below `/api/v1/client-organizations`.
@@ -171,6 +179,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(pending::dismiss)
         .service(pending::look_up)
         .service(generation_audit::generation_audit)
+        .configure(anomalies::routes)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)

@@ -45,6 +45,8 @@ struct SystemHealth {
     unresolved: HealthPart,
     /// Whether calls are taken.
     accepting: HealthPart,
+    /// The daily run.
+    batch: HealthPart,
     /// Members from Open WebUI; null where none are taken over.
     members: Option<HealthPart>,
     /// Bytes of the journal that are in use.
@@ -81,6 +83,7 @@ pub(super) async fn system_health(
         applier: (&found.applier).into(),
         unresolved: (&found.unresolved).into(),
         accepting: (&found.accepting).into(),
+        batch: (&found.batch).into(),
         members: found.members.as_ref().map(HealthPart::from),
         journal_bytes: found.stats.retained_bytes,
         journal_lag_bytes: found.lag_bytes,

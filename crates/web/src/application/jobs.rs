@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use mai_batch::{Batch, Runner};
 use mai_capture::{Applier, ApplierState, KeyReader, Reconciler, Recorder, SharedDirectory, causes};
 use mai_journal::Journal;
 use mai_model_prices::ModelPriceTable;
@@ -40,14 +41,14 @@ pub(super) struct Background {
 pub(super) fn start(
     beginning: Beginning,
     services: &OrganizationServices,
-    journal: &Journal,
-    recorder: &Recorder,
+    (journal, recorder): (&Journal, &Recorder),
     (generations, keys, prices): (
         impl GenerationSource + 'static,
         impl KeyUsageSource + 'static,
         ModelPriceTable,
     ),
     members: Option<MemberSync>,
+    (batch, runner): (Batch, Runner),
     clock: &Arc<dyn Clock>,
 ) -> Background {
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
@@ -65,7 +66,7 @@ pub(super) fn start(
         directory: directory.clone(),
         clock: Arc::clone(clock),
     };
-    let (monitor, figures) = Monitor::new(storage.clone(), journal.clone(), applier_state.clone());
+    let (monitor, figures) = Monitor::new(storage.clone(), journal.clone(), applier_state.clone(), batch);
 
     let mut jobs = Jobs::default();
     jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
@@ -73,6 +74,7 @@ pub(super) fn start(
     jobs.spawn(|stop| recorder.clone().keep_trying(books, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
+    jobs.spawn_when_admitted(&storage, |stop| runner.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
     let now = Arc::clone(clock);
     jobs.spawn_when_admitted(&storage, |stop| model_prices::keep(prices, now, stop));

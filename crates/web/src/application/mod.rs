@@ -4,6 +4,7 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::dev::Server;
 use anyhow::{Context, Result};
+use mai_batch::{AnomalyTable, Backups, Batch, BatchSettings, Runner, Schedule};
 use mai_billing::SubscriptionTable;
 use mai_capture::{Drains, Ingest, ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
@@ -40,6 +41,9 @@ pub use master_key::{master_key, replace_master_key};
 /// How long the last records may take to reach the database at a stop. What does not is applied at
 /// the next start.
 const APPLY_AT_MOST: Duration = Duration::from_secs(10);
+
+/// On how many organizations the daily run works at once, at most.
+const BATCH_AT_ONCE: usize = 4;
 
 /// A service that is bound to its port and ready to run.
 pub struct Application {
@@ -85,13 +89,14 @@ impl Application {
         let registries = Registries::of(settings.registry.as_ref())?;
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
+        let (batch, runner) = batch(&settings, &storage, &clock);
         let Background { jobs, applier, figures } = jobs::start(
             beginning,
             &services,
-            &journal,
-            &recorder,
+            (&journal, &recorder),
             (generations, openrouter.clone(), model_prices.clone()),
             member_sync,
+            (batch.clone(), runner),
             &clock,
         );
 
@@ -128,6 +133,8 @@ impl Application {
             directory: directory.clone(),
             registries,
             provider_keys: provider_keys.clone(),
+            batch,
+            anomalies: AnomalyTable::new(storage.clone(), Arc::clone(&clock)),
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),
@@ -229,6 +236,22 @@ impl Application {
         info!("stopped");
         Ok(())
     }
+}
+
+/// The daily run on a database, and the job that does it.
+pub fn batch(settings: &Settings, storage: &Storage, clock: &Arc<dyn Clock>) -> (Batch, Runner) {
+    let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
+    let batch = BatchSettings {
+        schedule: Schedule { calendar: settings.time_zone, time: settings.batch_time },
+        retention_days: settings.retention_days,
+        backups: (settings.backups_kept > 0)
+            .then(|| Backups { folder: settings.data_dir.join("backups"), keep: settings.backups_kept }),
+        lease_seconds: settings.batch_lease_seconds,
+        // Others need connections as well.
+        at_once: (connections / 2).clamp(1, BATCH_AT_ONCE),
+    };
+    let process = format!("pid-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+    Batch::new(storage.clone(), Arc::clone(clock), batch, &process)
 }
 
 fn open_webui(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<OpenWebuiSessions>> {

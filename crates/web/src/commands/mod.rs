@@ -36,6 +36,7 @@ mod org;
 mod pending;
 mod rebuild;
 mod rotate_master;
+mod run_batch;
 mod serve;
 mod tokens;
 mod users;
@@ -85,6 +86,9 @@ enum Command {
     /// made right, 1 something differs, 2 not compared.
     #[command(after_help = "Example: mai-usage rebuild --org org_… --month 2026-11 --apply")]
     Rebuild(rebuild::Arguments),
+    /// Do the daily run now. Exit code: 0 it succeeded or was done before, 1 it failed or could not be done.
+    #[command(after_help = "Example: mai-usage run-batch --date 2026-11-25 --json")]
+    RunBatch(run_batch::Arguments),
     /// Compare what was booked with what OpenRouter charged, by key and UTC day.
     #[command(after_help = "Example: mai-usage drift --org org_… --days 7 --json")]
     Drift(drift::Arguments),
@@ -189,6 +193,10 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::Verify(arguments) => return verify::run(&arguments, &migrated(&settings)?),
         Command::Audit(command) => return audit::run(command, || migrated(&settings)),
         Command::Rebuild(arguments) => return rebuild::run(&arguments, &migrated(&settings)?),
+        Command::RunBatch(arguments) => {
+            migrated(&settings)?;
+            return run_batch::run(&arguments, &settings).await;
+        }
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
         Command::Config | Command::Demo(_) | Command::Openapi => {}
     }

@@ -4,6 +4,7 @@
 //! an organization, a member or a key.
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
+use mai_batch::RunStatus;
 use mai_capture::{ApplierState, SharedDirectory};
 use mai_journal::Journal;
 use mai_organization::generation_processing::PendingState;
@@ -65,6 +66,7 @@ impl Metrics {
         self.gateway(&mut page);
         self.recording(&mut page);
         self.database(&mut page);
+        self.batch(&mut page);
         self.members(&mut page);
         page.finish()
     }
@@ -146,6 +148,24 @@ impl Metrics {
 }
 
 impl Metrics {
+    /// The daily run. Of which there was none yet is left out.
+    fn batch(&self, page: &mut Page) {
+        let Some(batch) = self.figures.borrow().batch.clone() else { return };
+        let help = "1 while the daily run failed last, does not end or is overdue.";
+        page.family(Gauge, "mai_batch_trouble", help).value(u8::from(batch.trouble().is_some()));
+        if let Some(last) = &batch.last {
+            let help = "1 while a daily run is going on.";
+            page.family(Gauge, "mai_batch_running", help).value(u8::from(last.status == RunStatus::Running));
+        }
+        let Some(success) = batch.last_success else { return };
+        let Some(finished_at) = success.finished_at else { return };
+        let help = "When a daily run succeeded last, in Unix seconds.";
+        page.family(Gauge, "mai_batch_success_timestamp_seconds", help).value(finished_at.seconds());
+        let help = "How long that run took.";
+        page.family(Gauge, "mai_batch_success_duration_seconds", help)
+            .value(finished_at.seconds() - success.started_at.seconds());
+    }
+
     fn members(&self, page: &mut Page) {
         let Some(state) = &self.members else { return };
         page.family(Gauge, "mai_member_sync_failing", "1 while members cannot be read from Open WebUI.")

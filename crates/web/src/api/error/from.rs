@@ -1,6 +1,7 @@
 //! What the errors of the services are to whoever asks.
 
 use actix_web::http::StatusCode;
+use mai_batch::Error as BatchError;
 use mai_billing::Error as BillingError;
 use mai_openrouter::LookupError;
 use mai_organization::{
@@ -96,6 +97,20 @@ impl From<UsageError> for ApiError {
             UsageError::IsMember(_) => Self::wrong_state(error.to_string()),
             UsageError::Ledger(cause) => cause.into(),
             UsageError::Organization(cause) => cause.into(),
+            other => Self::internal(&other, other.storage()),
+        }
+    }
+}
+
+impl From<BatchError> for ApiError {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Busy(_) => Self::wrong_state(error.to_string()),
+            BatchError::NotOver { .. } => Self::field("processing_date", &error),
+            BatchError::UnknownRun(_) | BatchError::UnknownAnomaly => Self::not_found(error.to_string()),
+            BatchError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string()),
+            BatchError::Usage(cause) => cause.into(),
+            BatchError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
         }
     }
