@@ -18,7 +18,7 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 16] = [
+const EDGES: [(&str, May); 17] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
@@ -26,9 +26,16 @@ const EDGES: [(&str, May); 16] = [
     ("mai-mock-openrouter", Only(&[])),
     ("mai-audit-log", Only(&["mai-primitives", "mai-storage"])),
     ("mai-global-settings", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
+    ("mai-exchange-rates", Only(&["mai-primitives", "mai-storage"])),
     (
         "mai-client-organization",
-        Only(&["mai-primitives", "mai-storage", "mai-audit-log", "mai-global-settings"]),
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-global-settings",
+            "mai-exchange-rates",
+        ]),
     ),
     ("mai-generation-processing", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
     (
@@ -39,6 +46,7 @@ const EDGES: [(&str, May); 16] = [
             "mai-audit-log",
             "mai-generation-processing",
             "mai-client-organization",
+            "mai-exchange-rates",
         ]),
     ),
     (
@@ -51,6 +59,7 @@ const EDGES: [(&str, May); 16] = [
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",
+            "mai-exchange-rates",
         ]),
     ),
     (

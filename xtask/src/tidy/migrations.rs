@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 11] = [
+const REFERENCE: [&str; 13] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -24,6 +24,8 @@ const REFERENCE: [&str; 11] = [
     "sign_in_links",
     "audit_log",
     "audit_head",
+    "nbp_rates",
+    "nbp_calendar",
 ];
 
 const TENANT: &str = "client_org_id";
