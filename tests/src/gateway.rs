@@ -45,6 +45,7 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
+            ("NBP_BASE_URL", mock.nbp_url()),
             // Most tests call as fast as they can.
             ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             // Long runs are silenced: what upstream does on purpose would fill pages.

@@ -7,12 +7,14 @@
 
 pub mod assign;
 pub mod catalogue;
+pub mod day_rates;
 pub mod drift;
 pub mod error;
 pub mod exports;
 pub mod listing;
 pub mod manual;
 pub mod model;
+pub mod pln;
 pub mod provider;
 pub mod query;
 pub mod range;
@@ -34,12 +36,14 @@ mod tests;
 
 pub use assign::{Assigned, Assignment};
 pub use catalogue::{CATALOGUE, CatalogueModel};
+pub use day_rates::FixedRates;
 pub use error::{Error, Result};
 pub use listing::{Listing, Order, Page, Position, SortKey};
 pub use manual::UsageRecordDto;
 pub use model::{
     ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
 };
+pub use pln::{Conversion, DayRates};
 pub use provider::provider_name;
 pub use range::DayRange;
 pub use reading::{Days, Listed, MAX_TREND_MONTHS};

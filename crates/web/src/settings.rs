@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Result;
 use mai_journal::SyncMode;
-use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
+use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, UsdPlnRate};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -127,6 +127,16 @@ pub const VARIABLES: &[Variable] = &[
     plain("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "10", "How many attempts to sign in may fail from one address."),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
+        "NBP_BASE_URL",
+        "https://api.nbp.pl/api",
+        "Base URL of NBP's API, which tells the rates of USD in PLN.",
+    ),
+    plain(
+        "MAI_FALLBACK_USD_PLN_RATE",
+        "",
+        "PLN for one USD, such as 4.0, while no table of NBP is known; always flagged, and never billed with.",
+    ),
+    plain(
         "MAI_DEFAULT_MARKUP",
         "1.3",
         "Markup of organizations that have none, until the settings name one.",
@@ -204,6 +214,10 @@ pub struct Settings {
     pub time_zone: OrganizationCalendar,
     /// Markup of organizations that have none.
     pub default_markup: MarkupRate,
+    /// Base URL of NBP's API.
+    pub nbp_base_url: String,
+    /// PLN for one USD while no table of NBP is known, where it was given.
+    pub fallback_rate: Option<UsdPlnRate>,
     /// When an append to the journal counts as durable.
     pub journal_sync: SyncMode,
     /// Bound of the journal in bytes.
@@ -289,6 +303,8 @@ impl Settings {
             registry: RegistrySettings::read(&values)?,
             time_zone: values.parse_with("MAI_TIME_ZONE", OrganizationCalendar::parse)?,
             default_markup: values.parse_with("MAI_DEFAULT_MARKUP", MarkupRate::parse)?,
+            nbp_base_url: values.parse("NBP_BASE_URL")?,
+            fallback_rate: values.optional("MAI_FALLBACK_USD_PLN_RATE", UsdPlnRate::parse)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
                 "disk" => Ok(SyncMode::Disk),
                 "os" => Ok(SyncMode::Os),

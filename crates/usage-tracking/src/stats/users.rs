@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mai_client_organization::{MemberModel, MemberRole, mapping, members::members_of, openrouter_user_id};
-use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId, ratio};
+use mai_primitives::{OpenRouterUserId, OrganizationId, Pln, UnixTime, UsdPlnRate, UserId, ratio};
 use mai_storage::DbConnection;
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct UserUsage {
     pub openrouter_user_id: Option<OpenRouterUserId>,
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
     /// When usage was last added in the range.
@@ -135,11 +137,21 @@ impl Item for UserUsage {
     fn totals(&self) -> Totals {
         self.totals
     }
+
+    fn cost_pln(&self) -> Option<Pln> {
+        self.cost_pln
+    }
 }
 
 /// The usage of every registered member and of every other user with usage in the range; in no order.
-pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRange) -> Result<Vec<UserUsage>> {
-    let used = query::by_user(conn, org, range.from(), range.to())?;
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    current: Option<UsdPlnRate>,
+) -> Result<Vec<UserUsage>> {
+    let used = query::by_user(conn, org, range.from(), range.to(), current)?;
+    let nothing = current.map(|_| Pln::ZERO);
     let whole = Totals::sum(used.iter().map(|one| one.totals))?.markup_cost;
     let mut used: HashMap<UserId, UserSums> =
         used.into_iter().map(|sums| (sums.user_id.clone(), sums)).collect();
@@ -152,21 +164,22 @@ pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRang
         let user_id = member.user_id.clone();
         let sums = used.remove(&user_id);
         let external = mapped.remove(&user_id).or_else(|| openrouter_user_id(org, &user_id).ok());
-        users.push(user(user_id, Some(member.into()), external, sums));
+        users.push(user(user_id, Some(member.into()), external, sums, nothing));
     }
-    users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums))));
+    users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums), None)));
     for user in &mut users {
         user.share_ppm = ratio::parts_per_million(user.totals.markup_cost.nanos(), whole.nanos());
     }
     Ok(users)
 }
 
-/// A member with its usage, if it has any, and the id that it would have else.
+/// A member with its usage, if it has any, and the id that it would have else. `nothing` is no usage in PLN.
 fn user(
     user_id: UserId,
     member: Option<RegisteredMember>,
     external: Option<OpenRouterUserId>,
     sums: Option<UserSums>,
+    nothing: Option<Pln>,
 ) -> UserUsage {
     let Some(sums) = sums else {
         return UserUsage {
@@ -174,6 +187,7 @@ fn user(
             member,
             openrouter_user_id: external,
             totals: Totals::default(),
+            cost_pln: nothing,
             days_active: 0,
             last_activity: None,
             share_ppm: None,
@@ -184,6 +198,7 @@ fn user(
         member,
         openrouter_user_id: sums.openrouter_user_id.or(external),
         totals: sums.totals,
+        cost_pln: sums.cost_pln,
         days_active: sums.days_active,
         last_activity: sums.last_activity,
         share_ppm: None,

@@ -9,6 +9,7 @@ use actix_web::{
 use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
+    exchange_rates::Error as RateError,
     generation_processing::Error as LedgerError,
     global_settings::Error as SettingsError,
     usage_tracking::Error as UsageError,
@@ -189,6 +190,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "recording_unavailable", message)
     }
 
+    /// 503: no exchange rate is known yet, and none is configured; it comes by itself.
+    pub fn no_exchange_rate(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_exchange_rate", message)
+    }
+
     /// 503: OpenRouter did not do what it was asked for; nothing was changed.
     pub fn upstream(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable", message)
@@ -364,6 +370,12 @@ impl From<UsageError> for ApiError {
             UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
         }
+    }
+}
+
+impl From<RateError> for ApiError {
+    fn from(error: RateError) -> Self {
+        Self::internal(&error, error.storage())
     }
 }
 

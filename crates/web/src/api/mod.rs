@@ -19,6 +19,7 @@ pub(crate) mod caller;
 mod cookie;
 mod credentials;
 mod error;
+mod exchange_rate;
 mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
@@ -114,7 +115,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 /// What is below `/api/v1/usage-tracking`.
 fn usage_tracking(config: &mut ServiceConfig<'_>) {
-    config.configure(ingest::routes).configure(usage::usage_tracking).service(system_health::system_health);
+    config
+        .configure(ingest::routes)
+        .configure(usage::usage_tracking)
+        .service(exchange_rate::exchange_rate)
+        .service(system_health::system_health);
 }
 
 /// What is below `/api/v1/client-organizations`.

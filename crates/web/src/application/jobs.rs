@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
 use crate::{
+    exchange_rates::RateKeeper,
     monitor::{Figures, Monitor},
     open_webui::sync::MemberSync,
 };
@@ -41,7 +42,7 @@ pub(super) fn start(
     journal: &Journal,
     recorder: &Recorder,
     (generations, keys): (impl GenerationSource + 'static, impl KeyUsageSource + 'static),
-    members: Option<MemberSync>,
+    (members, rates): (Option<MemberSync>, RateKeeper),
     clock: &Arc<dyn Clock>,
 ) -> Background {
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
@@ -68,6 +69,7 @@ pub(super) fn start(
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
+    jobs.spawn_when_admitted(&storage, |stop| rates.run(stop));
     if let Some(members) = members {
         jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
     }

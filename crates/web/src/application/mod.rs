@@ -20,6 +20,7 @@ use self::{
 };
 use crate::{
     api::{Api, Attempts},
+    exchange_rates::RateKeeper,
     gateway::{RateLimits, Said, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
@@ -45,6 +46,7 @@ pub struct Application {
     address: SocketAddr,
     storage: Storage,
     services: OrganizationServices,
+    rates: RateKeeper,
     directory: SharedDirectory,
     master_key: MasterKey,
     stopping: Stopping,
@@ -72,7 +74,10 @@ impl Application {
         };
         let beginning = begin(contact).await?;
         let (storage, directory) = (beginning.storage.clone(), beginning.directory.clone());
-        let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock));
+        let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock))
+            .with_fallback_rate(settings.fallback_rate);
+        let rates = RateKeeper::new(&settings.nbp_base_url, storage.clone(), &services, Arc::clone(&clock))
+            .context("NBP_BASE_URL cannot be used")?;
         let journal = open_journal(&settings)?;
         let recorder = Recorder::new(journal.clone());
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
@@ -87,7 +92,7 @@ impl Application {
             &journal,
             &recorder,
             (generations, openrouter.clone()),
-            member_sync,
+            (member_sync, rates.clone()),
             &clock,
         );
 
@@ -152,6 +157,7 @@ impl Application {
             address,
             storage,
             services,
+            rates,
             directory,
             master_key,
             stopping,
@@ -175,6 +181,11 @@ impl Application {
     /// The services on the database, for whoever runs in the same process.
     pub const fn services(&self) -> &OrganizationServices {
         &self.services
+    }
+
+    /// The keeper of the exchange rates, for whoever does not want to wait for its next round.
+    pub const fn rates(&self) -> &RateKeeper {
+        &self.rates
     }
 
     /// Reads organizations and keys now, instead of at the next comparison.

@@ -40,6 +40,8 @@ fn a_wrong_value_is_named() {
         ("MAI_DATABASE_URL", "mysql://x"),
         ("MAI_TIME_ZONE", "Europe/Krakow"),
         ("MAI_DEFAULT_MARKUP", "0"),
+        ("MAI_FALLBACK_USD_PLN_RATE", "0"),
+        ("MAI_FALLBACK_USD_PLN_RATE", "3.63761"),
         ("MAI_JOURNAL_SYNC", "maybe"),
         ("MAI_BODY_LIMIT_MIB", "0"),
         ("MAI_WORKERS", "-1"),
