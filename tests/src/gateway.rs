@@ -45,6 +45,7 @@ impl Installation {
             ("MAI_DATA_DIR", data.path().display().to_string()),
             ("MAI_ADMIN_TOKEN", "reseller-token-of-tests-0123456789".to_owned()),
             ("OPENROUTER_BASE_URL", mock.base_url()),
+            ("NBP_BASE_URL", mock.nbp_url()),
             // Most tests call as fast as they can, with what is wrong among it.
             ("MAI_RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             ("MAI_SIGN_IN_ATTEMPTS_PER_MINUTE", "1000".to_owned()),

@@ -98,6 +98,14 @@ impl Exact {
         Usd::parse(self.text(field)).expect("an amount").nanos()
     }
 
+    /// A field that is an amount in złoty with two decimals, in grosz.
+    pub fn grosz(&self, field: &str) -> i64 {
+        let text = self.text(field);
+        let (whole, fraction) = text.split_once('.').unwrap_or_else(|| panic!("`{field}` is {text}"));
+        assert_eq!(fraction.len(), 2, "`{field}` is {text}");
+        format!("{whole}{fraction}").parse().expect("whole grosz")
+    }
+
     /// The fields of the same names as sums have them.
     pub fn figures(&self) -> Figures {
         Figures {

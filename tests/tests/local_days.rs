@@ -47,6 +47,7 @@ async fn serve_and_call(database: &TestDb, mock: &Mock, clock: &ManualClock) -> 
         "MAI_DATABASE_URL" => Some(database_url(database)),
         "MAI_DATA_DIR" => Some(data.path().display().to_string()),
         "OPENROUTER_BASE_URL" => Some(mock.base_url()),
+        "NBP_BASE_URL" => Some(mock.nbp_url()),
         "MAI_WORKERS" => Some("1".to_owned()),
         _ => None,
     });

@@ -73,10 +73,13 @@ fn every_sum_is_the_summarys_to_the_nano_dollar() {
         let installation = Installation::new(database, &mock);
         let ours = installation.organization("Ours");
         let theirs = installation.organization("Theirs");
+        // Before the start, which gives each day that is over its rate.
+        let booked = run(async {
+            book(&database.storage, &theirs.id, 300, 8).await;
+            book(&database.storage, &ours.id, GENERATIONS, 7).await
+        });
         let gateway = installation.serve();
         run(async {
-            let booked = book(&database.storage, &ours.id, GENERATIONS, 7).await;
-            book(&database.storage, &theirs.id, 300, 8).await;
             let range = format!("start_date={}&end_date={}", booked.from, booked.to);
             let api = Api { gateway: &gateway, organization: &ours.id, range };
             summary(&api, &ours, &booked).await;
@@ -85,9 +88,97 @@ fn every_sum_is_the_summarys_to_the_nano_dollar() {
             others(&api, &ours, &booked).await;
             exports(&api, &ours, &booked).await;
             old_shapes(&api, &ours, &booked).await;
+            in_pln(&api, &ours, &booked).await;
         });
         assert!(gateway.stop().success());
     });
+}
+
+/// Amounts in PLN: the whole is the sum of the organization's rounded days wherever it is shown, and rows of
+/// members and models are sums of rounded days of their own.
+async fn in_pln(api: &Api<'_>, ours: &Organization, booked: &Booked) {
+    let stats = rates_are_there(api, ours).await;
+    let month = stats.object("current_month");
+    let whole = month.grosz("total_cost_pln");
+    let days = stats.list("daily_breakdown");
+    assert_eq!(days.iter().map(|day| day.grosz("cost_pln")).sum::<i64>(), whole);
+    for day in &days {
+        let rate = i128::from(Usd::parse(day.text("exchange_rate_used")).unwrap().nanos() / 100_000);
+        let grosz = (i128::from(day.nanos("cost")) * rate * 2 + 100_000_000_000) / 200_000_000_000;
+        assert_eq!(i128::from(day.grosz("cost_pln")), grosz, "{}", day.string("date"));
+        assert!(day.string("exchange_rate_date") <= day.string("date"));
+        assert!(day.string("exchange_rate_table_no").contains("/A/NBP/"));
+        assert_eq!(day.text("is_estimated") == "true", day.string("date") == booked.to.to_string());
+    }
+    let info = month.object("exchange_rate_info");
+    assert_eq!((info.text("is_fallback"), info.text("usd_pln")), ("false", stats.text("exchange_rate")));
+
+    let mut by_user = BTreeMap::new();
+    for (route, list) in [
+        ("usage-by-user", "user_usage"),
+        ("usage-by-model", "model_usage"),
+        ("usage-by-provider", "provider_usage"),
+    ] {
+        let found = api.mine(route, &ours.token).await;
+        assert_eq!(found.object("totals").grosz("cost_pln"), whole, "{route}");
+        assert_eq!(found.text("pln_conversion_available"), "true");
+        let rows = found.list(list);
+        let sum: i64 = rows.iter().map(|row| row.grosz("cost_pln")).sum();
+        assert_eq!(found.object("matched_totals").grosz("cost_pln"), sum, "{route}");
+        let pages = api.pages(route, list, &ours.token).await;
+        assert_eq!(pages.iter().map(|row| row.grosz("cost_pln")).sum::<i64>(), sum, "{route}");
+        if list == "user_usage" {
+            by_user = rows.iter().map(|row| (row.string("user_id"), row.grosz("cost_pln"))).collect();
+        }
+    }
+    for user in ["user-0", "user-17"] {
+        let own = api.mine(&format!("my-usage?user_id={user}"), &ours.token).await;
+        assert_eq!(own.object("totals").grosz("cost_pln"), by_user[user]);
+        let days = own.list("days");
+        assert_eq!(days.iter().map(|day| day.grosz("cost_pln")).sum::<i64>(), by_user[user]);
+    }
+    for group in ["none", "model", "provider", "user"] {
+        let found = api.mine(&format!("daily-usage?group_by={group}&top=50"), &ours.token).await;
+        assert_eq!(found.object("totals").grosz("cost_pln"), whole, "{group}");
+        let days = found.list("days");
+        assert_eq!(days.iter().map(|day| day.grosz("cost_pln")).sum::<i64>(), whole);
+    }
+    assert_eq!(api.mine("cost-analytics", &ours.token).await.object("totals").grosz("cost_pln"), whole);
+    let route = format!("usage-tracking/my-organization/trend?months=3&end_date={}", booked.to);
+    let months = api.get(&route, &ours.token).await.list("months");
+    assert_eq!(months.iter().map(|month| month.grosz("cost_pln")).sum::<i64>(), whole);
+    let billing = api.get(&format!("client-organizations/usage/billing?{}", api.range), RESELLER).await;
+    let clients = billing.list("clients");
+    assert_eq!(clients[0].grosz("cost_pln"), whole);
+    let sum: i64 = clients.iter().map(|client| client.grosz("cost_pln")).sum();
+    assert_eq!(billing.object("summary").grosz("total_cost_pln"), sum);
+    let one = format!("client-organizations/usage/summary?client_id={}&{}", ours.id, api.range);
+    let stats = api.get(&one, &ours.token).await.object("stats");
+    assert_eq!(stats.object("this_month").grosz("cost_pln"), whole);
+
+    for (kind, sum) in
+        [("daily", whole), ("by-user", by_user.values().sum()), ("by-user-daily", by_user.values().sum())]
+    {
+        for format in ["csv", "jsonl"] {
+            let route = api.my_route(&format!("export?kind={kind}&format={format}"));
+            let body = api.raw(&route, &ours.token).await.body;
+            let rows = if format == "csv" { csv(&body, false) } else { json_lines(&body) };
+            let grosz =
+                |row: &BTreeMap<String, String>| row["cost_pln"].replace('.', "").parse::<i64>().unwrap();
+            assert_eq!(rows.iter().map(grosz).sum::<i64>(), sum, "{kind} {format}");
+        }
+    }
+}
+
+/// The summary, as soon as all days but today have their rates.
+async fn rates_are_there(api: &Api<'_>, ours: &Organization) -> Exact {
+    loop {
+        let stats = api.mine("usage-summary", &ours.token).await.object("stats");
+        if stats.number("days_estimated") <= 1 && stats.text("pln_conversion_available") == "true" {
+            return stats;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 async fn summary(api: &Api<'_>, ours: &Organization, booked: &Booked) {

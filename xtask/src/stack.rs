@@ -252,6 +252,8 @@ impl Installation {
             // The load is that of one key. Its calls are counted all the same, as in production.
             ("MAI_RATE_LIMIT_PER_MINUTE", "1000000"),
             ("OPENROUTER_BASE_URL", &self.upstream),
+            // The mock is NBP as well.
+            ("NBP_BASE_URL", &self.upstream.replace("/api/v1", "/nbp/api")),
         ]);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command

@@ -49,6 +49,7 @@ pub use error::{Error, Result, SessionRefusal, SignInRefusal, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
 pub use identity_secret::IdentitySecret;
 pub use import::{ImportOptions, ImportReport, ListedMember, MemberList, Refusal};
+pub use mai_exchange_rates::{DayRatePolicy, StatementRatePolicy};
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
     UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch, UserClientMappingTable,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use diesel::prelude::*;
+use mai_exchange_rates::{DayRatePolicy, StatementRatePolicy};
 use mai_global_settings::Change;
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, UnixTime, Usd};
 use secrecy::SecretString;
@@ -39,6 +40,10 @@ pub struct ClientOrganizationModel {
     pub drain_on_disconnect: bool,
     /// What OpenRouter gets as `HTTP-Referer`; without one none is sent.
     pub site_url: Option<String>,
+    /// Which of NBP's tables gives a day its rate.
+    pub day_rate_policy: DayRatePolicy,
+    /// Which of NBP's tables gives a statement its rate.
+    pub statement_rate_policy: StatementRatePolicy,
     /// Whether its keys work.
     pub is_active: bool,
     /// When the row was made.
@@ -105,6 +110,10 @@ pub struct ClientOrganizationForm {
     pub drain_on_disconnect: bool,
     /// What OpenRouter gets as `HTTP-Referer`: an http or https URL of at most 200 visible ASCII characters.
     pub site_url: Option<String>,
+    /// Which of NBP's tables gives a day its rate.
+    pub day_rate_policy: DayRatePolicy,
+    /// Which of NBP's tables gives a statement its rate.
+    pub statement_rate_policy: StatementRatePolicy,
 }
 
 /// A partial update of an organization: what is absent stays as it is.
@@ -131,6 +140,10 @@ pub struct ClientOrganizationPatch {
     pub drain_on_disconnect: Option<bool>,
     /// What OpenRouter gets as `HTTP-Referer`; cleared, none is sent.
     pub site_url: Change<String>,
+    /// Which of NBP's tables gives a day its rate, of all days that have none yet.
+    pub day_rate_policy: Option<DayRatePolicy>,
+    /// Which of NBP's tables gives a statement its rate, of all statements that are not issued yet.
+    pub statement_rate_policy: Option<StatementRatePolicy>,
     /// Whether its keys work.
     pub is_active: Option<bool>,
 }

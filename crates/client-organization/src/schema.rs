@@ -29,6 +29,10 @@ diesel::table! {
         drain_on_disconnect -> Bool,
         /// Sent to OpenRouter as `HTTP-Referer`.
         site_url -> Nullable<Text>,
+        /// Which of NBP's tables gives a day its rate.
+        day_rate_policy -> Text,
+        /// Which of NBP's tables gives a statement its rate.
+        statement_rate_policy -> Text,
         /// Whether its keys work.
         is_active -> Bool,
         /// Unix seconds.

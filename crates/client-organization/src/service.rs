@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_exchange_rates::{DayRatePolicy, StatementRatePolicy};
 use mai_global_settings::{Change, MasterKey, bump_revision};
 use mai_primitives::{Clock, OrganizationCalendar, OrganizationId, UnixTime};
 use mai_storage::{DbConnection, Storage};
@@ -248,6 +249,8 @@ impl ClientOrganizationTable {
             timezone: validate::zone(zone)?,
             drain_on_disconnect: form.drain_on_disconnect,
             site_url: form.site_url.as_deref().map(validate::site_url).transpose()?,
+            day_rate_policy: form.day_rate_policy,
+            statement_rate_policy: form.statement_rate_policy,
             is_active: true,
             created_at: now,
             updated_at: now,
@@ -348,6 +351,8 @@ impl CheckedPatch {
             .with_some("timezone", patch.timezone.as_deref())
             .with_some("drain_on_disconnect", patch.drain_on_disconnect)
             .with_some("site_url", shown(&patch.site_url))
+            .with_some("day_rate_policy", patch.day_rate_policy.map(DayRatePolicy::as_str))
+            .with_some("statement_rate_policy", patch.statement_rate_policy.map(StatementRatePolicy::as_str))
             .with_some("is_active", patch.is_active)
     }
 
@@ -365,6 +370,8 @@ impl CheckedPatch {
             timezone: patch.timezone.unwrap_or(old.timezone),
             drain_on_disconnect: patch.drain_on_disconnect.unwrap_or(old.drain_on_disconnect),
             site_url: patch.site_url.apply(old.site_url),
+            day_rate_policy: patch.day_rate_policy.unwrap_or(old.day_rate_policy),
+            statement_rate_policy: patch.statement_rate_policy.unwrap_or(old.statement_rate_policy),
             is_active: patch.is_active.unwrap_or(old.is_active),
             updated_at: now,
             ..old

@@ -61,6 +61,7 @@ pub use broadcast::BroadcastTarget;
 pub use calendar::{easter, is_working_day};
 pub use ledger::Charge;
 pub use money::nano_usd;
+pub use nbp::NbpConduct;
 pub use route::Route;
 pub use server::{Mock, RecordedRequest};
 pub use settings::{MockSettings, Now, system_clock};

@@ -7,6 +7,43 @@ use crate::server::State;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta};
 use chrono_tz::Europe::Warsaw;
 use http::StatusCode;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How the mock's NBP behaves; by default as it should.
+#[derive(Debug, Clone, Default)]
+pub struct NbpConduct {
+    /// Days whose tables are not shown, though they are working days. The numbers of the others stay.
+    pub withheld: BTreeSet<NaiveDate>,
+    /// Days of whose tables other mids are shown: 0.0001 more.
+    pub altered: BTreeSet<NaiveDate>,
+    /// Every answer has this status and no data.
+    pub status: Option<u16>,
+    /// How long every answer takes.
+    pub delay: Duration,
+}
+
+/// What is remembered of the mock's NBP.
+#[derive(Debug, Default)]
+pub(crate) struct Nbp {
+    conduct: Mutex<NbpConduct>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl Nbp {
+    pub(crate) fn set(&self, conduct: NbpConduct) {
+        *self.conduct.lock().unwrap_or_else(PoisonError::into_inner) = conduct;
+    }
+
+    fn conduct(&self) -> NbpConduct {
+        self.conduct.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// Longest range in days, both ends counted.
 const LONGEST_RANGE: i64 = 93;
@@ -32,7 +69,16 @@ enum Asked<'a> {
 }
 
 /// Answers a path behind `/nbp/api/`.
-pub(crate) fn answer(state: &State, path: &str) -> MockResponse {
+pub(crate) async fn answer(state: &State, path: &str) -> MockResponse {
+    state.nbp.requests.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+    let conduct = state.nbp.conduct();
+    if !conduct.delay.is_zero() {
+        tokio::time::sleep(conduct.delay).await;
+    }
+    if let Some(status) = conduct.status {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return plain(status, "out of order");
+    }
     let path = path.to_ascii_lowercase();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let (asked, rest) = match parts.as_slice() {
@@ -46,9 +92,13 @@ pub(crate) fn answer(state: &State, path: &str) -> MockResponse {
         ["exchangerates", "tables", "a", rest @ ..] => (Asked::Table, rest),
         _ => return plain(StatusCode::NOT_FOUND, "404 NotFound"),
     };
-    match days(state, &asked, rest) {
+    let found = days(state, &asked, rest).map(|mut days| {
+        days.retain(|day| !conduct.withheld.contains(day));
+        days
+    });
+    match found {
         Ok(days) if days.is_empty() => no_data(),
-        Ok(days) => json(StatusCode::OK, show(state.settings.seed, &asked, &days)),
+        Ok(days) => json(StatusCode::OK, show(state.settings.seed, &asked, &days, &conduct.altered)),
         Err(message) => plain(StatusCode::BAD_REQUEST, &format!("400 BadRequest - {message}")),
     }
 }
@@ -124,13 +174,14 @@ fn read(text: &str) -> Result<NaiveDate, &'static str> {
     date.ok_or("Błędny format daty / Invalid date format")
 }
 
-fn show(seed: u64, asked: &Asked<'_>, days: &[NaiveDate]) -> String {
+fn show(seed: u64, asked: &Asked<'_>, days: &[NaiveDate], altered: &BTreeSet<NaiveDate>) -> String {
+    let mid = |currency: &Currency, day| mid(seed, currency, day, altered.contains(&day));
     match asked {
         Asked::Rates(currency) => {
             let rates: Vec<String> = days
                 .iter()
                 .map(|day| {
-                    let (number, mid) = (number(*day), mid(seed, currency, *day));
+                    let (number, mid) = (number(*day), mid(currency, *day));
                     format!(r#"{{"no":"{number}","effectiveDate":"{day}","mid":{mid}}}"#)
                 })
                 .collect();
@@ -138,18 +189,18 @@ fn show(seed: u64, asked: &Asked<'_>, days: &[NaiveDate]) -> String {
             format!(r#"{{"table":"A","currency":"{name}","code":"{code}","rates":[{}]}}"#, rates.join(","))
         }
         Asked::Table => {
-            let tables: Vec<String> = days.iter().map(|day| table(seed, *day)).collect();
+            let tables: Vec<String> = days.iter().map(|day| table(*day, mid)).collect();
             format!("[{}]", tables.join(","))
         }
     }
 }
 
-fn table(seed: u64, day: NaiveDate) -> String {
+fn table(day: NaiveDate, mid: impl Fn(&Currency, NaiveDate) -> String) -> String {
     let rates: Vec<String> = CURRENCIES
         .iter()
         .map(|currency| {
             let Currency { name, code, .. } = currency;
-            format!(r#"{{"currency":"{name}","code":"{code}","mid":{}}}"#, mid(seed, currency, day))
+            format!(r#"{{"currency":"{name}","code":"{code}","mid":{}}}"#, mid(currency, day))
         })
         .collect();
     let number = number(day);
@@ -162,9 +213,11 @@ fn number(day: NaiveDate) -> String {
 }
 
 /// The mid rate as a JSON number of up to 4 decimals, without trailing zeros as NBP prints it.
-fn mid(seed: u64, currency: &Currency, day: NaiveDate) -> String {
+fn mid(seed: u64, currency: &Currency, day: NaiveDate, is_altered: bool) -> String {
     let day = u64::try_from(day.num_days_from_ce()).unwrap_or(0);
-    let rate = currency.middle - 300 + below(mix(seed, u64::from(currency.middle)), day, 601);
+    let rate = currency.middle - 300
+        + below(mix(seed, u64::from(currency.middle)), day, 601)
+        + u32::from(is_altered);
     let text = format!("{}.{:04}", rate / 10_000, rate % 10_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -6,7 +6,7 @@ use crate::keys::{self, Keys};
 use crate::ledger::{Charge, Ledger};
 use crate::look_up;
 use crate::models;
-use crate::nbp;
+use crate::nbp::{self, Nbp, NbpConduct};
 use crate::random::mix;
 use crate::refusal::refuse;
 use crate::respond::{Abort, MockResponse, error, hex, json, not_found};
@@ -54,6 +54,7 @@ pub(crate) struct State {
     pub(crate) broadcasts: Broadcasts,
     /// What `GET /models` gets instead of the price list.
     models_answer: Mutex<Option<(StatusCode, String)>>,
+    pub(crate) nbp: Nbp,
     /// How many generations were started.
     pub(crate) counter: AtomicU64,
     /// Differs between mocks, also between runs, so that ids never repeat.
@@ -90,6 +91,7 @@ impl Mock {
             keys: Keys::default(),
             broadcasts,
             models_answer: Mutex::default(),
+            nbp: Nbp::default(),
             counter: AtomicU64::new(0),
             instance: mix(process, STARTED.fetch_add(1, Ordering::Relaxed)),
             requests: Mutex::default(),
@@ -149,6 +151,17 @@ impl Mock {
     /// The latest requests, at most [`MockSettings::keep_requests`], in the order they arrived.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// From now on the mock's NBP behaves like this.
+    pub fn set_nbp(&self, conduct: NbpConduct) {
+        self.state.nbp.set(conduct);
+    }
+
+    /// What NBP was asked for since the start: the paths behind its base URL. They are in none of the other
+    /// lists and counts.
+    pub fn nbp_requests(&self) -> Vec<String> {
+        self.state.nbp.requests()
     }
 
     /// How many requests arrived whole since the start.
@@ -259,14 +272,14 @@ async fn serve(state: &Arc<State>, request: Request<Incoming>) -> Result<MockRes
         return Err(Abort);
     };
     let body = body.to_bytes();
+    let path = head.uri.path();
+    if let Some(rest) = path.strip_prefix("/nbp/api/") {
+        return Ok(nbp::answer(state, rest).await);
+    }
     state.arrived.fetch_add(1, Ordering::Relaxed);
     remember(state, &head, &body);
     let secret = bearer(&head.headers);
     let query = head.uri.query().unwrap_or("");
-    let path = head.uri.path();
-    if let Some(rest) = path.strip_prefix("/nbp/api/") {
-        return Ok(nbp::answer(state, rest));
-    }
     let Some(rest) = path.strip_prefix("/api/v1/") else { return Ok(not_found()) };
     if let Some(rest) = rest.strip_prefix("keys").filter(|rest| rest.is_empty() || rest.starts_with('/')) {
         let answer = keys::manage(state, secret, &head.method, rest, query, &body);

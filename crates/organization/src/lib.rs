@@ -28,6 +28,7 @@
 pub mod audit_log;
 pub mod client_organization;
 pub mod database;
+pub mod exchange_rates;
 pub mod generation_processing;
 pub mod global_settings;
 pub mod services;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mai_audit_log::{Actor, AuditLogTable};
-use mai_primitives::Clock;
+use mai_primitives::{Clock, UsdPlnRate};
 use mai_storage::Storage;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         AccountTable, ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable,
         Passwords, SessionTable, SignInLinkTable, UserClientMappingDB,
     },
+    exchange_rates::ExchangeRateTable,
     generation_processing::ProcessedGenerationDB,
     global_settings::GlobalSettingsDB,
     usage_tracking::ClientUsageDB,
@@ -42,6 +43,8 @@ pub struct OrganizationServices {
     pub session_db: SessionTable,
     /// Links that sign in once.
     pub sign_in_link_db: SignInLinkTable,
+    /// What is stored of NBP's tables.
+    pub exchange_rate_db: ExchangeRateTable,
     /// Who changed what.
     pub audit_log_db: AuditLogTable,
 }
@@ -64,7 +67,19 @@ impl OrganizationServices {
             account_db: AccountTable::new(storage.clone(), clock(), Passwords::default()),
             session_db: SessionTable::new(storage.clone(), secrets.clone(), clock()),
             sign_in_link_db: SignInLinkTable::new(storage.clone(), clock()),
+            exchange_rate_db: ExchangeRateTable::new(storage.clone(), None),
             audit_log_db: AuditLogTable::new(storage.clone(), clock()),
+        }
+    }
+
+    /// The same services, which convert by the configured `fallback` where no table of NBP is known, and
+    /// say so.
+    #[must_use]
+    pub fn with_fallback_rate(self, fallback: Option<UsdPlnRate>) -> Self {
+        Self {
+            client_usage_db: self.client_usage_db.with_fallback_rate(fallback),
+            exchange_rate_db: self.exchange_rate_db.with_fallback(fallback),
+            ..self
         }
     }
 
@@ -84,6 +99,7 @@ impl OrganizationServices {
             account_db: self.account_db.acting_as(actor()),
             session_db: self.session_db.acting_as(actor()),
             sign_in_link_db: self.sign_in_link_db.acting_as(actor()),
+            exchange_rate_db: self.exchange_rate_db.clone(),
             audit_log_db: self.audit_log_db.clone(),
         }
     }

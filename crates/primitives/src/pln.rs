@@ -81,9 +81,16 @@ impl UsdPlnRate {
         &self.0
     }
 
-    /// A rate of `steps` times 0.0001; zero and less are refused.
+    /// The greatest rate, 99.9999 PLN. Below it a database converts any amount exactly in 64 bits.
+    pub const MAX: Self = Self(999_999);
+
+    /// A rate of `steps` times 0.0001; zero and less are refused, and more than [`Self::MAX`].
     pub fn from_ten_thousandths(steps: i64) -> Result<Self, MoneyError> {
-        if steps > 0 { Ok(Self(steps)) } else { Err(MoneyError::NotPositive(format_scaled(steps, 4, 4))) }
+        match steps {
+            ..=0 => Err(MoneyError::NotPositive(format_scaled(steps, 4, 4))),
+            steps if steps > Self::MAX.0 => Err(MoneyError::OutOfRange(format_scaled(steps, 4, 4))),
+            steps => Ok(Self(steps)),
+        }
     }
 
     /// Reads a mid rate such as `3.6376`; more than four decimal places are refused.
@@ -148,6 +155,8 @@ mod tests {
     #[test]
     fn refuses_rates_that_nbp_cannot_publish() {
         assert!(UsdPlnRate::parse("0").is_err());
+        assert_eq!(UsdPlnRate::parse("99.9999"), Ok(UsdPlnRate::MAX));
+        assert!(matches!(UsdPlnRate::parse("100"), Err(MoneyError::OutOfRange(_))));
         assert!(matches!(UsdPlnRate::parse("3.63765"), Err(MoneyError::TooPrecise(_, 4))));
         assert_eq!(UsdPlnRate::parse("3.637").unwrap().to_string(), "3.6370");
     }

@@ -66,6 +66,9 @@ impl DailyRows {
             unique_users: by_member.iter().map(|total| i64::from(used(total))).sum(),
             created_at: booked_at,
             updated_at: booked_at,
+            usd_pln_rate: None,
+            rate_table_no: None,
+            rate_effective_date: None,
         });
         for (member, total) in organization.members.iter().zip(&by_member).filter(|(_, total)| used(total)) {
             self.users.push(ClientUserDailyUsageModel {

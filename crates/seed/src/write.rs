@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use mai_organization::client_organization::{
-    ClientOrganizationModel, MemberModel, MemberSource, ProviderKeyState, UserClientMappingModel,
+    ClientOrganizationModel, DayRatePolicy, MemberModel, MemberSource, ProviderKeyState, StatementRatePolicy,
+    UserClientMappingModel,
     schema::{client_organizations, members, organization_markup_rates, user_client_mapping},
 };
 use mai_organization::generation_processing::{
@@ -89,6 +90,8 @@ fn row(organization: &Organization, made: UnixTime) -> ClientOrganizationModel {
         timezone: ZONE.to_owned(),
         drain_on_disconnect: false,
         site_url: None,
+        day_rate_policy: DayRatePolicy::default(),
+        statement_rate_policy: StatementRatePolicy::default(),
         is_active: true,
         created_at: made,
         updated_at: made,

@@ -134,7 +134,7 @@ pub fn unassigned(
 ) -> Result<Vec<UserSums>> {
     let members: BTreeSet<UserId> =
         members::members_of(conn, org)?.into_iter().map(|member| member.user_id).collect();
-    let mut used = query::by_user(conn, org, from, to)?;
+    let mut used = query::by_user(conn, org, from, to, None)?;
     used.retain(|usage| !members.contains(&usage.user_id));
     used.sort_by(|a, b| {
         b.totals.markup_cost.cmp(&a.totals.markup_cost).then_with(|| a.user_id.cmp(&b.user_id))

@@ -60,6 +60,10 @@ fn add_days(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: Uni
         unique_users: 0,
         created_at: now,
         updated_at: now,
+        // Given by `fix_daily_rates` alone; a row that is there keeps its own.
+        usd_pln_rate: None,
+        rate_table_no: None,
+        rate_effective_date: None,
     };
     let rows: Vec<ClientDailyUsageModel> = sums.days.iter().map(row).collect();
     for chunk in rows.chunks(BATCH_ROWS) {

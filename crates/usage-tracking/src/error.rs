@@ -22,6 +22,9 @@ pub enum Error {
     /// The organizations could not be read.
     #[error(transparent)]
     Organization(#[from] mai_client_organization::Error),
+    /// The exchange rates could not be read.
+    #[error(transparent)]
+    ExchangeRates(#[from] mai_exchange_rates::Error),
     /// There is no such organization.
     #[error("there is no organization `{0}`")]
     UnknownOrganization(OrganizationId),
@@ -80,6 +83,7 @@ impl TransactionError for Error {
             Self::Storage(error) => Some(error),
             Self::Ledger(error) => error.storage(),
             Self::Organization(error) => error.storage(),
+            Self::ExchangeRates(error) => error.storage(),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use mai_client_organization::members::members_of;
+use mai_exchange_rates::{CurrentRate, query::current};
 use mai_generation_processing::{ProcessedGenerationModel, query as ledger};
 use mai_primitives::{GenerationId, ModelName, OrganizationCalendar, OrganizationId, UserId};
 
@@ -11,6 +12,7 @@ use crate::{
     error::Result,
     model::{ClientModelDailyUsageModel, ClientUserDailyUsageModel},
     organization,
+    pln::DayRates,
     query::{self, DayKey},
     range::DayRange,
     reading::Days,
@@ -31,18 +33,27 @@ pub struct Export {
     pub range: DayRange,
     /// The members of the registry.
     pub members: HashMap<UserId, RegisteredMember>,
+    /// The rates of the days as they were when the export began.
+    pub rates: DayRates,
+    /// The rate of days that have none of their own yet.
+    pub current: Option<CurrentRate>,
 }
 
 impl ClientUsageTable {
     /// Begins an export of a range of days.
     pub async fn export(&self, org: &OrganizationId, days: Days) -> Result<Export> {
-        let (org, now) = (org.clone(), self.clock.now());
+        let (org, now, fallback) = (org.clone(), self.clock.now(), self.fallback_rate);
         let export = self.storage.read(move |conn| {
             let organization = organization::load(conn, &org)?;
             let today = organization.calendar.usage_date(now);
             let members = members_of(conn, &org)?.into_iter();
+            let range = DayRange::resolve(today, days.start, days.end)?;
+            let current = current(conn, fallback)?;
+            let rows = query::daily_rows(conn, &org, range.from(), range.to())?;
             Ok(Export {
-                range: DayRange::resolve(today, days.start, days.end)?,
+                range,
+                rates: DayRates::of(&rows, current.as_ref().map(|current| current.rate)),
+                current,
                 members: members.map(|row| (row.user_id.clone(), row.into())).collect(),
                 client_org_name: organization.name,
                 calendar: organization.calendar,

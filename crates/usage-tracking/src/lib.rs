@@ -6,12 +6,14 @@
 //! statistics read the daily tables only.
 
 pub mod assign;
+pub mod day_rates;
 pub mod drift;
 pub mod error;
 pub mod exports;
 pub mod listing;
 pub mod manual;
 pub mod model;
+pub mod pln;
 pub mod query;
 pub mod range;
 pub mod reading;
@@ -31,6 +33,7 @@ mod sums;
 mod tests;
 
 pub use assign::{Assigned, Assignment};
+pub use day_rates::FixedRates;
 pub use error::{Error, Result};
 pub use listing::{Listing, Order, Page, Position, SortKey};
 /// The models that are offered, and the names of their authors; they stand beside what they cost.
@@ -39,6 +42,7 @@ pub use manual::UsageRecordDto;
 pub use model::{
     ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
 };
+pub use pln::{Conversion, DayRates};
 pub use range::DayRange;
 pub use reading::{Days, Listed, MAX_TREND_MONTHS};
 pub use record::{Recorded, record_generations};

@@ -6,7 +6,9 @@
 
 use std::cmp::Ordering;
 
-use crate::{error::Result, totals::Totals};
+use mai_primitives::Pln;
+
+use crate::{error::Result, pln, totals::Totals};
 
 /// Which way a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,10 +84,14 @@ pub struct Page<T> {
     pub matched: usize,
     /// Their sums.
     pub matched_totals: Totals,
+    /// Their sum in PLN; none where it cannot be told.
+    pub matched_pln: Option<Pln>,
     /// How many items there are, whatever was searched for.
     pub count: usize,
     /// Their sums.
     pub totals: Totals,
+    /// Their sum in PLN; none where it cannot be told.
+    pub pln: Option<Pln>,
 }
 
 /// What can be listed.
@@ -100,6 +106,8 @@ pub(crate) trait Item {
     fn texts(&self) -> Vec<&str>;
     /// What it adds to the sums.
     fn totals(&self) -> Totals;
+    /// What it adds to the sum in PLN; none where it cannot be told.
+    fn cost_pln(&self) -> Option<Pln>;
 }
 
 /// The part of `items` that is wanted.
@@ -114,11 +122,13 @@ pub(crate) fn page_of<T: Item>(
     fits: impl Fn(&T) -> bool,
 ) -> Result<Page<T>> {
     let (count, totals) = (items.len(), Totals::sum(items.iter().map(Item::totals))?);
+    let sum_pln = pln::sum(items.iter().map(Item::cost_pln))?;
     let needle = wanted.search.as_deref().map(str::to_lowercase).unwrap_or_default();
     let contains = |text: &str| text.to_lowercase().contains(&needle);
     let is_found = |item: &T| fits(item) && (needle.is_empty() || item.texts().into_iter().any(contains));
     let found: Vec<T> = items.into_iter().filter(is_found).collect();
     let (matched, matched_totals) = (found.len(), Totals::sum(found.iter().map(Item::totals))?);
+    let matched_pln = pln::sum(found.iter().map(Item::cost_pln))?;
 
     let position = |item: &T| Position {
         key: item.key(wanted.sort),
@@ -134,7 +144,7 @@ pub(crate) fn page_of<T: Item>(
     placed.truncate(wanted.limit);
     let next = if is_last { None } else { placed.last().map(|(place, _)| place.clone()) };
     let items = placed.into_iter().map(|(_, item)| item).collect();
-    Ok(Page { items, next, matched, matched_totals, count, totals })
+    Ok(Page { items, next, matched, matched_totals, matched_pln, count, totals, pln: sum_pln })
 }
 
 #[cfg(test)]
@@ -165,6 +175,10 @@ mod tests {
         fn totals(&self) -> Totals {
             Totals { tokens: self.1, requests: self.1 % 2, raw_cost: Usd::ZERO, markup_cost: Usd::ZERO }
         }
+
+        fn cost_pln(&self) -> Option<Pln> {
+            (self.1 != 7).then_some(Pln::from_grosz(self.1))
+        }
     }
 
     fn wanted(limit: usize) -> Listing<bool> {
@@ -177,6 +191,7 @@ mod tests {
         let found = page(items, &Listing { search: Some("żół".into()), ..wanted(1) }).unwrap();
         assert_eq!(found.items, [Thing("ŻÓŁĆ".into(), 5)]);
         assert_eq!((found.matched, found.matched_totals.tokens), (2, 8));
+        assert_eq!((found.matched_pln, found.pln), (Some(Pln::from_grosz(8)), Some(Pln::from_grosz(12))));
         assert_eq!((found.count, found.totals.tokens), (3, 12));
         assert!(found.next.is_some());
     }

@@ -1,9 +1,13 @@
 //! The rows of the daily tables.
 
 use diesel::prelude::*;
-use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
+use mai_exchange_rates::CurrentRate;
+use mai_primitives::{
+    ModelName, OpenRouterUserId, OrganizationId, Pln, UnixTime, UsageDate, Usd, UsdPlnRate, UserId,
+};
 
 use crate::{
+    error::Result,
     schema::{client_daily_usage, client_model_daily_usage, client_user_daily_usage},
     totals::Totals,
 };
@@ -32,6 +36,13 @@ pub struct ClientDailyUsageModel {
     pub created_at: UnixTime,
     /// When usage was last added.
     pub updated_at: UnixTime,
+    /// The rate by which the day is shown in PLN. None until the day is over and its rate is certain, then
+    /// never changed.
+    pub usd_pln_rate: Option<UsdPlnRate>,
+    /// The number of NBP's table that has the rate.
+    pub rate_table_no: Option<String>,
+    /// The day of that table.
+    pub rate_effective_date: Option<UsageDate>,
 }
 
 impl ClientDailyUsageModel {
@@ -124,22 +135,34 @@ pub struct ClientLiveCountersModel {
     pub today_raw_cost: Usd,
     /// What the client is charged.
     pub today_markup_cost: Usd,
+    /// What the client is charged, in PLN by the present rate. None where no rate is known.
+    pub today_cost_pln: Option<Pln>,
+    /// The rate of today: the present one.
+    pub rate: Option<CurrentRate>,
     /// When usage was last added; none while there is none today.
     pub last_updated: Option<UnixTime>,
 }
 
 impl ClientLiveCountersModel {
     /// The counters of a day from its row; zero where there is no row.
-    pub fn from_row(org: OrganizationId, today: UsageDate, row: Option<&ClientDailyUsageModel>) -> Self {
-        Self {
+    pub fn from_row(
+        org: OrganizationId,
+        today: UsageDate,
+        row: Option<&ClientDailyUsageModel>,
+        current: Option<&CurrentRate>,
+    ) -> Result<Self> {
+        let nothing = current.map(|_| Pln::ZERO);
+        Ok(Self {
             client_org_id: org,
             current_date: today,
             today_tokens: row.map_or(0, |row| row.total_tokens),
             today_requests: row.map_or(0, |row| row.total_requests),
             today_raw_cost: row.map_or(Usd::ZERO, |row| row.raw_cost),
             today_markup_cost: row.map_or(Usd::ZERO, |row| row.markup_cost),
+            today_cost_pln: row.map_or(Ok(nothing), |row| row.cost_pln(current))?,
+            rate: row.map_or_else(|| current.cloned(), |row| row.rate(current)),
             last_updated: row.map(|row| row.updated_at),
-        }
+        })
     }
 }
 

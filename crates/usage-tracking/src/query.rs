@@ -17,7 +17,9 @@ use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
     series::{PerDay, days_of_models, models_per_day, users_per_day},
-    sums::{ModelSums, UserSums, by_model, by_organization, by_user, known_before, unique_users},
+    sums::{
+        ModelSums, OrganizationSums, UserSums, by_model, by_organization, by_user, known_before, unique_users,
+    },
 };
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},

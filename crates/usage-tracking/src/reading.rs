@@ -1,6 +1,7 @@
 //! The statistics of [`ClientUsageTable`]. Each answer is read from one snapshot of the daily tables.
 
-use mai_primitives::{OrganizationId, UsageDate, UserId};
+use mai_exchange_rates::{CurrentRate, query::current};
+use mai_primitives::{OrganizationId, Pln, UsageDate, UsdPlnRate, UserId};
 use mai_storage::DbConnection;
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     listing::{Listing, Page, page, page_of},
     model::{ClientDailyUsageModel, ClientLiveCountersModel},
     organization::{self, Organization},
+    pln::{self, Conversion},
     query::{self, UserSums},
     range::DayRange,
     service::ClientUsageTable,
@@ -49,6 +51,11 @@ pub struct Listed<T> {
     pub range: DayRange,
     /// What was listed.
     pub page: Page<T>,
+    /// What the organization is charged for these days, as the sum of its rounded days in PLN; none where
+    /// no rate is known. The rows of members and models are rounded on their own.
+    pub cost_pln: Option<Pln>,
+    /// How the costs became PLN.
+    pub conversion: Conversion,
 }
 
 /// What a question about a known organization is answered from.
@@ -57,6 +64,26 @@ struct Asked {
     organization: Organization,
     today: UsageDate,
     range: DayRange,
+    current: Option<CurrentRate>,
+}
+
+impl Asked {
+    /// The rate of days that have none of their own yet.
+    fn rate(&self) -> Option<UsdPlnRate> {
+        self.current.as_ref().map(|current| current.rate)
+    }
+
+    /// A part of a list with what the organization as a whole was charged.
+    fn listed<T>(self, conn: &mut DbConnection, page: Page<T>) -> Result<Listed<T>> {
+        let rows = query::daily_rows(conn, &self.id, self.range.from(), self.range.to())?;
+        Ok(Listed {
+            client_org_name: self.organization.name,
+            range: self.range,
+            page,
+            cost_pln: pln::sum_days(&rows, self.current.as_ref())?,
+            conversion: Conversion::of(&rows, self.current),
+        })
+    }
 }
 
 impl ClientUsageTable {
@@ -73,20 +100,23 @@ impl ClientUsageTable {
     /// The statistics of a range of days.
     pub async fn usage_summary(&self, org: &OrganizationId, days: Days) -> Result<ClientUsageStatsResponse> {
         let read = |conn: &mut DbConnection, asked: Asked| {
-            let Asked { id, organization, today, range } = asked;
+            let Asked { id, organization, today, range, current } = asked;
             let (from, to) = (range.from(), range.to());
             let rows = query::daily_rows(conn, &id, from, to)?;
             let monthly_summary = MonthlySummary {
                 total_unique_users: query::unique_users(conn, &id, from, to)?,
-                top_models: stats::top_models(query::by_model(conn, &id, from, to)?),
+                top_models: stats::top_models(query::by_model(conn, &id, from, to, None)?),
             };
-            let breakdown = |row| stats::breakdown(organization.calendar, row);
+            let conversion = Conversion::of(&rows, current);
+            let current = conversion.current.as_ref();
+            let breakdown = |row| stats::breakdown(organization.calendar, row, current);
             Ok(ClientUsageStatsResponse {
                 range,
-                current_month: stats::current_month(range, today, &rows)?,
-                daily_breakdown: rows.into_iter().map(breakdown).collect(),
+                current_month: stats::current_month(range, today, &rows, current)?,
+                daily_breakdown: rows.into_iter().map(breakdown).collect::<Result<_>>()?,
                 monthly_summary,
                 client_org_name: organization.name,
+                conversion,
             })
         };
         self.ask(org, days, read).await
@@ -101,7 +131,7 @@ impl ClientUsageTable {
     /// usage, also beyond the month.
     pub async fn legacy_summary(&self, org: &OrganizationId, days: Days) -> Result<LegacyUsageStats> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            let Asked { id, organization, today, range } = asked;
+            let Asked { id, organization, today, range, current } = asked;
             let rows = query::daily_rows(conn, &id, range.from(), range.to())?;
             let row = query::day(conn, &id, today)?;
             let history = if days == Days::default() {
@@ -110,11 +140,13 @@ impl ClientUsageTable {
                 rows.iter().rev().cloned().collect()
             };
             Ok(LegacyUsageStats {
-                today: ClientLiveCountersModel::from_row(id, today, row.as_ref()),
+                today: ClientLiveCountersModel::from_row(id, today, row.as_ref(), current.as_ref())?,
                 this_month: LegacyMonth {
                     totals: stats::row_totals(&rows)?,
+                    cost_pln: pln::sum_days(&rows, current.as_ref())?,
                     days_active: stats::count(&rows),
                 },
+                conversion: Conversion::of(&rows, current),
                 daily_history: history,
                 client_org_name: organization.name,
             })
@@ -126,7 +158,7 @@ impl ClientUsageTable {
     pub async fn get_live_counter(&self, org: &OrganizationId) -> Result<ClientLiveCountersModel> {
         let read = |conn: &mut DbConnection, asked: Asked| {
             let row = query::day(conn, &asked.id, asked.today)?;
-            Ok(ClientLiveCountersModel::from_row(asked.id, asked.today, row.as_ref()))
+            ClientLiveCountersModel::from_row(asked.id, asked.today, row.as_ref(), asked.current.as_ref())
         };
         self.ask(org, Days::default(), read).await
     }
@@ -153,9 +185,9 @@ impl ClientUsageTable {
         listing: Listing<UserSort>,
     ) -> Result<Listed<UserUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            let users = users::read(conn, &asked.id, asked.range)?;
+            let users = users::read(conn, &asked.id, asked.range, asked.rate())?;
             let page = page_of(users, &listing, |user| activity.includes(user))?;
-            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
+            asked.listed(conn, page)
         };
         self.ask(org, days, read).await
     }
@@ -169,7 +201,8 @@ impl ClientUsageTable {
         start: Option<UsageDate>,
         end: Option<UsageDate>,
     ) -> Result<Vec<ModelUsage>> {
-        let read = |conn: &mut DbConnection, asked: Asked| models::read(conn, &asked.id, asked.range);
+        let read =
+            |conn: &mut DbConnection, asked: Asked| models::read(conn, &asked.id, asked.range, asked.rate());
         self.ask(org, Days { start, end }, read).await
     }
 
@@ -181,8 +214,8 @@ impl ClientUsageTable {
         listing: Listing<ModelSort>,
     ) -> Result<Listed<ModelUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            let page = page(models::read(conn, &asked.id, asked.range)?, &listing)?;
-            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
+            let page = page(models::read(conn, &asked.id, asked.range, asked.rate())?, &listing)?;
+            asked.listed(conn, page)
         };
         self.ask(org, days, read).await
     }
@@ -195,8 +228,8 @@ impl ClientUsageTable {
         listing: Listing<ModelSort>,
     ) -> Result<Listed<ProviderUsage>> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            let page = page(models::read_providers(conn, &asked.id, asked.range)?, &listing)?;
-            Ok(Listed { client_org_name: asked.organization.name, range: asked.range, page })
+            let page = page(models::read_providers(conn, &asked.id, asked.range, asked.rate())?, &listing)?;
+            asked.listed(conn, page)
         };
         self.ask(org, days, read).await
     }
@@ -222,7 +255,7 @@ impl ClientUsageTable {
         top: usize,
     ) -> Result<DailyUsage> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            series::read(conn, &asked.id, asked.range, (group_by, metric, top))
+            series::read(conn, &asked.id, asked.range, (group_by, metric, top), asked.current)
         };
         self.ask(org, days, read).await
     }
@@ -233,7 +266,7 @@ impl ClientUsageTable {
         let months = months.clamp(1, MAX_TREND_MONTHS);
         let read = move |conn: &mut DbConnection, asked: Asked| {
             // Of a month that runs, only what is over and today can be compared.
-            trend::read(conn, &asked.id, asked.range.to().min(asked.today), months)
+            trend::read(conn, &asked.id, asked.range.to().min(asked.today), months, asked.current)
         };
         self.ask(org, Days { start: None, end }, read).await
     }
@@ -262,7 +295,8 @@ impl ClientUsageTable {
 
     /// What a range of days cost, and what for.
     pub async fn cost_analytics(&self, org: &OrganizationId, days: Days) -> Result<CostAnalytics> {
-        let read = |conn: &mut DbConnection, asked: Asked| costs::read(conn, &asked.id, asked.range);
+        let read =
+            |conn: &mut DbConnection, asked: Asked| costs::read(conn, &asked.id, asked.range, asked.current);
         self.ask(org, days, read).await
     }
 
@@ -274,7 +308,7 @@ impl ClientUsageTable {
         days: Days,
     ) -> Result<OwnUsage> {
         let read = move |conn: &mut DbConnection, asked: Asked| {
-            own::read(conn, &asked.id, user.as_ref(), asked.range)
+            own::read(conn, &asked.id, user.as_ref(), asked.range, asked.current)
         };
         self.ask(org, days, read).await
     }
@@ -287,15 +321,25 @@ impl ClientUsageTable {
         end: UsageDate,
     ) -> Result<Vec<ClientBillingResponse>> {
         let range = DayRange::new(start, end)?;
-        self.storage.read(move |conn| fleet::read(conn, range)).await
+        let fallback = self.fallback_rate;
+        let read = move |conn: &mut DbConnection| {
+            let rate = current(conn, fallback)?.map(|current| current.rate);
+            fleet::read(conn, range, rate)
+        };
+        self.storage.read(read).await
     }
 
     /// The same, searched, sorted and in pages.
     pub async fn clients(&self, range: DayRange, listing: Listing<ClientSort>) -> Result<Fleet> {
+        let fallback = self.fallback_rate;
         let fleet = self.storage.read(move |conn| {
-            let clients = fleet::read(conn, range)?;
+            let current = current(conn, fallback)?;
+            let clients = fleet::read(conn, range, current.as_ref().map(|current| current.rate))?;
+            let days_estimated =
+                clients.iter().fold(0_i64, |sum, client| sum.saturating_add(client.days_estimated));
+            let conversion = Conversion { current, days_estimated };
             let with_usage = clients.iter().filter(|client| client.total_requests > 0).count();
-            Ok(Fleet { page: page(clients, &listing)?, with_usage })
+            Ok(Fleet { page: page(clients, &listing)?, with_usage, conversion })
         });
         fleet.await
     }
@@ -308,12 +352,13 @@ impl ClientUsageTable {
         days: Days,
         read: impl FnOnce(&mut DbConnection, Asked) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (id, now) = (org.clone(), self.clock.now());
+        let (id, now, fallback) = (org.clone(), self.clock.now(), self.fallback_rate);
         let outcome = self.storage.read(move |conn| {
             let organization = organization::load(conn, &id)?;
             let today = organization.calendar.usage_date(now);
             let range = DayRange::resolve(today, days.start, days.end)?;
-            read(conn, Asked { id, organization, today, range })
+            let current = current(conn, fallback)?;
+            read(conn, Asked { id, organization, today, range, current })
         });
         outcome.await
     }

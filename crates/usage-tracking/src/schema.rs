@@ -15,6 +15,9 @@ diesel::table! {
         unique_users -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
+        usd_pln_rate -> Nullable<BigInt>,
+        rate_table_no -> Nullable<Text>,
+        rate_effective_date -> Nullable<Date>,
     }
 }
 
@@ -75,3 +78,5 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(client_user_daily_usage, members);
+diesel::allow_tables_to_appear_in_same_query!(client_user_daily_usage, client_daily_usage);
+diesel::allow_tables_to_appear_in_same_query!(client_model_daily_usage, client_daily_usage);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_client_organization::query::markup_rate_at;
 use mai_generation_processing::NewGeneration;
-use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, Usd};
+use mai_primitives::{Clock, GenerationId, ModelName, OrganizationId, UnixTime, Usd, UsdPlnRate};
 use mai_storage::{DbConnection, Storage};
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -23,13 +23,21 @@ use crate::{
 pub struct ClientUsageTable {
     pub(crate) storage: Storage,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The rate that stands in where no table of NBP is known, if one is configured.
+    pub(crate) fallback_rate: Option<UsdPlnRate>,
     actor: Actor,
 }
 
 impl ClientUsageTable {
     /// A service on a database.
     pub fn new(storage: Storage, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, clock, actor: Actor::system() }
+        Self { storage, clock, fallback_rate: None, actor: Actor::system() }
+    }
+
+    /// The same service, which converts by `fallback` where no table of NBP is known, and says so.
+    #[must_use]
+    pub fn with_fallback_rate(self, fallback: Option<UsdPlnRate>) -> Self {
+        Self { fallback_rate: fallback, ..self }
     }
 
     /// The same service in the name of `actor`, whom the audit log will tell.

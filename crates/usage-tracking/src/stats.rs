@@ -9,6 +9,7 @@ pub mod series;
 pub mod trend;
 pub mod users;
 
+use mai_exchange_rates::CurrentRate;
 use mai_primitives::{ModelName, OrganizationCalendar, Pln, UnixTime, UsageDate, Usd, ratio};
 
 pub use self::{fleet::ClientBillingResponse, models::ModelUsage, users::UserUsage};
@@ -16,6 +17,7 @@ use crate::{
     daily::rank,
     error::Result,
     model::{ClientDailyUsageModel, ClientLiveCountersModel},
+    pln::{self, Conversion},
     query::ModelSums,
     range::DayRange,
     totals::Totals,
@@ -38,6 +40,8 @@ pub struct ClientUsageStatsResponse {
     pub monthly_summary: MonthlySummary,
     /// The organization's name.
     pub client_org_name: String,
+    /// How the costs became PLN.
+    pub conversion: Conversion,
 }
 
 /// Sums over a range of days, by default the present month up to today.
@@ -51,7 +55,7 @@ pub struct CurrentMonth {
     pub total_tokens: i64,
     /// What the client is charged.
     pub total_cost: Usd,
-    /// The same in PLN; none until somebody who knows the rates fills it in.
+    /// The sum of the rounded days in PLN; none where no rate is known.
     pub total_cost_pln: Option<Pln>,
     /// Generations.
     pub total_requests: i64,
@@ -81,8 +85,12 @@ pub struct DailyBreakdown {
     pub tokens: i64,
     /// What the client is charged.
     pub cost: Usd,
-    /// The same in PLN; none until somebody who knows the rates fills it in.
+    /// The same in PLN; none where no rate is known.
     pub cost_pln: Option<Pln>,
+    /// The rate that made it.
+    pub rate: Option<CurrentRate>,
+    /// Whether that is the day's own rate, which will not change.
+    pub is_rate_final: bool,
     /// Generations.
     pub requests: i64,
     /// The model with the most tokens.
@@ -122,6 +130,8 @@ pub struct LegacyUsageStats {
     pub daily_history: Vec<ClientDailyUsageModel>,
     /// The organization's name.
     pub client_org_name: String,
+    /// How the costs became PLN.
+    pub conversion: Conversion,
 }
 
 /// A month in the old shape.
@@ -129,6 +139,8 @@ pub struct LegacyUsageStats {
 pub struct LegacyMonth {
     /// The sums.
     pub totals: Totals,
+    /// The sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
 }
@@ -159,6 +171,7 @@ pub(crate) fn current_month(
     range: DayRange,
     today: UsageDate,
     rows: &[ClientDailyUsageModel],
+    current: Option<&CurrentRate>,
 ) -> Result<CurrentMonth> {
     let totals = row_totals(rows)?;
     let elapsed = range.days_begun(today);
@@ -167,7 +180,7 @@ pub(crate) fn current_month(
         iso_month: range.to().date().format("%Y-%m").to_string(),
         total_tokens: totals.tokens,
         total_cost: totals.markup_cost,
-        total_cost_pln: None,
+        total_cost_pln: pln::sum_days(rows, current)?,
         total_requests: totals.requests,
         days_with_usage: count(rows),
         days_in_month: elapsed,
@@ -178,19 +191,25 @@ pub(crate) fn current_month(
 }
 
 /// One day's entry from its row.
-pub(crate) fn breakdown(calendar: OrganizationCalendar, row: ClientDailyUsageModel) -> DailyBreakdown {
-    DailyBreakdown {
+pub(crate) fn breakdown(
+    calendar: OrganizationCalendar,
+    row: ClientDailyUsageModel,
+    current: Option<&CurrentRate>,
+) -> Result<DailyBreakdown> {
+    Ok(DailyBreakdown {
         date: row.usage_date,
         day_name: row.usage_date.date().format("%A").to_string(),
         day_number: row.usage_date.day_of_month(),
         tokens: row.total_tokens,
         cost: row.markup_cost,
-        cost_pln: None,
+        cost_pln: row.cost_pln(current)?,
+        rate: row.rate(current),
+        is_rate_final: row.usd_pln_rate.is_some(),
         requests: row.total_requests,
         primary_model: row.primary_model,
         unique_users: row.unique_users,
         last_activity: calendar.time_of_day(row.updated_at),
-    }
+    })
 }
 
 /// The models that are used most.
@@ -211,6 +230,7 @@ mod tests {
         let usage = |name: &str, tokens, nanos| ModelSums {
             model_name: ModelName::new(name).unwrap(),
             totals: Totals { tokens, requests: 1, raw_cost: Usd::ZERO, markup_cost: Usd::from_nanos(nanos) },
+            cost_pln: None,
             days_used: 1,
         };
         let used =
@@ -222,7 +242,7 @@ mod tests {
     #[test]
     fn an_empty_first_day_of_a_month() {
         let today = UsageDate::parse("2026-02-01").unwrap();
-        let month = current_month(DayRange::new(today, today).unwrap(), today, &[]).unwrap();
+        let month = current_month(DayRange::new(today, today).unwrap(), today, &[], None).unwrap();
         assert_eq!((month.month.as_str(), month.iso_month.as_str()), ("February 2026", "2026-02"));
         assert_eq!((month.days_in_month, month.calendar_days, month.usage_ppm), (1, 28, 0));
     }

@@ -8,6 +8,8 @@ mod drift;
 mod exports;
 mod model_check;
 mod old;
+mod pln;
+mod rates;
 mod rebuild;
 mod record;
 mod repetition;

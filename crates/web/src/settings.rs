@@ -16,7 +16,7 @@ use chrono::NaiveTime;
 use mai_batch::Schedule;
 use mai_journal::SyncMode;
 use mai_organization::generation_processing::cleanup::MIN_DAYS_TO_RETAIN;
-use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId};
+use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, UsdPlnRate};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -136,6 +136,16 @@ pub const VARIABLES: &[Variable] = &[
     ),
     plain("MAI_TIME_ZONE", "Europe/Warsaw", "IANA time zone of organizations that name none."),
     plain(
+        "NBP_BASE_URL",
+        "https://api.nbp.pl/api",
+        "Base URL of NBP's API, which tells the rates of USD in PLN.",
+    ),
+    plain(
+        "MAI_FALLBACK_USD_PLN_RATE",
+        "",
+        "PLN for one USD, such as 4.0, while no table of NBP is known; always flagged, and never billed with.",
+    ),
+    plain(
         "MAI_DEFAULT_MARKUP",
         "1.3",
         "Markup of organizations that have none, until the settings name one.",
@@ -238,6 +248,10 @@ pub struct Settings {
     pub retention_days: i32,
     /// How many copies of a SQLite database are kept.
     pub backups_kept: usize,
+    /// Base URL of NBP's API.
+    pub nbp_base_url: String,
+    /// PLN for one USD while no table of NBP is known, where it was given.
+    pub fallback_rate: Option<UsdPlnRate>,
     /// When an append to the journal counts as durable.
     pub journal_sync: SyncMode,
     /// Bound of the journal in bytes.
@@ -335,6 +349,8 @@ impl Settings {
                 days.ok_or_else(|| format!("it must be a whole number from {MIN_DAYS_TO_RETAIN} to 36500"))
             })?,
             backups_kept: values.parse("MAI_BACKUPS_KEPT")?,
+            nbp_base_url: values.parse("NBP_BASE_URL")?,
+            fallback_rate: values.optional("MAI_FALLBACK_USD_PLN_RATE", UsdPlnRate::parse)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
                 "disk" => Ok(SyncMode::Disk),
                 "os" => Ok(SyncMode::Os),

@@ -18,7 +18,7 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 19] = [
+const EDGES: [(&str, May); 20] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
@@ -26,9 +26,16 @@ const EDGES: [(&str, May); 19] = [
     ("mai-mock-openrouter", Only(&[])),
     ("mai-audit-log", Only(&["mai-primitives", "mai-storage"])),
     ("mai-global-settings", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
+    ("mai-exchange-rates", Only(&["mai-primitives", "mai-storage"])),
     (
         "mai-client-organization",
-        Only(&["mai-primitives", "mai-storage", "mai-audit-log", "mai-global-settings"]),
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-global-settings",
+            "mai-exchange-rates",
+        ]),
     ),
     ("mai-model-prices", Only(&["mai-primitives", "mai-openrouter", "mai-storage"])),
     ("mai-generation-processing", Only(&["mai-primitives", "mai-storage", "mai-audit-log"])),
@@ -40,6 +47,7 @@ const EDGES: [(&str, May); 19] = [
             "mai-audit-log",
             "mai-generation-processing",
             "mai-client-organization",
+            "mai-exchange-rates",
             "mai-model-prices",
         ]),
     ),
@@ -53,6 +61,7 @@ const EDGES: [(&str, May); 19] = [
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",
+            "mai-exchange-rates",
         ]),
     ),
     (

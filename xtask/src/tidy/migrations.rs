@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 16] = [
+const REFERENCE: [&str; 18] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -29,6 +29,8 @@ const REFERENCE: [&str; 16] = [
     "batch_lease",
     "batch_runs",
     "batch_steps",
+    "nbp_rates",
+    "nbp_calendar",
 ];
 
 const TENANT: &str = "client_org_id";

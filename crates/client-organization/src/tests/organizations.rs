@@ -2,7 +2,9 @@ use mai_primitives::Usd;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{each, organization, rate};
-use crate::{Change, ClientOrganizationForm, ClientOrganizationPatch, Error};
+use crate::{
+    Change, ClientOrganizationForm, ClientOrganizationPatch, DayRatePolicy, Error, StatementRatePolicy,
+};
 
 fn form(name: &str, key: &str) -> ClientOrganizationForm {
     ClientOrganizationForm { name: name.into(), openrouter_api_key: Some(key.into()), ..Default::default() }
@@ -142,6 +144,8 @@ fn a_patch_changes_what_it_names() {
             timezone: Some("America/New_York".into()),
             drain_on_disconnect: Some(true),
             site_url: Change::Set(" https://chat.b.example/ ".into()),
+            day_rate_policy: Some(DayRatePolicy::BeforeDay),
+            statement_rate_policy: Some(StatementRatePolicy::BeforeIssueDay),
             is_active: Some(true),
         };
         let all = table.update(&made.id, patch).await.unwrap();
@@ -151,6 +155,12 @@ fn a_patch_changes_what_it_names() {
         assert_eq!((all.openrouter_key_hash.as_deref(), all.markup_rate), (Some("hash"), Some(rate("1.5"))));
         assert_eq!((all.billing_email.as_deref(), all.drain_on_disconnect), (Some("b@x.example"), true));
         assert_eq!(all.site_url.as_deref(), Some("https://chat.b.example/"));
+        assert_eq!(
+            (made.day_rate_policy, all.day_rate_policy),
+            (DayRatePolicy::SameDayOrBefore, DayRatePolicy::BeforeDay)
+        );
+        assert_eq!(made.statement_rate_policy, StatementRatePolicy::BeforePeriodEnd);
+        assert_eq!(all.statement_rate_policy, StatementRatePolicy::BeforeIssueDay);
         assert_eq!((all.created_at.seconds(), all.updated_at.seconds()), (1_000, 1_007));
         let clear = ClientOrganizationPatch {
             openrouter_api_key: Change::Clear,

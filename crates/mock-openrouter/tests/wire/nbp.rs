@@ -1,7 +1,7 @@
 //! The NBP tables: days with and without one, limits, and the hour of publication.
 
 use crate::client::{Answer, send};
-use mai_mock_openrouter::{Mock, MockSettings};
+use mai_mock_openrouter::{Mock, MockSettings, NbpConduct};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -110,4 +110,28 @@ fn tables_hold_all_currencies_with_the_same_rates() {
     assert_eq!(find(&table[0]), usd(&mock, "2026-04-24").json()["rates"][0]["mid"]);
     assert_eq!(tables("last/67").json().as_array().unwrap().len(), 67);
     assert_eq!(tables("last/68").status, 400);
+}
+
+#[test]
+fn trouble_is_made_and_ends() {
+    let mock = friday();
+    let day = |text: &str| std::iter::once(text.parse().unwrap()).collect();
+    let before = usd(&mock, "2026-04-02/2026-04-08").json();
+    mock.set_nbp(NbpConduct {
+        withheld: day("2026-04-07"),
+        altered: day("2026-04-08"),
+        ..NbpConduct::default()
+    });
+    let answer = usd(&mock, "2026-04-02/2026-04-08");
+    assert_eq!(dates(&answer), ["2026-04-02", "2026-04-03", "2026-04-08"]);
+    let (old, new) = (&before["rates"][3], &answer.json()["rates"][2]);
+    assert_eq!(old["no"], new["no"], "the numbers of the others stay");
+    assert_ne!(old["mid"], new["mid"]);
+    assert_eq!(usd(&mock, "2026-04-07").status, 404);
+    mock.set_nbp(NbpConduct { status: Some(503), ..NbpConduct::default() });
+    assert_eq!(usd(&mock, "2026-04-02/2026-04-08").status, 503);
+    mock.set_nbp(NbpConduct::default());
+    assert_eq!(usd(&mock, "2026-04-02/2026-04-08").json(), before);
+    assert_eq!(mock.nbp_requests().len(), 5);
+    assert_eq!((mock.request_count(), mock.requests().len()), (0, 0));
 }

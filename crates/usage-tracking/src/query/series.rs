@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, UserId};
+use mai_exchange_rates::sum_pln;
+use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UsdPlnRate, UserId};
 use mai_storage::{DbConnection, Result, sum_i64};
 
 use crate::{
-    schema::{client_model_daily_usage as models, client_user_daily_usage as users},
+    schema::{
+        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
+    },
     totals::Totals,
 };
 
@@ -16,9 +19,13 @@ use crate::{
 pub struct PerDay<K> {
     /// The figures of the named ones, by day.
     pub named: Vec<(UsageDate, K, Totals)>,
-    /// The figures of all others. Days on which they used nothing are absent.
-    pub others: BTreeMap<UsageDate, Totals>,
+    /// The figures of all others, and the sum of their rounded amounts in PLN. Days on which they used
+    /// nothing are absent.
+    pub others: BTreeMap<UsageDate, (Totals, Option<Pln>)>,
 }
+
+/// A day, the four sums, and the sum in PLN.
+type OthersRow = (UsageDate, i64, i64, Usd, Usd, Option<Pln>);
 
 /// The members' usage per day from `from` to `to`, both included.
 pub fn users_per_day(
@@ -26,10 +33,11 @@ pub fn users_per_day(
     org: &OrganizationId,
     (from, to): (UsageDate, UsageDate),
     named: &[UserId],
+    current: Option<UsdPlnRate>,
 ) -> Result<PerDay<UserId>> {
-    let rows =
-        || users::table.filter(users::client_org_id.eq(org)).filter(users::usage_date.between(from, to));
-    let of_named: Vec<(UsageDate, UserId, i64, i64, Usd, Usd)> = rows()
+    let of_named: Vec<(UsageDate, UserId, i64, i64, Usd, Usd)> = users::table
+        .filter(users::client_org_id.eq(org))
+        .filter(users::usage_date.between(from, to))
         .filter(users::user_id.eq_any(named.to_vec()))
         .select((
             users::usage_date,
@@ -41,7 +49,11 @@ pub fn users_per_day(
         ))
         .order(users::usage_date)
         .load(conn)?;
-    let others: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows()
+    let same_day = days::client_org_id.eq(users::client_org_id).and(days::usage_date.eq(users::usage_date));
+    let others: Vec<OthersRow> = users::table
+        .left_join(days::table.on(same_day))
+        .filter(users::client_org_id.eq(org))
+        .filter(users::usage_date.between(from, to))
         .filter(users::user_id.ne_all(named.to_vec()))
         .group_by(users::usage_date)
         .select((
@@ -50,6 +62,7 @@ pub fn users_per_day(
             sum_i64(users::total_requests),
             sum_i64(users::raw_cost),
             sum_i64(users::markup_cost),
+            sum_pln(users::markup_cost, days::usd_pln_rate.nullable(), current),
         ))
         .load(conn)?;
     Ok(per_day(of_named, others))
@@ -61,10 +74,11 @@ pub fn models_per_day(
     org: &OrganizationId,
     (from, to): (UsageDate, UsageDate),
     named: &[ModelName],
+    current: Option<UsdPlnRate>,
 ) -> Result<PerDay<ModelName>> {
-    let rows =
-        || models::table.filter(models::client_org_id.eq(org)).filter(models::usage_date.between(from, to));
-    let of_named: Vec<(UsageDate, ModelName, i64, i64, Usd, Usd)> = rows()
+    let of_named: Vec<(UsageDate, ModelName, i64, i64, Usd, Usd)> = models::table
+        .filter(models::client_org_id.eq(org))
+        .filter(models::usage_date.between(from, to))
         .filter(models::model_name.eq_any(named.to_vec()))
         .select((
             models::usage_date,
@@ -76,7 +90,11 @@ pub fn models_per_day(
         ))
         .order(models::usage_date)
         .load(conn)?;
-    let others: Vec<(UsageDate, i64, i64, Usd, Usd)> = rows()
+    let same_day = days::client_org_id.eq(models::client_org_id).and(days::usage_date.eq(models::usage_date));
+    let others: Vec<OthersRow> = models::table
+        .left_join(days::table.on(same_day))
+        .filter(models::client_org_id.eq(org))
+        .filter(models::usage_date.between(from, to))
         .filter(models::model_name.ne_all(named.to_vec()))
         .group_by(models::usage_date)
         .select((
@@ -85,21 +103,19 @@ pub fn models_per_day(
             sum_i64(models::total_requests),
             sum_i64(models::raw_cost),
             sum_i64(models::markup_cost),
+            sum_pln(models::markup_cost, days::usd_pln_rate.nullable(), current),
         ))
         .load(conn)?;
     Ok(per_day(of_named, others))
 }
 
-fn per_day<K>(
-    named: Vec<(UsageDate, K, i64, i64, Usd, Usd)>,
-    others: Vec<(UsageDate, i64, i64, Usd, Usd)>,
-) -> PerDay<K> {
+fn per_day<K>(named: Vec<(UsageDate, K, i64, i64, Usd, Usd)>, others: Vec<OthersRow>) -> PerDay<K> {
     let totals = |tokens, requests, raw_cost, markup_cost| Totals { tokens, requests, raw_cost, markup_cost };
     let named = named.into_iter();
     let others = others.into_iter();
     PerDay {
         named: named.map(|(date, key, a, b, c, d)| (date, key, totals(a, b, c, d))).collect(),
-        others: others.map(|(date, a, b, c, d)| (date, totals(a, b, c, d))).collect(),
+        others: others.map(|(date, a, b, c, d, pln)| (date, (totals(a, b, c, d), pln))).collect(),
     }
 }
 

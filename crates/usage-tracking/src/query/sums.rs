@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::{
-    dsl::{count_star, exists, max, min},
+    dsl::{count, count_star, exists, max, min},
     prelude::*,
 };
-use mai_primitives::{ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId};
+use mai_exchange_rates::sum_pln;
+use mai_primitives::{
+    ModelName, OpenRouterUserId, OrganizationId, Pln, UnixTime, UsageDate, Usd, UsdPlnRate, UserId,
+};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 use crate::{
@@ -26,6 +29,8 @@ pub struct UserSums {
     pub openrouter_user_id: Option<OpenRouterUserId>,
     /// The sums.
     pub totals: Totals,
+    /// The sum in PLN; none where it cannot be told.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
     /// The first of them.
@@ -41,6 +46,8 @@ pub struct ModelSums {
     pub model_name: ModelName,
     /// The sums.
     pub totals: Totals,
+    /// The sum in PLN; none where it cannot be told.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
 }
@@ -59,40 +66,54 @@ pub fn unique_users(
     Ok(used.first(conn)?)
 }
 
-/// Sums per member with usage in the days from `from` to `to`, both included, in no order.
+/// Sums per member with usage in the days from `from` to `to`, both included, in no order. In PLN they are
+/// those of the rounded days; days without a rate of their own are converted by `current`.
 pub fn by_user(
     conn: &mut DbConnection,
     org: &OrganizationId,
     from: UsageDate,
     to: UsageDate,
+    current: Option<UsdPlnRate>,
 ) -> Result<Vec<UserSums>> {
-    type Row =
-        (UserId, Option<OpenRouterUserId>, i64, i64, Usd, Usd, i64, Option<UsageDate>, Option<UnixTime>);
+    type Row = (
+        UserId,
+        Option<OpenRouterUserId>,
+        (i64, i64, Usd, Usd),
+        Option<Pln>,
+        i64,
+        Option<UsageDate>,
+        Option<UnixTime>,
+    );
+    let same_day = days::client_org_id.eq(users::client_org_id).and(days::usage_date.eq(users::usage_date));
     let rows: Vec<Row> = users::table
+        .left_join(days::table.on(same_day))
         .filter(users::client_org_id.eq(org))
         .filter(users::usage_date.between(from, to))
         .group_by(users::user_id)
         .select((
             users::user_id,
             min(users::openrouter_user_id),
-            sum_i64(users::total_tokens),
-            sum_i64(users::total_requests),
-            sum_i64(users::raw_cost),
-            sum_i64(users::markup_cost),
+            (
+                sum_i64(users::total_tokens),
+                sum_i64(users::total_requests),
+                sum_i64(users::raw_cost),
+                sum_i64(users::markup_cost),
+            ),
+            sum_pln(users::markup_cost, days::usd_pln_rate.nullable(), current),
             count_star(),
             min(users::usage_date),
             max(users::updated_at),
         ))
         .load(conn)?;
-    let item =
-        |(user_id, external, tokens, requests, raw_cost, markup_cost, days, first, last): Row| UserSums {
-            user_id,
-            openrouter_user_id: external,
-            totals: Totals { tokens, requests, raw_cost, markup_cost },
-            days_active: days,
-            first_day: first,
-            last_activity: last,
-        };
+    let item = |(user_id, external, sums, cost_pln, days, first, last): Row| UserSums {
+        user_id,
+        openrouter_user_id: external,
+        totals: totals(sums),
+        cost_pln,
+        days_active: days,
+        first_day: first,
+        last_activity: last,
+    };
     Ok(rows.into_iter().map(item).collect())
 }
 
@@ -120,33 +141,54 @@ pub fn known_before(
     Ok(known)
 }
 
-/// Sums per model with usage in the days from `from` to `to`, both included, in no order.
+/// Sums per model with usage in the days from `from` to `to`, both included, in no order. In PLN they are
+/// those of the rounded days; days without a rate of their own are converted by `current`.
 pub fn by_model(
     conn: &mut DbConnection,
     org: &OrganizationId,
     from: UsageDate,
     to: UsageDate,
+    current: Option<UsdPlnRate>,
 ) -> Result<Vec<ModelSums>> {
-    type Row = (ModelName, i64, i64, Usd, Usd, i64);
+    type Row = (ModelName, (i64, i64, Usd, Usd), Option<Pln>, i64);
+    let same_day = days::client_org_id.eq(models::client_org_id).and(days::usage_date.eq(models::usage_date));
     let rows: Vec<Row> = models::table
+        .left_join(days::table.on(same_day))
         .filter(models::client_org_id.eq(org))
         .filter(models::usage_date.between(from, to))
         .group_by(models::model_name)
         .select((
             models::model_name,
-            sum_i64(models::total_tokens),
-            sum_i64(models::total_requests),
-            sum_i64(models::raw_cost),
-            sum_i64(models::markup_cost),
+            (
+                sum_i64(models::total_tokens),
+                sum_i64(models::total_requests),
+                sum_i64(models::raw_cost),
+                sum_i64(models::markup_cost),
+            ),
+            sum_pln(models::markup_cost, days::usd_pln_rate.nullable(), current),
             count_star(),
         ))
         .load(conn)?;
-    let item = |(model_name, tokens, requests, raw_cost, markup_cost, days_used): Row| ModelSums {
+    let item = |(model_name, sums, cost_pln, days_used): Row| ModelSums {
         model_name,
-        totals: Totals { tokens, requests, raw_cost, markup_cost },
+        totals: totals(sums),
+        cost_pln,
         days_used,
     };
     Ok(rows.into_iter().map(item).collect())
+}
+
+/// What an organization used in a range of days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrganizationSums {
+    /// The sums.
+    pub totals: Totals,
+    /// The sum in PLN; none where it cannot be told.
+    pub cost_pln: Option<Pln>,
+    /// Days with usage.
+    pub days_active: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
 }
 
 /// Sums and days with usage of these organizations, in the days from `from` to `to`, both included;
@@ -158,10 +200,12 @@ pub fn by_organization(
     organizations: &[OrganizationId],
     from: UsageDate,
     to: UsageDate,
-) -> Result<HashMap<OrganizationId, (Totals, i64)>> {
-    type Row = (OrganizationId, i64, i64, Usd, Usd, i64);
-    let item = |(org, tokens, requests, raw_cost, markup_cost, days): Row| {
-        (org, (Totals { tokens, requests, raw_cost, markup_cost }, days))
+    current: Option<UsdPlnRate>,
+) -> Result<HashMap<OrganizationId, OrganizationSums>> {
+    type Row = (OrganizationId, (i64, i64, Usd, Usd), Option<Pln>, i64, i64);
+    let item = |(org, sums, cost_pln, days_active, with_rate): Row| {
+        let days_estimated = days_active - with_rate;
+        (org, OrganizationSums { totals: totals(sums), cost_pln, days_active, days_estimated })
     };
     let mut sums = HashMap::with_capacity(organizations.len());
     for chunk in organizations.chunks(BATCH_ROWS) {
@@ -171,14 +215,22 @@ pub fn by_organization(
             .group_by(days::client_org_id)
             .select((
                 days::client_org_id,
-                sum_i64(days::total_tokens),
-                sum_i64(days::total_requests),
-                sum_i64(days::raw_cost),
-                sum_i64(days::markup_cost),
+                (
+                    sum_i64(days::total_tokens),
+                    sum_i64(days::total_requests),
+                    sum_i64(days::raw_cost),
+                    sum_i64(days::markup_cost),
+                ),
+                sum_pln(days::markup_cost, days::usd_pln_rate, current),
                 count_star(),
+                count(days::usd_pln_rate),
             ))
             .load(conn)?;
         sums.extend(rows.into_iter().map(item));
     }
     Ok(sums)
+}
+
+fn totals((tokens, requests, raw_cost, markup_cost): (i64, i64, Usd, Usd)) -> Totals {
+    Totals { tokens, requests, raw_cost, markup_cost }
 }

@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use mai_primitives::{OrganizationId, Usd, ratio};
+use mai_exchange_rates::CurrentRate;
+use mai_primitives::{OrganizationId, Pln, Usd, ratio};
 use mai_storage::DbConnection;
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    pln::{self, Conversion},
     query,
     range::DayRange,
     totals::Totals,
@@ -26,6 +28,10 @@ pub struct CostAnalytics {
     pub range: DayRange,
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
+    /// How the costs became PLN.
+    pub conversion: Conversion,
     /// Days with usage.
     pub days_with_usage: i64,
     /// Distinct members with usage.
@@ -74,15 +80,23 @@ pub fn profit_percent(totals: &Totals) -> Option<String> {
 }
 
 /// The costs of a range of days.
-pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRange) -> Result<CostAnalytics> {
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    current: Option<CurrentRate>,
+) -> Result<CostAnalytics> {
     let rows = query::daily_rows(conn, org, range.from(), range.to())?;
-    let mut by_cost = models::read(conn, org, range)?;
+    let conversion = Conversion::of(&rows, current);
+    let mut by_cost = models::read(conn, org, range, conversion.rate())?;
     by_cost.retain(|model| model.totals.requests > 0);
     let mut by_tokens = by_cost.clone();
     by_tokens.sort_by_key(|model| Reverse((model.totals.tokens, model.totals.markup_cost)));
     Ok(CostAnalytics {
         range,
         totals: row_totals(&rows)?,
+        cost_pln: pln::sum_days(&rows, conversion.current.as_ref())?,
+        conversion,
         days_with_usage: i64::try_from(rows.len()).unwrap_or(i64::MAX),
         active_users: query::unique_users(conn, org, range.from(), range.to())?,
         by_cost,

@@ -62,7 +62,7 @@ pub(crate) fn read(
     today: UsageDate,
 ) -> Result<Engagement> {
     let rows = query::daily_rows(conn, org, range.from(), range.to())?;
-    let used = query::by_user(conn, org, range.from(), range.to())?;
+    let used = query::by_user(conn, org, range.from(), range.to(), None)?;
     let mut members = members_of(conn, org)?;
     let firsts = first_days(conn, org, range, &used, &members)?;
     members.retain(|member| member.is_active && member.role != MemberRole::Pending);

@@ -1,14 +1,15 @@
 //! What the reseller earns with each organization.
 
 use mai_client_organization::{ClientOrganizationModel, query::organizations};
-use mai_primitives::{OrganizationId, Usd, ratio, text::sortable};
+use mai_primitives::{OrganizationId, Pln, Usd, UsdPlnRate, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use super::costs::profit;
 use crate::{
     error::Result,
     listing::{Item, Page, SortKey},
-    query,
+    pln::Conversion,
+    query::{self, OrganizationSums},
     range::DayRange,
     totals::Totals,
 };
@@ -32,8 +33,12 @@ pub struct ClientBillingResponse {
     pub profit_margin: Usd,
     /// Generations.
     pub total_requests: i64,
+    /// What the client is charged, as the sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
 }
 
 /// A part of the list of organizations.
@@ -43,6 +48,8 @@ pub struct Fleet {
     pub page: Page<ClientBillingResponse>,
     /// How many organizations have usage in the range, whatever was searched for.
     pub with_usage: usize,
+    /// How the costs of all organizations became PLN.
+    pub conversion: Conversion,
 }
 
 /// What a list of organizations can be sorted by.
@@ -100,29 +107,36 @@ impl Item for ClientBillingResponse {
             markup_cost: self.markup_cost,
         }
     }
+
+    fn cost_pln(&self) -> Option<Pln> {
+        self.cost_pln
+    }
 }
 
 /// Every active organization, with zeros where it has no usage in the range, and every inactive one that
 /// has some, so that the sums are those of all usage; by name, then by id.
-pub(crate) fn read(conn: &mut DbConnection, range: DayRange) -> Result<Vec<ClientBillingResponse>> {
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    range: DayRange,
+    current: Option<UsdPlnRate>,
+) -> Result<Vec<ClientBillingResponse>> {
     let stored = organizations(conn)?;
     let ids: Vec<OrganizationId> = stored.iter().map(|organization| organization.id.clone()).collect();
-    let mut usage = query::by_organization(conn, &ids, range.from(), range.to())?;
+    let mut usage = query::by_organization(conn, &ids, range.from(), range.to(), current)?;
+    let nothing = OrganizationSums { cost_pln: current.map(|_| Pln::ZERO), ..OrganizationSums::default() };
     let mut bills = Vec::new();
     for organization in stored {
         let used = usage.remove(&organization.id);
         if used.is_some() || organization.is_active {
-            bills.push(bill(organization, used.unwrap_or_default())?);
+            bills.push(bill(organization, used.unwrap_or(nothing))?);
         }
     }
     bills.sort_by_cached_key(|bill| (sortable(&bill.client_name), bill.client_org_id.clone()));
     Ok(bills)
 }
 
-fn bill(
-    organization: ClientOrganizationModel,
-    (totals, days_active): (Totals, i64),
-) -> Result<ClientBillingResponse> {
+fn bill(organization: ClientOrganizationModel, sums: OrganizationSums) -> Result<ClientBillingResponse> {
+    let totals = sums.totals;
     Ok(ClientBillingResponse {
         client_org_id: organization.id,
         client_name: organization.name,
@@ -132,6 +146,8 @@ fn bill(
         markup_cost: totals.markup_cost,
         profit_margin: profit(&totals)?,
         total_requests: totals.requests,
-        days_active,
+        cost_pln: sums.cost_pln,
+        days_active: sums.days_active,
+        days_estimated: sums.days_estimated,
     })
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mai_model_prices::{CATALOGUE, provider_name};
-use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, ratio, text::sortable};
+use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UsdPlnRate, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use crate::{
     error::Result,
     listing::{Item, SortKey},
-    query,
+    pln,
+    query::{self, ModelSums},
     range::DayRange,
     totals::Totals,
 };
@@ -23,6 +24,9 @@ pub struct ModelUsage {
     pub provider: Option<String>,
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days of each model in PLN; none where no rate
+    /// is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
     /// Whether the model is offered.
@@ -43,6 +47,9 @@ pub struct ProviderUsage {
     pub models_used: i64,
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days of each model in PLN; none where no rate
+    /// is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
     /// The part of the organization's client price in the range, in parts per million. None where
@@ -96,6 +103,10 @@ impl Item for ModelUsage {
     fn totals(&self) -> Totals {
         self.totals
     }
+
+    fn cost_pln(&self) -> Option<Pln> {
+        self.cost_pln
+    }
 }
 
 impl Item for ProviderUsage {
@@ -116,6 +127,10 @@ impl Item for ProviderUsage {
     fn totals(&self) -> Totals {
         self.totals
     }
+
+    fn cost_pln(&self) -> Option<Pln> {
+        self.cost_pln
+    }
 }
 
 /// Every model with usage in the range, the greatest client price first and then by name, so that the
@@ -124,8 +139,9 @@ pub(crate) fn read(
     conn: &mut DbConnection,
     org: &OrganizationId,
     range: DayRange,
+    current: Option<UsdPlnRate>,
 ) -> Result<Vec<ModelUsage>> {
-    let mut used = query::by_model(conn, org, range.from(), range.to())?;
+    let mut used = query::by_model(conn, org, range.from(), range.to(), current)?;
     used.sort_by(|a, b| {
         b.totals.markup_cost.cmp(&a.totals.markup_cost).then_with(|| a.model_name.cmp(&b.model_name))
     });
@@ -133,17 +149,22 @@ pub(crate) fn read(
     let offered: HashSet<&str> = CATALOGUE.iter().map(|model| model.id).collect();
     let known: HashSet<ModelName> = used.iter().map(|one| one.model_name.clone()).collect();
     let idle = CATALOGUE.iter().filter_map(|model| ModelName::new(model.id).ok());
-    let idle = idle.filter(|name| !known.contains(name)).map(|name| (name, Totals::default(), 0));
-    let used = used.into_iter().map(|one| (one.model_name, one.totals, one.days_used));
-    let item = |(model_name, totals, days_used): (ModelName, Totals, i64)| ModelUsage {
+    let idle = idle.filter(|name| !known.contains(name)).map(|model_name| ModelSums {
+        model_name,
+        totals: Totals::default(),
+        cost_pln: current.map(|_| Pln::ZERO),
+        days_used: 0,
+    });
+    let item = |ModelSums { model_name, totals, cost_pln, days_used }| ModelUsage {
         provider: model_name.author().map(|slug| provider_name(slug).to_owned()),
         in_catalogue: offered.contains(model_name.as_str()),
         share_ppm: share(&totals, whole),
         model_name,
         totals,
+        cost_pln,
         days_used,
     };
-    Ok(used.chain(idle).map(item).collect())
+    Ok(used.into_iter().chain(idle).map(item).collect())
 }
 
 /// The models of [`read`] by their authors, by slug. An author's name may belong to several slugs.
@@ -151,8 +172,9 @@ pub(crate) fn read_providers(
     conn: &mut DbConnection,
     org: &OrganizationId,
     range: DayRange,
+    current: Option<UsdPlnRate>,
 ) -> Result<Vec<ProviderUsage>> {
-    let models = read(conn, org, range)?;
+    let models = read(conn, org, range, current)?;
     let whole = Totals::sum(models.iter().map(|model| model.totals))?.markup_cost;
     let mut days: HashMap<Option<String>, BTreeSet<UsageDate>> = HashMap::new();
     for (date, model) in query::days_of_models(conn, org, range.from(), range.to())? {
@@ -165,12 +187,14 @@ pub(crate) fn read_providers(
             name: model.provider,
             models_used: 0,
             totals: Totals::default(),
+            cost_pln: Some(Pln::ZERO),
             days_used: days.get(&slug).map_or(0, |days| i64::try_from(days.len()).unwrap_or(i64::MAX)),
             share_ppm: None,
             slug,
         });
         provider.models_used += i64::from(model.totals.requests > 0);
         provider.totals = provider.totals.checked_add(model.totals)?;
+        provider.cost_pln = pln::add(provider.cost_pln, model.cost_pln)?;
     }
     for provider in providers.values_mut() {
         provider.share_ppm = share(&provider.totals, whole);

@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mai_primitives::{ModelName, OrganizationId, UsageDate, UserId};
+use mai_exchange_rates::CurrentRate;
+use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UserId};
 use mai_storage::DbConnection;
 
 use super::{models, row_totals, users};
 use crate::{
-    error::Result, model::ClientDailyUsageModel, query, query::PerDay, range::DayRange, totals::Totals,
+    error::{Error, Result},
+    model::ClientDailyUsageModel,
+    pln::{self, Conversion, DayRates},
+    query,
+    query::PerDay,
+    range::DayRange,
+    totals::Totals,
 };
 
 /// What a day's usage is taken apart by.
@@ -56,8 +63,12 @@ pub struct DailyUsage {
     pub days: Vec<ClientDailyUsageModel>,
     /// Their sums.
     pub totals: Totals,
+    /// The sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
+    /// How the costs became PLN.
+    pub conversion: Conversion,
     /// The greatest ones over the whole range first, at last all others together, if there are any.
-    /// On each day they add up to the day.
+    /// On each day they add up to the day; in PLN, where each is rounded, nearly.
     pub series: Vec<Series>,
 }
 
@@ -68,8 +79,10 @@ pub struct Series {
     pub who: SeriesOf,
     /// The sums over the range.
     pub totals: Totals,
-    /// What was used on each of [`DailyUsage::days`], in their order.
-    pub per_day: Vec<Totals>,
+    /// The sum of the rounded days of each member or model in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
+    /// What was used on each of [`DailyUsage::days`], in their order, and what it is worth in PLN.
+    pub per_day: Vec<(Totals, Option<Pln>)>,
 }
 
 /// Whose usage a series shows.
@@ -92,32 +105,37 @@ pub(crate) fn read(
     org: &OrganizationId,
     range: DayRange,
     (group_by, metric, top): (GroupBy, Metric, usize),
+    current: Option<CurrentRate>,
 ) -> Result<DailyUsage> {
     let days = query::daily_rows(conn, org, range.from(), range.to())?;
     let totals = row_totals(&days)?;
+    let cost_pln = pln::sum_days(&days, current.as_ref())?;
+    let conversion = Conversion::of(&days, current);
+    let rate = conversion.rate();
+    let rates = DayRates::of(&days, rate);
     let dates: Vec<UsageDate> = days.iter().map(|row| row.usage_date).collect();
     let series = match group_by {
         GroupBy::Nothing => Vec::new(),
         GroupBy::User => {
-            let users = greatest(users::read(conn, org, range)?, metric, top, |user| user.totals);
+            let users = greatest(users::read(conn, org, range, rate)?, metric, top, |user| user.totals);
             let named: Vec<UserId> = users.iter().map(|user| user.user_id.clone()).collect();
-            let found = query::users_per_day(conn, org, (range.from(), range.to()), &named)?;
+            let found = query::users_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
             let one = |user: &users::UserUsage| {
                 (user.user_id.to_string(), user.display_name().to_owned(), vec![user.user_id.clone()])
             };
-            assemble(&dates, users.iter().map(one).collect(), found)?
+            assemble(&dates, users.iter().map(one).collect(), found, &rates)?
         }
         GroupBy::Model => {
-            let models = greatest(models::read(conn, org, range)?, metric, top, |model| model.totals);
+            let models = greatest(models::read(conn, org, range, rate)?, metric, top, |model| model.totals);
             let named: Vec<ModelName> = models.iter().map(|model| model.model_name.clone()).collect();
-            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
             let one = |name: ModelName| (name.to_string(), name.to_string(), vec![name]);
-            assemble(&dates, named.into_iter().map(one).collect(), found)?
+            assemble(&dates, named.into_iter().map(one).collect(), found, &rates)?
         }
         GroupBy::Provider => {
-            let providers = models::read_providers(conn, org, range)?;
+            let providers = models::read_providers(conn, org, range, rate)?;
             let providers = greatest(providers, metric, top, |provider| provider.totals);
-            let models = query::by_model(conn, org, range.from(), range.to())?;
+            let models = query::by_model(conn, org, range.from(), range.to(), rate)?;
             let groups: Vec<Group<ModelName>> = providers
                 .into_iter()
                 .map(|provider| {
@@ -127,11 +145,11 @@ pub(crate) fn read(
                 })
                 .collect();
             let named: Vec<ModelName> = groups.iter().flat_map(|(.., own)| own.clone()).collect();
-            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
-            assemble(&dates, groups, found)?
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
+            assemble(&dates, groups, found, &rates)?
         }
     };
-    Ok(DailyUsage { range, days, totals, series })
+    Ok(DailyUsage { range, days, totals, cost_pln, conversion, series })
 }
 
 /// The id and the name of a series, and whose rows it adds up.
@@ -149,7 +167,9 @@ fn assemble<K: std::hash::Hash + Eq>(
     dates: &[UsageDate],
     groups: Vec<Group<K>>,
     found: PerDay<K>,
+    rates: &DayRates,
 ) -> Result<Vec<Series>> {
+    let nothing = |date| Ok::<_, Error>((Totals::default(), rates.convert(date, Usd::ZERO)?));
     let mut place = HashMap::new();
     let mut named = Vec::new();
     for (index, (id, name, keys)) in groups.into_iter().enumerate() {
@@ -158,17 +178,23 @@ fn assemble<K: std::hash::Hash + Eq>(
     }
     for (date, key, totals) in found.named {
         if let Some((_, days)) = place.get(&key).and_then(|index| named.get_mut(*index)) {
-            let day: &mut Totals = days.entry(date).or_default();
-            *day = day.checked_add(totals)?;
+            let before = days.get(&date).copied().map_or_else(|| nothing(date), Ok)?;
+            let in_pln = rates.convert(date, totals.markup_cost)?;
+            days.insert(date, (before.0.checked_add(totals)?, pln::add(before.1, in_pln)?));
         }
     }
     if !found.others.is_empty() {
         named.push((SeriesOf::Others, found.others));
     }
     let series = named.into_iter().map(|(who, days)| {
-        let per_day: Vec<Totals> =
-            dates.iter().map(|date| days.get(date).copied().unwrap_or_default()).collect();
-        Ok(Series { who, totals: Totals::sum(per_day.iter().copied())?, per_day })
+        let day = |date: &UsageDate| days.get(date).copied().map_or_else(|| nothing(*date), Ok);
+        let per_day: Vec<(Totals, Option<Pln>)> = dates.iter().map(day).collect::<Result<_>>()?;
+        Ok(Series {
+            who,
+            totals: Totals::sum(per_day.iter().map(|(totals, _)| *totals))?,
+            cost_pln: pln::sum(per_day.iter().map(|(_, in_pln)| *in_pln))?,
+            per_day,
+        })
     });
     series.collect()
 }

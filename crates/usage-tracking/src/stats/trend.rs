@@ -1,10 +1,17 @@
 //! Months side by side, each compared with the one before.
 
-use mai_primitives::{OrganizationId, UsageDate, ratio};
+use mai_exchange_rates::CurrentRate;
+use mai_primitives::{OrganizationId, Pln, UsageDate, ratio};
 use mai_storage::DbConnection;
 
 use super::row_totals;
-use crate::{error::Result, query, range::DayRange, totals::Totals};
+use crate::{
+    error::Result,
+    pln::{self, Conversion},
+    query,
+    range::DayRange,
+    totals::Totals,
+};
 
 /// The last months, and how far the present one has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +21,8 @@ pub struct Trend {
     /// As many days of the month before the last one as the last one has counted, or all days of a
     /// shorter month.
     pub same_days_before: SameDays,
+    /// How the costs of all of them became PLN.
+    pub conversion: Conversion,
 }
 
 /// A month.
@@ -34,10 +43,14 @@ pub struct MonthUsage {
 pub struct MonthFigures {
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
     /// Distinct members.
     pub active_users: i64,
     /// Days with usage.
     pub days_with_usage: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
 }
 
 /// Differences in parts per million of what was before; none where there was nothing before.
@@ -73,6 +86,7 @@ pub(crate) fn read(
     org: &OrganizationId,
     end: UsageDate,
     count: u32,
+    current: Option<CurrentRate>,
 ) -> Result<Trend> {
     let mut ranges = vec![DayRange::new(end.first_of_month(), end)?];
     // One more, with which the first one is compared.
@@ -84,7 +98,7 @@ pub(crate) fn read(
     ranges.reverse();
     let mut months: Vec<MonthUsage> = Vec::new();
     for range in ranges {
-        let figures = figures(conn, org, range)?;
+        let figures = figures(conn, org, range, current.as_ref())?;
         let before = months.last().map(|month| month.figures).unwrap_or_default();
         months.push(MonthUsage {
             range,
@@ -95,7 +109,12 @@ pub(crate) fn read(
     }
     months.remove(0);
     let last = months.last().map(|month| month.figures).unwrap_or_default();
-    Ok(Trend { months, same_days_before: same_days(conn, org, end, &last)? })
+    let same_days_before = same_days(conn, org, end, &last, current.as_ref())?;
+    // The days of the comparison are days of the month before, which is not among the months if only one is.
+    let days_estimated = if months.len() == 1 { same_days_before.figures.days_estimated } else { 0 };
+    let days_estimated =
+        months.iter().map(|month| month.figures.days_estimated).fold(days_estimated, i64::saturating_add);
+    Ok(Trend { months, same_days_before, conversion: Conversion { current, days_estimated } })
 }
 
 fn same_days(
@@ -103,20 +122,29 @@ fn same_days(
     org: &OrganizationId,
     end: UsageDate,
     now: &MonthFigures,
+    current: Option<&CurrentRate>,
 ) -> Result<SameDays> {
     let last = end.first_of_month().minus_days(1);
     let first = last.first_of_month();
     let range = DayRange::new(first, first.plus_days(u64::from(end.day_of_month()) - 1).min(last))?;
-    let before = figures(conn, org, range)?;
+    let before = figures(conn, org, range, current)?;
     Ok(SameDays { range, figures: before, change: changes(now, &before) })
 }
 
-fn figures(conn: &mut DbConnection, org: &OrganizationId, range: DayRange) -> Result<MonthFigures> {
+fn figures(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    current: Option<&CurrentRate>,
+) -> Result<MonthFigures> {
     let rows = query::daily_rows(conn, org, range.from(), range.to())?;
+    let conversion = Conversion::of(&rows, current.cloned());
     Ok(MonthFigures {
         totals: row_totals(&rows)?,
+        cost_pln: pln::sum_days(&rows, current)?,
         active_users: query::unique_users(conn, org, range.from(), range.to())?,
         days_with_usage: i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        days_estimated: conversion.days_estimated,
     })
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use mai_client_organization::{MemberModel, MemberRole, mapping, members::members_of, openrouter_user_id};
-use mai_primitives::{OpenRouterUserId, OrganizationId, UnixTime, UserId, ratio, text::sortable};
+use mai_primitives::{
+    OpenRouterUserId, OrganizationId, Pln, UnixTime, UsdPlnRate, UserId, ratio, text::sortable,
+};
 use mai_storage::DbConnection;
 
 use crate::{
@@ -28,6 +30,8 @@ pub struct UserUsage {
     pub is_mapped: bool,
     /// The sums.
     pub totals: Totals,
+    /// What the client is charged, as the sum of the rounded days in PLN; none where no rate is known.
+    pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
     /// When usage was last added in the range.
@@ -137,11 +141,21 @@ impl Item for UserUsage {
     fn totals(&self) -> Totals {
         self.totals
     }
+
+    fn cost_pln(&self) -> Option<Pln> {
+        self.cost_pln
+    }
 }
 
 /// The usage of every registered member and of every other user with usage in the range; in no order.
-pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRange) -> Result<Vec<UserUsage>> {
-    let used = query::by_user(conn, org, range.from(), range.to())?;
+pub(crate) fn read(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: DayRange,
+    current: Option<UsdPlnRate>,
+) -> Result<Vec<UserUsage>> {
+    let used = query::by_user(conn, org, range.from(), range.to(), current)?;
+    let nothing = current.map(|_| Pln::ZERO);
     let whole = Totals::sum(used.iter().map(|one| one.totals))?.markup_cost;
     let mut used: HashMap<UserId, UserSums> =
         used.into_iter().map(|sums| (sums.user_id.clone(), sums)).collect();
@@ -154,9 +168,9 @@ pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRang
         let user_id = member.user_id.clone();
         let sums = used.remove(&user_id);
         let external = mapped.get(&user_id).cloned().or_else(|| openrouter_user_id(org, &user_id).ok());
-        users.push(user(user_id, Some(member.into()), external, sums));
+        users.push(user(user_id, Some(member.into()), external, sums, nothing));
     }
-    users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums))));
+    users.extend(used.into_values().map(|sums| user(sums.user_id.clone(), None, None, Some(sums), None)));
     for user in &mut users {
         user.is_mapped = mapped.contains_key(&user.user_id);
         user.share_ppm = ratio::parts_per_million(user.totals.markup_cost.nanos(), whole.nanos());
@@ -164,12 +178,14 @@ pub(crate) fn read(conn: &mut DbConnection, org: &OrganizationId, range: DayRang
     Ok(users)
 }
 
-/// A member with its usage, if it has any, and the id that it would have else; not mapped as yet.
+/// A member with its usage, if it has any, and the id that it would have else; not mapped as yet. `nothing`
+/// is no usage in PLN.
 fn user(
     user_id: UserId,
     member: Option<RegisteredMember>,
     external: Option<OpenRouterUserId>,
     sums: Option<UserSums>,
+    nothing: Option<Pln>,
 ) -> UserUsage {
     let Some(sums) = sums else {
         return UserUsage {
@@ -178,6 +194,7 @@ fn user(
             openrouter_user_id: external,
             is_mapped: false,
             totals: Totals::default(),
+            cost_pln: nothing,
             days_active: 0,
             last_activity: None,
             share_ppm: None,
@@ -189,6 +206,7 @@ fn user(
         openrouter_user_id: sums.openrouter_user_id.or(external),
         is_mapped: false,
         totals: sums.totals,
+        cost_pln: sums.cost_pln,
         days_active: sums.days_active,
         last_activity: sums.last_activity,
         share_ppm: None,

@@ -30,6 +30,9 @@ fn one_generation_makes_one_row_in_each_table() {
             unique_users: 1,
             created_at: NOON,
             updated_at: NOON,
+            usd_pln_rate: None,
+            rate_table_no: None,
+            rate_effective_date: None,
         };
         let user = ClientUserDailyUsageModel {
             client_org_id: org("a"),

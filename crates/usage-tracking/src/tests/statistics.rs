@@ -272,7 +272,7 @@ impl Asked<'_> {
         }
         prop_assert_eq!(found.series.len() - named.len(), usize::from(sums.len() > top));
         for (place, row) in found.days.iter().enumerate() {
-            let day = Totals::sum(found.series.iter().map(|series| series.per_day[place])).unwrap();
+            let day = Totals::sum(found.series.iter().map(|series| series.per_day[place].0)).unwrap();
             prop_assert_eq!(day, Totals::from(row));
         }
         let whole = Totals::sum(found.series.iter().map(|series| series.totals)).unwrap();

@@ -192,6 +192,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "recording_unavailable", message)
     }
 
+    /// 503: no exchange rate is known yet, and none is configured; it comes by itself.
+    pub fn no_exchange_rate(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_exchange_rate", message)
+    }
+
     /// 503: OpenRouter did not do what it was asked for; nothing was changed.
     pub fn upstream(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "upstream_unavailable", message)

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use mai_primitives::{MarkupRate, Pln, Usd};
+use mai_primitives::{MarkupRate, Pln, Usd, UsdPlnRate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::value::RawValue;
 use utoipa::{
@@ -24,6 +24,10 @@ pub(crate) struct JsonRate(pub(crate) MarkupRate);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct JsonPln(pub(crate) Pln);
 
+/// How many PLN one USD is worth; it is only written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct JsonUsdPln(pub(crate) UsdPlnRate);
+
 /// A decimal text that is written as the number that it is, such as a percentage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonDecimal(pub(crate) String);
@@ -38,7 +42,7 @@ macro_rules! written_as_a_number {
     )+};
 }
 
-written_as_a_number!(JsonUsd, JsonRate, JsonPln, JsonDecimal);
+written_as_a_number!(JsonUsd, JsonRate, JsonPln, JsonUsdPln, JsonDecimal);
 
 impl<'de> Deserialize<'de> for JsonUsd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -94,7 +98,8 @@ macro_rules! number_schema {
 
 number_schema!(JsonUsd, "US dollars, exact, with up to nine decimals");
 number_schema!(JsonRate, "a factor with up to six decimals, such as 1.3");
-number_schema!(JsonPln, "Polish złoty with two decimals");
+number_schema!(JsonPln, "Polish złoty with two decimals; null while there is no exchange rate");
+number_schema!(JsonUsdPln, "PLN for one USD, with four decimals");
 number_schema!(JsonDecimal, "an exact decimal");
 
 #[cfg(test)]

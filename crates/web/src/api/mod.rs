@@ -26,6 +26,7 @@ mod changes;
 mod cookie;
 mod credentials;
 mod error;
+mod exchange_rate;
 mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
@@ -140,6 +141,7 @@ fn usage_tracking(config: &mut ServiceConfig<'_>) {
     config
         .configure(ingest::routes)
         .configure(usage::usage_tracking)
+        .service(exchange_rate::exchange_rate)
         .service(model_pricing::model_pricing)
         .service(subscription::subscription_billing)
         .service(system_health::system_health)

@@ -1,5 +1,7 @@
 //! `clients`: the organizations, as the reseller creates and changes them.
 
+use std::str::FromStr;
+
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use mai_organization::client_organization::{
     Change, ClientOrganizationForm, ClientOrganizationModel, ClientOrganizationPatch,
@@ -44,6 +46,10 @@ pub(super) struct Organization {
     drain_on_disconnect: bool,
     /// What OpenRouter gets as `HTTP-Referer`.
     site_url: Option<String>,
+    /// Which of NBP's tables gives a day its rate: `same_day_or_before` or `before_day`.
+    day_rate_policy: &'static str,
+    /// Which of NBP's tables gives a statement its rate: `before_period_end` or `before_issue_day`.
+    statement_rate_policy: &'static str,
     /// Whether posts to its usage webhook must be signed.
     has_webhook_secret: bool,
     /// Whether its keys work.
@@ -74,6 +80,8 @@ impl From<ClientOrganizationModel> for Organization {
             timezone: row.timezone,
             drain_on_disconnect: row.drain_on_disconnect,
             site_url: row.site_url,
+            day_rate_policy: row.day_rate_policy.as_str(),
+            statement_rate_policy: row.statement_rate_policy.as_str(),
             has_webhook_secret: row.webhook_secret.is_some(),
             is_active: row.is_active,
             created_at: row.created_at.seconds(),
@@ -214,6 +222,16 @@ struct NewOrganization {
     drain_on_disconnect: bool,
     /// What OpenRouter gets as `HTTP-Referer`: an http or https URL of at most 200 visible ASCII characters.
     site_url: Option<String>,
+    /// Which of NBP's tables gives a day its rate: `same_day_or_before`, the default, or `before_day`.
+    day_rate_policy: Option<String>,
+    /// Which of NBP's tables gives a statement its rate: `before_period_end`, the default, or
+    /// `before_issue_day`.
+    statement_rate_policy: Option<String>,
+}
+
+/// A policy by its name.
+fn policy<P: FromStr<Err = String>>(field: &'static str, name: Option<&str>) -> Result<Option<P>, ApiError> {
+    name.map(|name| name.parse().map_err(|reason| ApiError::field(field, reason))).transpose()
 }
 
 /// What was done to an organization.
@@ -267,6 +285,9 @@ pub(super) async fn create_client(
         timezone: Some(new.timezone.unwrap_or_else(|| api.time_zone.zone().to_owned())),
         drain_on_disconnect: new.drain_on_disconnect,
         site_url: new.site_url,
+        day_rate_policy: policy("day_rate_policy", new.day_rate_policy.as_deref())?.unwrap_or_default(),
+        statement_rate_policy: policy("statement_rate_policy", new.statement_rate_policy.as_deref())?
+            .unwrap_or_default(),
     };
     let services = caller.services(&api);
     let message = "Organization created";
@@ -312,6 +333,11 @@ struct OrganizationPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     site_url: Change<String>,
+    /// Which of NBP's tables gives a day its rate: `same_day_or_before` or `before_day`. Days that have a
+    /// rate keep it.
+    day_rate_policy: Option<String>,
+    /// Which of NBP's tables gives a statement its rate: `before_period_end` or `before_issue_day`.
+    statement_rate_policy: Option<String>,
     /// Whether its keys work.
     is_active: Option<bool>,
 }
@@ -343,6 +369,8 @@ pub(super) async fn update_client(
         timezone: patch.timezone,
         drain_on_disconnect: patch.drain_on_disconnect,
         site_url: patch.site_url,
+        day_rate_policy: policy("day_rate_policy", patch.day_rate_policy.as_deref())?,
+        statement_rate_policy: policy("statement_rate_policy", patch.statement_rate_policy.as_deref())?,
         is_active: patch.is_active,
         ..ClientOrganizationPatch::default()
     };

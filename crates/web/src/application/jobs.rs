@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
 use crate::{
+    exchange_rates::RateKeeper,
     model_prices,
     monitor::{Figures, Monitor},
     open_webui::sync::MemberSync,
@@ -47,7 +48,7 @@ pub(super) fn start(
         impl KeyUsageSource + 'static,
         ModelPriceTable,
     ),
-    members: Option<MemberSync>,
+    (members, rates): (Option<MemberSync>, RateKeeper),
     (batch, runner): (Batch, Runner),
     clock: &Arc<dyn Clock>,
 ) -> Background {
@@ -78,6 +79,7 @@ pub(super) fn start(
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
     let now = Arc::clone(clock);
     jobs.spawn_when_admitted(&storage, |stop| model_prices::keep(prices, now, stop));
+    jobs.spawn_when_admitted(&storage, |stop| rates.run(stop));
     if let Some(members) = members {
         jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
     }

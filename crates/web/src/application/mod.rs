@@ -23,6 +23,7 @@ use self::{
 };
 use crate::{
     api::{Api, Attempts},
+    exchange_rates::RateKeeper,
     gateway::{RateLimits, Said, Stopping},
     health::Health,
     metrics::{CountedSource, Metrics, Traffic},
@@ -51,6 +52,7 @@ pub struct Application {
     address: SocketAddr,
     storage: Storage,
     services: OrganizationServices,
+    rates: RateKeeper,
     directory: SharedDirectory,
     master_key: MasterKey,
     stopping: Stopping,
@@ -79,7 +81,10 @@ impl Application {
         };
         let beginning = begin(contact).await?;
         let (storage, directory) = (beginning.storage.clone(), beginning.directory.clone());
-        let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock));
+        let services = OrganizationServices::new(storage.clone(), master_key.clone(), Arc::clone(&clock))
+            .with_fallback_rate(settings.fallback_rate);
+        let rates = RateKeeper::new(&settings.nbp_base_url, storage.clone(), &services, Arc::clone(&clock))
+            .context("NBP_BASE_URL cannot be used")?;
         let journal = open_journal(&settings)?;
         let recorder = Recorder::new(journal.clone());
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
@@ -95,7 +100,7 @@ impl Application {
             &services,
             (&journal, &recorder),
             (generations, openrouter.clone(), model_prices.clone()),
-            member_sync,
+            (member_sync, rates.clone()),
             (batch.clone(), runner),
             &clock,
         );
@@ -121,7 +126,7 @@ impl Application {
             members: member_state,
             stopping: stopping.clone(),
         };
-        let rates =
+        let limits =
             Arc::new(RateLimits::new(settings.rate_limit_per_minute, settings.api_rate_limit_per_minute));
         let provider_keys = ProviderKeys::new(openrouter, settings.provisioning_key.clone());
         let api = Api {
@@ -142,7 +147,7 @@ impl Application {
                 settings.report_patience,
             ),
             open_webui: open_webui(&settings, &clock)?,
-            rates: Arc::clone(&rates),
+            rates: Arc::clone(&limits),
             attempts: Attempts::new(settings.sign_in_attempts.get()),
             public_url: settings.public_url.clone(),
             model_prices,
@@ -161,7 +166,7 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
-            rates,
+            rates: limits,
             said: Said::default(),
             stopping: stopping.clone(),
         };
@@ -171,6 +176,7 @@ impl Application {
             address,
             storage,
             services,
+            rates,
             directory,
             master_key,
             stopping,
@@ -195,6 +201,11 @@ impl Application {
     /// The services on the database, for whoever runs in the same process.
     pub const fn services(&self) -> &OrganizationServices {
         &self.services
+    }
+
+    /// The keeper of the exchange rates, for whoever does not want to wait for its next round.
+    pub const fn rates(&self) -> &RateKeeper {
+        &self.rates
     }
 
     /// Reads organizations and keys now, instead of at the next comparison.

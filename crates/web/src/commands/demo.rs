@@ -49,6 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
     let application = Application::build(settings, Arc::clone(&clock), true).await?;
     let credentials = prepare(&application, clock.as_ref()).await?;
     application.refresh_directory().await?;
+    application.rates().run_once().await.context("the built-in NBP told no exchange rates")?;
     let (base, storage) = (format!("http://{}", application.address()), application.storage().clone());
 
     let signal = stop_signal()?;
@@ -82,6 +83,7 @@ fn settings(folder: &Path, mock: &Mock, listen: SocketAddr) -> Result<Settings> 
         "MAI_MASTER_KEY" => Some(key.expose_secret().to_owned()),
         "MAI_ADMIN_TOKEN" => Some(admin_token.expose_secret().to_owned()),
         "OPENROUTER_BASE_URL" => Some(mock.base_url()),
+        "NBP_BASE_URL" => Some(mock.nbp_url()),
         "MAI_WORKERS" => Some("1".to_owned()),
         "MAI_LOG" => Some(std::env::var("MAI_LOG").unwrap_or_else(|_| "warn".to_owned())),
         _ => None,

@@ -110,13 +110,22 @@ pub(super) async fn summary(base: &str, token: &SecretString) -> Result<String> 
     let text = ask(base, token, "my-organization/usage-summary").await?;
     let Summary { stats } = serde_json::from_str(&text).context("the summary cannot be read")?;
     let mut shown = format!(
-        "  {}: {} tokens, {} requests, {} USD, {} active users\n",
+        "  {}: {} tokens, {} requests, {} USD ({} PLN), {} active users\n",
         stats.current_month.month,
         stats.current_month.total_tokens,
         stats.current_month.total_requests,
         stats.current_month.total_cost.get(),
+        stats.current_month.total_cost_pln.get(),
         stats.monthly_summary.total_unique_users
     );
+    let rate = stats.current_month.exchange_rate_info.context("the summary has no exchange rate")?;
+    writeln!(
+        shown,
+        "  today by 1 USD = {} PLN (table {} of {}, from the built-in NBP); days that are over keep their own rates",
+        rate.usd_pln.get(),
+        rate.table_no.unwrap_or_default(),
+        rate.effective_date.unwrap_or_default()
+    )?;
     for (rank, top) in stats.monthly_summary.top_models.iter().enumerate() {
         writeln!(shown, "  {}. {}: {} tokens", rank + 1, top.model_name, top.total_tokens)?;
     }
@@ -143,7 +152,20 @@ struct CurrentFigures<'a> {
     total_requests: i64,
     /// Kept as its text, so that every digit is shown.
     #[serde(borrow)]
-    total_cost: &'a RawValue,
+    total_cost: &'a serde_json::value::RawValue,
+    /// The sum of the days, each by the rate of NBP that it keeps.
+    #[serde(borrow)]
+    total_cost_pln: &'a serde_json::value::RawValue,
+    #[serde(borrow)]
+    exchange_rate_info: Option<Rate<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Rate<'a> {
+    #[serde(borrow)]
+    usd_pln: &'a serde_json::value::RawValue,
+    effective_date: Option<String>,
+    table_no: Option<String>,
 }
 
 #[derive(serde::Deserialize)]

@@ -3,7 +3,9 @@
 use anyhow::{Context, Result, bail};
 use mai_organization::{
     ClientOrganizationForm, ClientOrganizationModel, OrganizationServices,
-    client_organization::{Change, ClientOrganizationPatch, new_webhook_secret},
+    client_organization::{
+        Change, ClientOrganizationPatch, DayRatePolicy, StatementRatePolicy, new_webhook_secret,
+    },
 };
 use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd};
 use secrecy::{ExposeSecret, SecretString};
@@ -78,6 +80,12 @@ pub(super) struct Create {
     /// What OpenRouter gets as HTTP-Referer; without one none is sent.
     #[arg(long, value_name = "URL")]
     site_url: Option<String>,
+    /// Which of NBP's tables gives a day its rate: same_day_or_before or before_day.
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    day_rate_policy: DayRatePolicy,
+    /// Which of NBP's tables gives a statement its rate: before_period_end or before_issue_day.
+    #[arg(long, value_name = "POLICY", default_value_t)]
+    statement_rate_policy: StatementRatePolicy,
     #[command(flatten)]
     output: Output,
 }
@@ -116,6 +124,13 @@ pub(super) struct Update {
     /// Whether answers are read to their end when the client has left.
     #[arg(long, value_name = "true|false")]
     drain_on_disconnect: Option<bool>,
+    /// Which of NBP's tables gives a day its rate: same_day_or_before or before_day. Days that have a rate
+    /// keep it.
+    #[arg(long, value_name = "POLICY")]
+    day_rate_policy: Option<DayRatePolicy>,
+    /// Which of NBP's tables gives a statement its rate: before_period_end or before_issue_day.
+    #[arg(long, value_name = "POLICY")]
+    statement_rate_policy: Option<StatementRatePolicy>,
     #[command(flatten)]
     output: Output,
 }
@@ -197,6 +212,8 @@ async fn create_organization(
         timezone: Some(create.time_zone.unwrap_or_else(|| usual_zone.zone().to_owned())),
         drain_on_disconnect: create.drain_on_disconnect,
         site_url: create.site_url,
+        day_rate_policy: create.day_rate_policy,
+        statement_rate_policy: create.statement_rate_policy,
     };
     let organization = services.client_organization_db.create(form).await?;
     if create.output.json {
@@ -219,6 +236,8 @@ async fn update_organization(update: Update, services: &OrganizationServices) ->
         monthly_limit: update.monthly_limit.unwrap_or_default(),
         site_url: update.site_url.unwrap_or_default(),
         drain_on_disconnect: update.drain_on_disconnect,
+        day_rate_policy: update.day_rate_policy,
+        statement_rate_policy: update.statement_rate_policy,
         ..ClientOrganizationPatch::default()
     };
     let organization = services.client_organization_db.update(&update.org, patch).await;
@@ -265,6 +284,8 @@ fn shown(one: &ClientOrganizationModel) -> Value {
         "signs_webhooks": one.webhook_secret.is_some(),
         "drain_on_disconnect": one.drain_on_disconnect,
         "site_url": one.site_url,
+        "day_rate_policy": one.day_rate_policy.as_str(),
+        "statement_rate_policy": one.statement_rate_policy.as_str(),
         "created_at": one.created_at,
     })
 }

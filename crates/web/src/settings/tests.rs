@@ -44,6 +44,8 @@ fn a_wrong_value_is_named() {
         ("MAI_BATCH_LEASE_SECONDS", "0"),
         ("MAI_RETENTION_DAYS", "6"),
         ("MAI_BACKUPS_KEPT", "-1"),
+        ("MAI_FALLBACK_USD_PLN_RATE", "0"),
+        ("MAI_FALLBACK_USD_PLN_RATE", "3.63761"),
         ("MAI_JOURNAL_SYNC", "maybe"),
         ("MAI_BODY_LIMIT_MIB", "0"),
         ("MAI_WORKERS", "-1"),

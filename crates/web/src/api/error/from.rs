@@ -6,6 +6,7 @@ use mai_billing::Error as BillingError;
 use mai_openrouter::LookupError;
 use mai_organization::{
     client_organization::{Error as OrganizationError, SessionRefusal, SignInRefusal, TokenRefusal},
+    exchange_rates::Error as RateError,
     generation_processing::Error as LedgerError,
     global_settings::Error as SettingsError,
     usage_tracking::Error as UsageError,
@@ -99,6 +100,12 @@ impl From<UsageError> for ApiError {
             UsageError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
         }
+    }
+}
+
+impl From<RateError> for ApiError {
+    fn from(error: RateError) -> Self {
+        Self::internal(&error, error.storage())
     }
 }
 

@@ -9,7 +9,7 @@ use mai_primitives::{OrganizationId, ratio};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Period, Sums, days, models::ModelFigures};
+use super::{Conversion, Period, Sums, days, models::ModelFigures};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
@@ -62,7 +62,8 @@ struct Answer {
     by_cost: Vec<ModelCosts>,
     /// The models with the most tokens.
     by_tokens: Vec<ModelCosts>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// What one of something costs on average, to the nano-dollar; null where there is nothing.
@@ -156,7 +157,7 @@ pub(in crate::api) async fn cost_analytics(
         success: true,
         client_id: organization,
         period: found.range.into(),
-        totals: Sums::new(&found.totals, sees_raw_cost)?,
+        totals: Sums::new(&found.totals, found.cost_pln, sees_raw_cost)?,
         unit: Unit::new(&found.totals, sees_raw_cost),
         cost_per_active_day: ratio::unit_cost(cost, found.days_with_usage, 1).map(JsonUsd),
         cost_per_active_user: ratio::unit_cost(cost, found.active_users, 1).map(JsonUsd),
@@ -164,6 +165,6 @@ pub(in crate::api) async fn cost_analytics(
         models_used: found.by_cost.len(),
         by_cost: list(&found.by_cost)?,
         by_tokens: list(&found.by_tokens)?,
-        pln_conversion_available: false,
+        conversion: Conversion::new(&api, &found.conversion),
     }))
 }

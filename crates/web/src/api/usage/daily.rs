@@ -1,16 +1,25 @@
 //! `my-organization/daily-usage`: the days, and what each is made of.
 
 use actix_web::{HttpResponse, get, web};
-use mai_organization::usage_tracking::{
-    ClientDailyUsageModel, Totals,
-    stats::series::{GroupBy, Metric, Series, SeriesOf},
+use mai_organization::{
+    exchange_rates::CurrentRate,
+    usage_tracking::{
+        ClientDailyUsageModel, Totals,
+        stats::series::{GroupBy, Metric, Series, SeriesOf},
+    },
 };
 use mai_primitives::{ModelName, OrganizationId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Period, Sums, days, instant};
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonUsd};
+use super::{Conversion, DayRate, Period, Sums, days, instant};
+use crate::api::{
+    Api, ApiError,
+    asked::Asked,
+    caller::Caller,
+    error::ReadRefusals,
+    json_money::{JsonPln, JsonUsd},
+};
 
 /// How many series there are by default, and at most.
 const DEFAULT_TOP: usize = 7;
@@ -76,9 +85,10 @@ struct Answer {
     group_by: Group,
     metric: Figure,
     /// The greatest ones first, at last all others together, if there are any. On each day they add up to
-    /// the day.
+    /// the day; in złoty, where each is rounded, nearly.
     series: Vec<Line>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// A day with usage.
@@ -99,14 +109,21 @@ struct UsageDay {
     /// When usage was last added.
     #[schema(format = DateTime)]
     last_activity: String,
+    #[serde(flatten)]
+    rate: DayRate,
 }
 
 impl UsageDay {
-    fn new(row: ClientDailyUsageModel, sees_raw_cost: bool) -> Result<Self, ApiError> {
+    fn new(
+        row: ClientDailyUsageModel,
+        current: Option<&CurrentRate>,
+        sees_raw_cost: bool,
+    ) -> Result<Self, ApiError> {
         Ok(Self {
             date: row.usage_date.to_string(),
             day_name: row.usage_date.date().format("%A").to_string(),
-            sums: Sums::new(&Totals::from(&row), sees_raw_cost)?,
+            sums: Sums::new(&Totals::from(&row), row.cost_pln(current)?, sees_raw_cost)?,
+            rate: DayRate::of(&row, current),
             unique_users: row.unique_users,
             primary_model: row.primary_model,
             last_activity: instant(row.updated_at),
@@ -131,6 +148,8 @@ struct Line {
     requests: Vec<i64>,
     /// What the client is charged, on each of `days`, in their order.
     cost: Vec<JsonUsd>,
+    /// The same in złoty, of rows that are rounded on their own; null while no rate is known.
+    cost_pln: Vec<Option<JsonPln>>,
 }
 
 impl Line {
@@ -143,10 +162,11 @@ impl Line {
             is_other: id.is_none(),
             id,
             name,
-            totals: Sums::new(&series.totals, sees_raw_cost)?,
-            tokens: series.per_day.iter().map(|day| day.tokens).collect(),
-            requests: series.per_day.iter().map(|day| day.requests).collect(),
-            cost: series.per_day.iter().map(|day| JsonUsd(day.markup_cost)).collect(),
+            totals: Sums::new(&series.totals, series.cost_pln, sees_raw_cost)?,
+            tokens: series.per_day.iter().map(|(day, _)| day.tokens).collect(),
+            requests: series.per_day.iter().map(|(day, _)| day.requests).collect(),
+            cost: series.per_day.iter().map(|(day, _)| JsonUsd(day.markup_cost)).collect(),
+            cost_pln: series.per_day.iter().map(|(_, in_pln)| in_pln.map(JsonPln)).collect(),
         })
     }
 }
@@ -190,15 +210,16 @@ pub(in crate::api) async fn daily_usage(
     let usage = &api.services.client_usage_db;
     let found = usage.daily_usage(&organization, days, group_by, metric, top).await?;
     let sees_raw_cost = caller.is_reseller();
+    let current = found.conversion.current.as_ref();
     Ok(HttpResponse::Ok().json(Answer {
         success: true,
         client_id: organization,
         period: found.range.into(),
-        totals: Sums::new(&found.totals, sees_raw_cost)?,
+        totals: Sums::new(&found.totals, found.cost_pln, sees_raw_cost)?,
         days: found
             .days
             .into_iter()
-            .map(|row| UsageDay::new(row, sees_raw_cost))
+            .map(|row| UsageDay::new(row, current, sees_raw_cost))
             .collect::<Result<_, _>>()?,
         group_by: query.group_by,
         metric: query.metric,
@@ -207,6 +228,6 @@ pub(in crate::api) async fn daily_usage(
             .into_iter()
             .map(|one| Line::new(one, sees_raw_cost))
             .collect::<Result<_, _>>()?,
-        pln_conversion_available: false,
+        conversion: Conversion::new(&api, &found.conversion),
     }))
 }

@@ -5,20 +5,20 @@ use mai_organization::usage_tracking::{
     ClientBillingResponse, DayRange, Days, Listing, Order as ListOrder, Page, Totals,
     stats::{
         costs::{profit, profit_percent},
-        fleet::ClientSort,
+        fleet::{ClientSort, Fleet},
     },
 };
 use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ListAsked, Period, days, next_cursor};
+use super::{Conversion, ListAsked, Period, days, next_cursor};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
     error::ReadRefusals,
-    json_money::{JsonDecimal, JsonUsd},
+    json_money::{JsonDecimal, JsonPln, JsonUsd},
     paging::Order,
 };
 
@@ -82,6 +82,8 @@ pub(super) struct Bill {
     raw_cost: JsonUsd,
     /// What the client is charged.
     markup_cost: JsonUsd,
+    /// The same in złoty: the sum of the rounded days, each by its own rate.
+    cost_pln: Option<JsonPln>,
     /// The difference of the two, in USD.
     profit_margin: JsonUsd,
     /// The profit in percent of the raw cost, with at most six decimals; null where there was none.
@@ -102,6 +104,7 @@ impl From<ClientBillingResponse> for Bill {
             total_tokens: bill.total_tokens,
             raw_cost: JsonUsd(bill.raw_cost),
             markup_cost: JsonUsd(bill.markup_cost),
+            cost_pln: bill.cost_pln.map(JsonPln),
             profit_margin: JsonUsd(bill.profit_margin),
             profit_margin_percent: percent,
             total_requests: bill.total_requests,
@@ -125,6 +128,8 @@ fn totals(bill: &ClientBillingResponse) -> Totals {
 pub(super) struct Summary {
     total_raw_cost: JsonUsd,
     total_markup_cost: JsonUsd,
+    /// The same in złoty.
+    total_cost_pln: Option<JsonPln>,
     total_profit: JsonUsd,
     total_tokens: i64,
     total_requests: i64,
@@ -135,16 +140,18 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// The sums of organizations of which `active_clients` have usage.
-    pub(super) fn new(totals: &Totals, active_clients: usize) -> Result<Self, ApiError> {
+    /// The sums of all organizations.
+    pub(super) fn new(found: &Fleet) -> Result<Self, ApiError> {
+        let totals = &found.page.totals;
         Ok(Self {
             total_raw_cost: JsonUsd(totals.raw_cost),
             total_markup_cost: JsonUsd(totals.markup_cost),
+            total_cost_pln: found.page.pln.map(JsonPln),
             total_profit: JsonUsd(profit(totals)?),
             total_tokens: totals.tokens,
             total_requests: totals.requests,
             profit_margin_percent: profit_percent(totals).map(JsonDecimal),
-            active_clients,
+            active_clients: found.with_usage,
         })
     }
 }
@@ -162,6 +169,8 @@ struct Answer {
     total_clients: usize,
     /// Where the next page begins; null at the end.
     next_cursor: Option<String>,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// What the reseller earns with each organization. Inactive ones are there where they have usage.
@@ -200,14 +209,16 @@ pub(in crate::api) async fn billing(
     };
     let listing = asked.listing(sort == ClientSort::Name)?;
     let found = api.services.client_usage_db.clients(range, listing).await?;
-    let Page { items, next, matched, totals, .. } = found.page;
+    let (summary, conversion) = (Summary::new(&found)?, Conversion::new(&api, &found.conversion));
+    let Page { items, next, matched, .. } = found.page;
     Ok(HttpResponse::Ok().json(Answer {
         success: true,
         period: format!("{} to {}", range.from(), range.to()),
-        summary: Summary::new(&totals, found.with_usage)?,
+        summary,
         clients: items.into_iter().map(Bill::from).collect(),
         total_clients: matched,
         next_cursor: next_cursor(next)?,
+        conversion,
     }))
 }
 
@@ -233,6 +244,8 @@ pub(super) struct Bills {
     period: Period,
     billing_data: Vec<Bill>,
     summary: Summary,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// All organizations by name, over the days asked about or the present month.
@@ -242,7 +255,8 @@ pub(super) async fn all(api: &Api, days: Days) -> Result<HttpResponse, ApiError>
     Ok(HttpResponse::Ok().json(Bills {
         success: true,
         period: range.into(),
-        summary: Summary::new(&found.page.totals, found.with_usage)?,
+        summary: Summary::new(&found)?,
+        conversion: Conversion::new(api, &found.conversion),
         billing_data: found.page.items.into_iter().map(Bill::from).collect(),
     }))
 }

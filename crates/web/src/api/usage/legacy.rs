@@ -6,13 +6,13 @@ use mai_primitives::{ModelName, OrganizationId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{RangeQuery, days, fleet, today};
+use super::{Conversion, DayRate, ExchangeRateInfo, RangeQuery, days, fleet, today};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
     error::ReadRefusals,
-    json_money::{JsonPln, JsonUsd},
+    json_money::{JsonPln, JsonUsd, JsonUsdPln},
 };
 
 /// Today, the month and the latest days.
@@ -24,9 +24,8 @@ pub(super) struct Stats {
     /// The latest 30 days with usage, or those of the range, the newest first.
     pub(super) daily_history: Vec<HistoryDay>,
     pub(super) client_org_name: String,
-    #[schema(value_type = Option<Object>)]
-    exchange_rate_info: Option<()>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// Sums over a month, or over the range.
@@ -37,11 +36,11 @@ pub(super) struct Month {
     figures: Figures,
     /// Days with usage.
     days_active: i64,
-    /// The same in złoty.
+    /// The sum of the rounded days in złoty, each by its own rate.
     cost_pln: Option<JsonPln>,
-    /// The rate of `cost_pln`.
-    exchange_rate: Option<JsonPln>,
-    /// The day of that rate.
+    /// The present rate. Each day that is over keeps its own.
+    exchange_rate: Option<JsonUsdPln>,
+    /// The day of NBP's table that has the present rate.
     #[schema(format = Date)]
     exchange_rate_date: Option<String>,
 }
@@ -58,6 +57,10 @@ pub(super) struct HistoryDay {
     /// The model with the most tokens.
     #[schema(value_type = Option<String>)]
     primary_model: Option<ModelName>,
+    /// What the client is charged, in złoty.
+    cost_pln: Option<JsonPln>,
+    #[serde(flatten)]
+    rate: DayRate,
 }
 
 /// What was used.
@@ -91,26 +94,31 @@ impl Figures {
 
 impl Stats {
     /// The statistics as they are shown.
-    pub(super) fn new(stats: LegacyUsageStats, sees_raw_cost: bool) -> Self {
-        let day = |row: ClientDailyUsageModel| HistoryDay {
-            date: row.usage_date.to_string(),
-            figures: Figures::new(&Totals::from(&row), sees_raw_cost),
-            primary_model: row.primary_model,
+    pub(super) fn new(api: &Api, stats: LegacyUsageStats, sees_raw_cost: bool) -> Result<Self, ApiError> {
+        let current = stats.conversion.current.as_ref();
+        let present = current.map(|rate| ExchangeRateInfo::present(rate, api.clock.now()));
+        let day = |row: ClientDailyUsageModel| {
+            Ok(HistoryDay {
+                date: row.usage_date.to_string(),
+                figures: Figures::new(&Totals::from(&row), sees_raw_cost),
+                cost_pln: row.cost_pln(current)?.map(JsonPln),
+                rate: DayRate::of(&row, current),
+                primary_model: row.primary_model,
+            })
         };
-        Self {
+        Ok(Self {
             today: today::Today::new(&stats.today, sees_raw_cost),
             this_month: Month {
                 figures: Figures::new(&stats.this_month.totals, sees_raw_cost),
                 days_active: stats.this_month.days_active,
-                cost_pln: None,
-                exchange_rate: None,
-                exchange_rate_date: None,
+                cost_pln: stats.this_month.cost_pln.map(JsonPln),
+                exchange_rate: current.map(|current| JsonUsdPln(current.rate)),
+                exchange_rate_date: present.and_then(|present| present.date()),
             },
-            daily_history: stats.daily_history.into_iter().map(day).collect(),
+            daily_history: stats.daily_history.into_iter().map(day).collect::<Result<_, ApiError>>()?,
             client_org_name: stats.client_org_name,
-            exchange_rate_info: None,
-            pln_conversion_available: false,
-        }
+            conversion: Conversion::new(api, &stats.conversion),
+        })
     }
 }
 
@@ -131,7 +139,7 @@ async fn stats(
     days: Days,
 ) -> Result<HttpResponse, ApiError> {
     let stats = api.services.client_usage_db.legacy_summary(&organization, days).await?;
-    let stats = Stats::new(stats, caller.is_reseller());
+    let stats = Stats::new(api, stats, caller.is_reseller())?;
     Ok(HttpResponse::Ok().json(Answer { success: true, stats, client_id: organization }))
 }
 

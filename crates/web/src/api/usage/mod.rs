@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat};
 use mai_organization::usage_tracking::{
     DayRange, Days, Listing, Order as ListOrder, Position, SortKey, Totals, stats::costs::profit,
 };
-use mai_primitives::UnixTime;
+use mai_primitives::{Pln, UnixTime};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -17,6 +17,7 @@ use super::{
     paging::{self, Order},
 };
 
+mod conversion;
 mod costs;
 mod daily;
 mod engagement;
@@ -29,6 +30,9 @@ mod summary;
 mod today;
 mod trend;
 mod users;
+
+use self::conversion::{Conversion, DayRate};
+pub(super) use self::conversion::{ExchangeRateInfo, NO_RATE};
 
 /// The longest text to search for, in characters.
 const LONGEST_SEARCH: usize = 200;
@@ -123,7 +127,7 @@ struct Sums {
     total_requests: i64,
     /// What the client is charged.
     markup_cost: JsonUsd,
-    /// The same in złoty.
+    /// The same in złoty: the sum of the rounded days, each by its own rate. Null while no rate is known.
     cost_pln: Option<JsonPln>,
     /// What OpenRouter charged; for the reseller only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,12 +138,12 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(totals: &Totals, sees_raw_cost: bool) -> Result<Self, ApiError> {
+    fn new(totals: &Totals, cost_pln: Option<Pln>, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
             total_tokens: totals.tokens,
             total_requests: totals.requests,
             markup_cost: JsonUsd(totals.markup_cost),
-            cost_pln: None,
+            cost_pln: cost_pln.map(JsonPln),
             raw_cost: sees_raw_cost.then_some(JsonUsd(totals.raw_cost)),
             profit: if sees_raw_cost { Some(JsonUsd(profit(totals)?)) } else { None },
         })
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn raw_cost_is_shown_where_it_may_be_seen() {
         let totals = Totals::default();
-        let json = |sees| serde_json::to_value(Sums::new(&totals, sees).unwrap()).unwrap();
+        let json = |sees| serde_json::to_value(Sums::new(&totals, None, sees).unwrap()).unwrap();
         assert_eq!(json(true)["raw_cost"], 0);
         assert!(json(false).get("raw_cost").is_none() && json(false).get("profit").is_none());
     }

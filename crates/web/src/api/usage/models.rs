@@ -9,10 +9,8 @@ use mai_primitives::{ModelName, OrganizationId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ListAsked, Period, Sums, days, named_by_path, next_cursor};
-use crate::api::{
-    Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonPln, paging::Order,
-};
+use super::{Conversion, ListAsked, Period, Sums, days, named_by_path, next_cursor};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, paging::Order};
 
 /// Which models or providers, in which order.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -97,7 +95,7 @@ impl ModelFigures {
         Ok(Self {
             provider: model.provider.unwrap_or_else(unknown),
             provider_slug: model.model_name.author().map(str::to_owned),
-            sums: Sums::new(&model.totals, sees_raw_cost)?,
+            sums: Sums::new(&model.totals, model.cost_pln, sees_raw_cost)?,
             share_ppm: model.share_ppm,
             days_used: model.days_used,
             in_catalogue: model.in_catalogue,
@@ -125,13 +123,13 @@ struct ModelList {
     total_models: usize,
     /// Where the next page begins; null at the end.
     next_cursor: Option<String>,
-    /// The sums of all models, whatever was searched for: the organization's.
+    /// The sums of all models, whatever was searched for: the organization's. In złoty it is the sum of the
+    /// organization's rounded days, from which the models' rounded amounts may differ by some grosz.
     totals: Sums,
     /// The sums of the models that fit the search.
     matched_totals: Sums,
-    /// The rate of `cost_pln`.
-    exchange_rate: Option<JsonPln>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// Usage by model: everything that was used, and the models of the catalogue with zeros.
@@ -182,7 +180,7 @@ async fn models(
     let sees_raw_cost = caller.is_reseller();
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
     let listed = api.services.client_usage_db.models(&organization, days, query.listing()?).await?;
-    let Listed { client_org_name, range, page } = listed;
+    let Listed { client_org_name, range, page, cost_pln, conversion } = listed;
     Ok(HttpResponse::Ok().json(ModelList {
         success: true,
         client_id: organization,
@@ -190,15 +188,14 @@ async fn models(
         period: range.into(),
         total_models: page.matched,
         next_cursor: next_cursor(page.next)?,
-        totals: Sums::new(&page.totals, sees_raw_cost)?,
-        matched_totals: Sums::new(&page.matched_totals, sees_raw_cost)?,
+        totals: Sums::new(&page.totals, cost_pln, sees_raw_cost)?,
+        matched_totals: Sums::new(&page.matched_totals, page.matched_pln, sees_raw_cost)?,
         model_usage: page
             .items
             .into_iter()
             .map(|model| ModelFigures::new(model, sees_raw_cost))
             .collect::<Result<_, _>>()?,
-        exchange_rate: None,
-        pln_conversion_available: false,
+        conversion: Conversion::new(api, &conversion),
     }))
 }
 
@@ -226,7 +223,7 @@ impl ProviderFigures {
             provider: provider.name.unwrap_or_else(unknown),
             provider_slug: provider.slug,
             models_used: provider.models_used,
-            sums: Sums::new(&provider.totals, sees_raw_cost)?,
+            sums: Sums::new(&provider.totals, provider.cost_pln, sees_raw_cost)?,
             share_ppm: provider.share_ppm,
             days_used: provider.days_used,
         })
@@ -247,11 +244,13 @@ struct ProviderList {
     total_providers: usize,
     /// Where the next page begins; null at the end.
     next_cursor: Option<String>,
-    /// The sums of all providers, whatever was searched for: the organization's.
+    /// The sums of all providers, whatever was searched for: the organization's. In złoty it is the sum of
+    /// the organization's rounded days.
     totals: Sums,
     /// The sums of the providers that fit the search.
     matched_totals: Sums,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// Usage by provider: the sums of the models of one author.
@@ -273,7 +272,7 @@ pub(in crate::api) async fn usage_by_provider(
     let sees_raw_cost = caller.is_reseller();
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
     let listed = api.services.client_usage_db.providers(&organization, days, query.listing()?).await?;
-    let Listed { client_org_name, range, page } = listed;
+    let Listed { client_org_name, range, page, cost_pln, conversion } = listed;
     Ok(HttpResponse::Ok().json(ProviderList {
         success: true,
         client_id: organization,
@@ -281,13 +280,13 @@ pub(in crate::api) async fn usage_by_provider(
         period: range.into(),
         total_providers: page.matched,
         next_cursor: next_cursor(page.next)?,
-        totals: Sums::new(&page.totals, sees_raw_cost)?,
-        matched_totals: Sums::new(&page.matched_totals, sees_raw_cost)?,
+        totals: Sums::new(&page.totals, cost_pln, sees_raw_cost)?,
+        matched_totals: Sums::new(&page.matched_totals, page.matched_pln, sees_raw_cost)?,
         provider_usage: page
             .items
             .into_iter()
             .map(|provider| ProviderFigures::new(provider, sees_raw_cost))
             .collect::<Result<_, _>>()?,
-        pln_conversion_available: false,
+        conversion: Conversion::new(&api, &conversion),
     }))
 }

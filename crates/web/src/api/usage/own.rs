@@ -2,11 +2,11 @@
 
 use actix_web::{HttpResponse, get, web};
 use mai_organization::usage_tracking::Totals;
-use mai_primitives::{OrganizationId, UserId};
+use mai_primitives::{OrganizationId, Pln, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Period, Sums, days, instant};
+use super::{Conversion, Period, Sums, days, instant};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
@@ -46,7 +46,8 @@ struct Answer {
     days_active: usize,
     /// The days with usage, ascending. Which models a member used is not kept per day.
     days: Vec<OwnDay>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// A day of a member.
@@ -82,10 +83,10 @@ pub(in crate::api) async fn my_usage(
     let days = days(query.start_date.as_deref(), query.end_date.as_deref())?;
     let own = api.services.client_usage_db.own_usage(&organization, user.clone(), days).await?;
     let sees_raw_cost = caller.is_reseller();
-    let day = |row: &mai_organization::ClientUserDailyUsageModel| {
+    let day = |(row, cost_pln): (&mai_organization::ClientUserDailyUsageModel, &Option<Pln>)| {
         Ok(OwnDay {
             date: row.usage_date.to_string(),
-            sums: Sums::new(&Totals::from(row), sees_raw_cost)?,
+            sums: Sums::new(&Totals::from(row), *cost_pln, sees_raw_cost)?,
             last_activity: instant(row.updated_at),
         })
     };
@@ -94,10 +95,10 @@ pub(in crate::api) async fn my_usage(
         client_id: organization,
         user_id: user,
         period: own.range.into(),
-        totals: Sums::new(&own.totals, sees_raw_cost)?,
+        totals: Sums::new(&own.totals, own.cost_pln, sees_raw_cost)?,
         days_active: own.days.len(),
-        days: own.days.iter().map(day).collect::<Result<_, ApiError>>()?,
-        pln_conversion_available: false,
+        days: own.days.iter().zip(&own.days_pln).map(day).collect::<Result<_, ApiError>>()?,
+        conversion: Conversion::new(&api, &own.conversion),
     }))
 }
 

@@ -6,7 +6,7 @@ use mai_primitives::{OrganizationId, ratio};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Period, RangeQuery};
+use super::{Conversion, DayRate, ExchangeRateInfo, Period, RangeQuery};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
@@ -32,7 +32,7 @@ pub(in crate::api) async fn usage_summary(
     let query: RangeQuery = asked.query()?;
     let organization = caller.organization(query.client_org_id.as_deref())?;
     let stats = api.services.client_usage_db.usage_summary(&organization, query.days()?).await?;
-    Ok(HttpResponse::Ok().json(Answer::new(&organization, &stats)))
+    Ok(HttpResponse::Ok().json(Answer::new(&api, &organization, &stats)))
 }
 
 /// The original's response, with `period`, `days_elapsed`, `calendar_days` and `iso_month` added.
@@ -53,7 +53,8 @@ struct Stats<'a> {
     daily_breakdown: Vec<DailyFigures<'a>>,
     monthly_summary: Summary<'a>,
     client_org_name: &'a str,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -71,8 +72,8 @@ struct CurrentFigures<'a> {
     calendar_days: u32,
     /// Days with usage in percent of the days elapsed.
     usage_percentage: JsonDecimal,
-    #[schema(value_type = Option<Object>)]
-    exchange_rate_info: Option<()>,
+    /// The present rate, and what proves it.
+    exchange_rate_info: Option<ExchangeRateInfo>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -88,8 +89,8 @@ struct DailyFigures<'a> {
     primary_model: Option<&'a str>,
     unique_users: i64,
     last_activity: &'a str,
-    #[schema(value_type = Option<Object>)]
-    exchange_rate_used: Option<()>,
+    #[serde(flatten)]
+    rate: DayRate,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,7 +108,8 @@ struct Top<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(organization: &'a OrganizationId, stats: &'a ClientUsageStatsResponse) -> Self {
+    fn new(api: &Api, organization: &'a OrganizationId, stats: &'a ClientUsageStatsResponse) -> Self {
+        let present = |rate| ExchangeRateInfo::present(rate, api.clock.now());
         let month = &stats.current_month;
         let days = stats.daily_breakdown.iter().map(|day| DailyFigures {
             date: day.date.to_string(),
@@ -120,7 +122,7 @@ impl<'a> Answer<'a> {
             primary_model: day.primary_model.as_ref().map(mai_primitives::ModelName::as_str),
             unique_users: day.unique_users,
             last_activity: &day.last_activity,
-            exchange_rate_used: None,
+            rate: DayRate::new(day.rate.as_ref(), day.is_rate_final),
         });
         let summary = &stats.monthly_summary;
         let top = summary.top_models.iter();
@@ -141,7 +143,7 @@ impl<'a> Answer<'a> {
                     days_elapsed: month.days_elapsed,
                     calendar_days: month.calendar_days,
                     usage_percentage: JsonDecimal(percent(month.usage_ppm)),
-                    exchange_rate_info: None,
+                    exchange_rate_info: stats.conversion.current.as_ref().map(present),
                 },
                 daily_breakdown: days.collect(),
                 monthly_summary: Summary {
@@ -154,7 +156,7 @@ impl<'a> Answer<'a> {
                         .collect(),
                 },
                 client_org_name: &stats.client_org_name,
-                pln_conversion_available: month.total_cost_pln.is_some(),
+                conversion: Conversion::new(api, &stats.conversion),
             },
         }
     }

@@ -1,18 +1,21 @@
 //! `my-organization/today-usage` and `usage/real-time/{client_org_id}`: today so far.
 
 use actix_web::{HttpResponse, get, web};
-use mai_organization::usage_tracking::ClientLiveCountersModel;
+use mai_organization::{
+    exchange_rates::{CurrentRate, RateOrigin},
+    usage_tracking::{self, ClientLiveCountersModel},
+};
 use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::instant;
+use super::{Conversion, instant};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
     caller::Caller,
     error::ReadRefusals,
-    json_money::{JsonPln, JsonUsd},
+    json_money::{JsonPln, JsonUsd, JsonUsdPln},
 };
 
 /// Which organization.
@@ -44,8 +47,8 @@ pub(super) struct Today {
     #[serde(skip_serializing_if = "Option::is_none")]
     raw_cost: Option<JsonUsd>,
     /// The rate of `cost_pln`.
-    exchange_rate: Option<JsonPln>,
-    /// The day of that rate.
+    exchange_rate: Option<JsonUsdPln>,
+    /// The day of NBP's table that has the rate; null for the configured rate.
     #[schema(format = Date)]
     exchange_rate_date: Option<String>,
     /// When usage was last added; null while there is none today.
@@ -61,11 +64,11 @@ impl Today {
             tokens: counters.today_tokens,
             requests: counters.today_requests,
             cost: JsonUsd(counters.today_markup_cost),
-            cost_pln: None,
+            cost_pln: counters.today_cost_pln.map(JsonPln),
             markup_cost: JsonUsd(counters.today_markup_cost),
             raw_cost: sees_raw_cost.then_some(JsonUsd(counters.today_raw_cost)),
-            exchange_rate: None,
-            exchange_rate_date: None,
+            exchange_rate: counters.rate.as_ref().map(|rate| JsonUsdPln(rate.rate)),
+            exchange_rate_date: counters.rate.as_ref().and_then(rate_date),
             last_updated: counters.last_updated.map(instant),
         }
     }
@@ -82,7 +85,22 @@ pub(super) struct Answer {
     /// When usage was last added; null while there is none today.
     #[schema(format = DateTime)]
     last_updated: Option<String>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
+}
+
+/// The day of NBP's table that has the rate.
+fn rate_date(rate: &CurrentRate) -> Option<String> {
+    match &rate.origin {
+        RateOrigin::Nbp { effective_date, .. } => Some(effective_date.to_string()),
+        RateOrigin::Fallback => None,
+    }
+}
+
+/// Today is converted by the present rate.
+fn of_today(counters: &ClientLiveCountersModel) -> usage_tracking::Conversion {
+    let days_estimated = i64::from(counters.today_requests > 0);
+    usage_tracking::Conversion { current: counters.rate.clone(), days_estimated }
 }
 
 /// Today of an organization, read and written down.
@@ -93,12 +111,13 @@ pub(super) async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let counters = api.services.client_usage_db.get_live_counter(&organization).await?;
     let today = Today::new(&counters, sees_raw_cost);
+    let conversion = of_today(&counters);
     Ok(HttpResponse::Ok().json(Answer {
         success: true,
         client_id: organization,
         last_updated: today.last_updated.clone(),
         today,
-        pln_conversion_available: false,
+        conversion: Conversion::new(api, &conversion),
     }))
 }
 
@@ -137,9 +156,13 @@ struct RealTime {
     requests: i64,
     /// What the client is charged.
     cost: JsonUsd,
+    /// The same in złoty, by the present rate.
+    cost_pln: Option<JsonPln>,
     /// When usage was last added; null while there is none today.
     #[schema(format = DateTime)]
     last_updated: Option<String>,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// Usage of an organization so far today.
@@ -165,6 +188,8 @@ pub(in crate::api) async fn real_time(
         tokens: counters.today_tokens,
         requests: counters.today_requests,
         cost: JsonUsd(counters.today_markup_cost),
+        cost_pln: counters.today_cost_pln.map(JsonPln),
         last_updated: counters.last_updated.map(instant),
+        conversion: Conversion::new(&api, &of_today(&counters)),
     }))
 }

@@ -9,7 +9,7 @@ use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Period, Sums};
+use super::{Conversion, Period, Sums};
 use crate::api::{
     Api, ApiError,
     asked::{Asked, day},
@@ -45,7 +45,8 @@ struct Answer {
     /// As many days of the month before as the last month has counted, with which an unfinished month is
     /// fairly compared.
     same_days_before: SameDays,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// What was used in a month.
@@ -63,7 +64,7 @@ struct Figures {
 impl Figures {
     fn new(figures: &MonthFigures, sees_raw_cost: bool) -> Result<Self, ApiError> {
         Ok(Self {
-            sums: Sums::new(&figures.totals, sees_raw_cost)?,
+            sums: Sums::new(&figures.totals, figures.cost_pln, sees_raw_cost)?,
             active_users: figures.active_users,
             days_with_usage: figures.days_with_usage,
         })
@@ -172,6 +173,6 @@ pub(in crate::api) async fn trend(
             figures: Figures::new(&same.figures, sees_raw_cost)?,
             change: Change::new(same.change, sees_raw_cost),
         },
-        pln_conversion_available: false,
+        conversion: Conversion::new(&api, &found.conversion),
     }))
 }

@@ -12,10 +12,8 @@ use mai_primitives::{OpenRouterUserId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{ListAsked, Period, Sums, days, instant, named_by_path, next_cursor};
-use crate::api::{
-    Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, json_money::JsonPln, paging::Order,
-};
+use super::{Conversion, ListAsked, Period, Sums, days, instant, named_by_path, next_cursor};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals, paging::Order};
 
 /// Which members, in which order.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -110,7 +108,7 @@ impl MemberFigures {
         Ok(Self {
             user_name: user.display_name().to_owned(),
             user_email: user.email().map(str::to_owned),
-            sums: Sums::new(&user.totals, sees_raw_cost)?,
+            sums: Sums::new(&user.totals, user.cost_pln, sees_raw_cost)?,
             share_ppm: user.share_ppm,
             days_active: user.days_active,
             last_activity: user.last_activity.map(instant),
@@ -149,14 +147,14 @@ struct Answer {
     total_users: usize,
     /// Where the next page begins; null at the end.
     next_cursor: Option<String>,
-    /// The sums of all members, whatever was searched for: the organization's.
+    /// The sums of all members, whatever was searched for: the organization's. In złoty it is the sum of the
+    /// organization's rounded days, from which the members' rounded amounts may differ by some grosz.
     totals: Sums,
     /// The sums of the members that fit the search.
     matched_totals: Sums,
     user_mapping_info: UserMappingInfo,
-    /// The rate of `cost_pln`.
-    exchange_rate: Option<JsonPln>,
-    pln_conversion_available: bool,
+    #[serde(flatten)]
+    conversion: Conversion,
 }
 
 /// Usage by member: everybody who is registered, with zeros where there is none, and everybody else who
@@ -229,7 +227,7 @@ async fn answer(
     };
     let listing = asked.listing(sort == UserSort::Name)?;
     let listed = api.services.client_usage_db.users(&organization, days, activity, listing).await?;
-    let Listed { client_org_name, range, page } = listed;
+    let Listed { client_org_name, range, page, cost_pln, conversion } = listed;
     let example = UserId::new("example").ok().and_then(|user| openrouter_user_id(&organization, &user).ok());
     Ok(HttpResponse::Ok().json(Answer {
         success: true,
@@ -238,8 +236,8 @@ async fn answer(
         period: range.into(),
         total_users: page.matched,
         next_cursor: next_cursor(page.next)?,
-        totals: Sums::new(&page.totals, sees_raw_cost)?,
-        matched_totals: Sums::new(&page.matched_totals, sees_raw_cost)?,
+        totals: Sums::new(&page.totals, cost_pln, sees_raw_cost)?,
+        matched_totals: Sums::new(&page.matched_totals, page.matched_pln, sees_raw_cost)?,
         user_usage: page
             .items
             .into_iter()
@@ -251,7 +249,6 @@ async fn answer(
             format_pattern: "{client_prefix}_user_{first 16 hex digits of the SHA-256 of user_id}",
             example_id: example,
         },
-        exchange_rate: None,
-        pln_conversion_available: false,
+        conversion: Conversion::new(api, &conversion),
     }))
 }

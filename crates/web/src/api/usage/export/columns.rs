@@ -3,12 +3,13 @@
 use mai_organization::{
     ClientBillingResponse, ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
     ProcessedGenerationModel,
+    exchange_rates::{CurrentRate, RateOrigin},
     usage_tracking::{
         ModelUsage, Totals, UserUsage, provider_name,
         stats::costs::{profit, profit_percent},
     },
 };
-use mai_primitives::{ModelName, UnixTime, UsageDate, Usd};
+use mai_primitives::{ModelName, Pln, UnixTime, UsageDate, Usd};
 
 /// What stands in one place of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub(super) enum Cell {
     Text(String),
     Number(i64),
     Usd(Usd),
+    Pln(Pln),
     /// A decimal number.
     Decimal(String),
     Day(UsageDate),
@@ -32,6 +34,11 @@ impl Cell {
     fn number(number: Option<i64>) -> Self {
         number.map_or(Self::Nothing, Self::Number)
     }
+}
+
+/// What a row is charged, in złoty.
+fn pln_cell(cost_pln: Option<Pln>) -> Cell {
+    cost_pln.map_or(Cell::Nothing, Cell::Pln)
 }
 
 /// A column of rows of `T`.
@@ -59,11 +66,35 @@ impl<T> Columns<T> {
     }
 }
 
+/// A day, and the rate of days that have none of their own yet.
+pub(super) struct Day {
+    pub(super) row: ClientDailyUsageModel,
+    pub(super) cost_pln: Option<Pln>,
+    pub(super) rate: Option<CurrentRate>,
+}
+
+impl Day {
+    /// The number and the day of NBP's table.
+    fn table(&self) -> Option<(&str, UsageDate)> {
+        match &self.rate.as_ref()?.origin {
+            RateOrigin::Nbp { table_no, effective_date } => Some((table_no, *effective_date)),
+            RateOrigin::Fallback => None,
+        }
+    }
+}
+
+/// A row of a model, with its worth.
+pub(super) struct InPln<T> {
+    pub(super) row: T,
+    pub(super) cost_pln: Option<Pln>,
+}
+
 /// A row of a member, with what the registry knows of the member.
 pub(super) struct Named<T> {
     pub(super) row: T,
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
+    pub(super) cost_pln: Option<Pln>,
 }
 
 /// A row of the ledger, with what stands elsewhere.
@@ -82,16 +113,26 @@ fn provider_cell(model: &ModelName) -> Cell {
     Cell::text(model.author().map(provider_name))
 }
 
-pub(super) const DAILY: Columns<ClientDailyUsageModel> = Columns {
+pub(super) const DAILY: Columns<Day> = Columns {
     all: &[
-        ("date", |row| Cell::Day(row.usage_date)),
-        ("total_tokens", |row| Cell::Number(row.total_tokens)),
-        ("total_requests", |row| Cell::Number(row.total_requests)),
-        ("markup_cost", |row| Cell::Usd(row.markup_cost)),
-        ("unique_users", |row| Cell::Number(row.unique_users)),
-        ("primary_model", |row| Cell::text(row.primary_model.as_ref())),
+        ("date", |day| Cell::Day(day.row.usage_date)),
+        ("total_tokens", |day| Cell::Number(day.row.total_tokens)),
+        ("total_requests", |day| Cell::Number(day.row.total_requests)),
+        ("markup_cost", |day| Cell::Usd(day.row.markup_cost)),
+        ("cost_pln", |day| pln_cell(day.cost_pln)),
+        ("usd_pln_rate", |day| {
+            day.rate.as_ref().map_or(Cell::Nothing, |rate| Cell::Decimal(rate.rate.to_string()))
+        }),
+        ("rate_date", |day| day.table().map_or(Cell::Nothing, |(_, date)| Cell::Day(date))),
+        ("rate_table_no", |day| Cell::text(day.table().map(|(number, _)| number))),
+        ("rate_is_final", |day| Cell::Flag(day.row.usd_pln_rate.is_some())),
+        ("unique_users", |day| Cell::Number(day.row.unique_users)),
+        ("primary_model", |day| Cell::text(day.row.primary_model.as_ref())),
     ],
-    raw: &[("raw_cost", |row| Cell::Usd(row.raw_cost)), ("profit", |row| profit_cell(&Totals::from(row)))],
+    raw: &[
+        ("raw_cost", |day| Cell::Usd(day.row.raw_cost)),
+        ("profit", |day| profit_cell(&Totals::from(&day.row))),
+    ],
 };
 
 pub(super) const BY_USER: Columns<UserUsage> = Columns {
@@ -107,6 +148,7 @@ pub(super) const BY_USER: Columns<UserUsage> = Columns {
         ("total_tokens", |user| Cell::Number(user.totals.tokens)),
         ("total_requests", |user| Cell::Number(user.totals.requests)),
         ("markup_cost", |user| Cell::Usd(user.totals.markup_cost)),
+        ("cost_pln", |user| pln_cell(user.cost_pln)),
         ("days_active", |user| Cell::Number(user.days_active)),
         ("last_activity", |user| user.last_activity.map_or(Cell::Nothing, Cell::Instant)),
     ],
@@ -123,6 +165,7 @@ pub(super) const BY_MODEL: Columns<ModelUsage> = Columns {
         ("total_tokens", |model| Cell::Number(model.totals.tokens)),
         ("total_requests", |model| Cell::Number(model.totals.requests)),
         ("markup_cost", |model| Cell::Usd(model.totals.markup_cost)),
+        ("cost_pln", |model| pln_cell(model.cost_pln)),
         ("days_used", |model| Cell::Number(model.days_used)),
     ],
     raw: &[
@@ -141,6 +184,7 @@ pub(super) const BY_USER_DAILY: Columns<Named<ClientUserDailyUsageModel>> = Colu
         ("total_tokens", |named| Cell::Number(named.row.total_tokens)),
         ("total_requests", |named| Cell::Number(named.row.total_requests)),
         ("markup_cost", |named| Cell::Usd(named.row.markup_cost)),
+        ("cost_pln", |named| pln_cell(named.cost_pln)),
     ],
     raw: &[
         ("raw_cost", |named| Cell::Usd(named.row.raw_cost)),
@@ -148,16 +192,20 @@ pub(super) const BY_USER_DAILY: Columns<Named<ClientUserDailyUsageModel>> = Colu
     ],
 };
 
-pub(super) const BY_MODEL_DAILY: Columns<ClientModelDailyUsageModel> = Columns {
+pub(super) const BY_MODEL_DAILY: Columns<InPln<ClientModelDailyUsageModel>> = Columns {
     all: &[
-        ("date", |row| Cell::Day(row.usage_date)),
-        ("model_name", |row| Cell::text(Some(&row.model_name))),
-        ("provider", |row| provider_cell(&row.model_name)),
-        ("total_tokens", |row| Cell::Number(row.total_tokens)),
-        ("total_requests", |row| Cell::Number(row.total_requests)),
-        ("markup_cost", |row| Cell::Usd(row.markup_cost)),
+        ("date", |one| Cell::Day(one.row.usage_date)),
+        ("model_name", |one| Cell::text(Some(&one.row.model_name))),
+        ("provider", |one| provider_cell(&one.row.model_name)),
+        ("total_tokens", |one| Cell::Number(one.row.total_tokens)),
+        ("total_requests", |one| Cell::Number(one.row.total_requests)),
+        ("markup_cost", |one| Cell::Usd(one.row.markup_cost)),
+        ("cost_pln", |one| pln_cell(one.cost_pln)),
     ],
-    raw: &[("raw_cost", |row| Cell::Usd(row.raw_cost)), ("profit", |row| profit_cell(&Totals::from(row)))],
+    raw: &[
+        ("raw_cost", |one| Cell::Usd(one.row.raw_cost)),
+        ("profit", |one| profit_cell(&Totals::from(&one.row))),
+    ],
 };
 
 pub(super) const GENERATIONS: Columns<Generation> = Columns {
@@ -201,6 +249,7 @@ pub(super) const CLIENTS: Columns<ClientBillingResponse> = Columns {
         ("total_requests", |bill| Cell::Number(bill.total_requests)),
         ("days_active", |bill| Cell::Number(bill.days_active)),
         ("markup_cost", |bill| Cell::Usd(bill.markup_cost)),
+        ("cost_pln", |bill| pln_cell(bill.cost_pln)),
     ],
     raw: &[
         ("raw_cost", |bill| Cell::Usd(bill.raw_cost)),

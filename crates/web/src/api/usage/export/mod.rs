@@ -292,7 +292,7 @@ async fn as_json(
     let usage = &api.services.client_usage_db;
     let data = if let Some(organization) = one {
         let stats = usage.legacy_summary(&organization, days).await?;
-        let stats = Stats::new(stats, caller.is_reseller());
+        let stats = Stats::new(api, stats, caller.is_reseller())?;
         Data::One(Box::new(OneClient {
             client_name: stats.client_org_name,
             export_date: export_date.clone(),
@@ -306,7 +306,7 @@ async fn as_json(
         Data::All(AllClients {
             export_date: export_date.clone(),
             total_clients: found.page.count,
-            summary: Summary::new(&found.page.totals, found.with_usage)?,
+            summary: Summary::new(&found)?,
             clients: found.page.items.into_iter().map(Bill::from).collect(),
         })
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::web;
 use mai_organization::usage_tracking::{
-    DayRange, Days, Listing,
+    ClientDailyUsageModel, DayRange, Days, Listing,
     exports::Export,
     query::DayKey,
     stats::{
@@ -18,8 +18,8 @@ use super::super::fleet::by_name;
 use super::{
     Kind,
     columns::{
-        BY_MODEL, BY_MODEL_DAILY, BY_USER, BY_USER_DAILY, CLIENTS, Cell, Columns, DAILY, GENERATIONS,
-        Generation, Named,
+        BY_MODEL, BY_MODEL_DAILY, BY_USER, BY_USER_DAILY, CLIENTS, Cell, Columns, DAILY, Day, GENERATIONS,
+        Generation, InPln, Named,
     },
 };
 use crate::api::{Api, ApiError};
@@ -97,7 +97,13 @@ impl Table {
                     Metric::Cost,
                     0,
                 );
-                self.rows(&DAILY, &found.await?.days)
+                let found = found.await?;
+                let current = found.conversion.current.as_ref();
+                let day = |row: ClientDailyUsageModel| {
+                    Ok(Day { cost_pln: row.cost_pln(current)?, rate: row.rate(current), row })
+                };
+                let days = found.days.into_iter().map(day).collect::<Result<Vec<_>, ApiError>>()?;
+                self.rows(&DAILY, &days)
             }
             Source::ByUser(export) => {
                 let found =
@@ -114,16 +120,21 @@ impl Table {
                 let named = page.into_iter().map(|row| {
                     let member = export.members.get(&row.user_id);
                     let name = member.and_then(|member| member.name.clone());
-                    Named { row, name, email: member.and_then(|member| member.email.clone()) }
+                    let cost_pln = export.rates.convert(row.usage_date, row.markup_cost)?;
+                    Ok(Named { row, name, email: member.and_then(|member| member.email.clone()), cost_pln })
                 });
-                let rows = self.rows(&BY_USER_DAILY, &named.collect::<Vec<_>>());
+                let rows = self.rows(&BY_USER_DAILY, &named.collect::<Result<Vec<_>, ApiError>>()?);
                 self.source = last.filter(|_| is_full(&rows)).map(|at| Source::ByUserDaily(export, Some(at)));
                 rows
             }
             Source::ByModelDaily(export, after) => {
                 let page = usage.model_days(&export, after, PAGE).await?;
                 let last = page.last().map(|row| (row.usage_date, row.model_name.clone()));
-                let rows = self.rows(&BY_MODEL_DAILY, &page);
+                let in_pln = page.into_iter().map(|row| {
+                    let cost_pln = export.rates.convert(row.usage_date, row.markup_cost)?;
+                    Ok(InPln { row, cost_pln })
+                });
+                let rows = self.rows(&BY_MODEL_DAILY, &in_pln.collect::<Result<Vec<_>, ApiError>>()?);
                 self.source =
                     last.filter(|_| is_full(&rows)).map(|at| Source::ByModelDaily(export, Some(at)));
                 rows

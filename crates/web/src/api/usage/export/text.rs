@@ -60,6 +60,7 @@ fn field(cell: &Cell) -> String {
         Cell::Text(text) => quoted(&harmless(text)),
         Cell::Number(number) => number.to_string(),
         Cell::Usd(amount) => amount.to_string(),
+        Cell::Pln(amount) => amount.to_string(),
         Cell::Decimal(decimal) => decimal.clone(),
         Cell::Day(day) => day.to_string(),
         Cell::Instant(at) => instant(*at),
@@ -113,7 +114,7 @@ fn value(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => Value::from(text.as_str()).to_string(),
         Cell::Day(_) | Cell::Instant(_) => Value::from(field(cell)).to_string(),
-        Cell::Number(_) | Cell::Usd(_) | Cell::Decimal(_) | Cell::Flag(_) => field(cell),
+        Cell::Number(_) | Cell::Usd(_) | Cell::Pln(_) | Cell::Decimal(_) | Cell::Flag(_) => field(cell),
         Cell::Nothing => "null".to_owned(),
     }
 }

@@ -36,6 +36,7 @@ struct Writer {
 struct Formats {
     head: Format,
     money: Format,
+    pln: Format,
     day: Format,
 }
 
@@ -44,6 +45,7 @@ impl Writer {
         let formats = Formats {
             head: Format::new().set_bold(),
             money: Format::new().set_num_format("0.00#######"),
+            pln: Format::new().set_num_format("0.00"),
             day: Format::new().set_num_format("yyyy-mm-dd"),
         };
         let workbook = Workbook::new();
@@ -103,6 +105,9 @@ fn put(
         Cell::Number(number) => sheet.write_number(row, column, double(&number.to_string()))?,
         Cell::Usd(amount) => {
             sheet.write_number_with_format(row, column, double(&amount.to_string()), &formats.money)?
+        }
+        Cell::Pln(amount) => {
+            sheet.write_number_with_format(row, column, double(&amount.to_string()), &formats.pln)?
         }
         Cell::Decimal(decimal) => sheet.write_number(row, column, double(decimal))?,
         Cell::Day(day) => match ExcelDateTime::parse_from_str(&day.to_string()) {

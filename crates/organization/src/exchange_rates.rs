@@ -1,0 +1,3 @@
+//! What one US dollar is worth in PLN, by NBP.
+
+pub use mai_exchange_rates::*;
