@@ -9,6 +9,7 @@ use mai_tests::{
     client::Client,
     gateway::{Installation, Organization, provider_key},
     ledger::{assert_consistent, pending, rows, wait_until},
+    reports::now,
     run,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -134,7 +135,8 @@ fn made_up(number: i64, costs: [&str; 3]) -> Event {
         user: format!("sources_user_{:016x}", number % 7),
         input: 100 + number,
         output: 10,
-        started_at: 1_790_000_000 + number * 60,
+        // Within the time that the ledger is kept.
+        started_at: now().seconds() - 3 * 86_400 + number * 60,
         costs: costs.map(str::to_owned),
     }
 }

@@ -22,6 +22,15 @@ pub enum Error {
     /// The organizations could not be read.
     #[error(transparent)]
     Organization(#[from] mai_client_organization::Error),
+    /// The exchange rates could not be brought up to date.
+    #[error(transparent)]
+    Rates(#[from] mai_exchange_rates::Error),
+    /// The price list could not be read.
+    #[error(transparent)]
+    Prices(#[from] mai_model_prices::Error),
+    /// A month of seats could not be frozen.
+    #[error(transparent)]
+    Billing(#[from] mai_billing::Error),
     /// A result could not be written as JSON.
     #[error("a result could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),

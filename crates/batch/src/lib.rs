@@ -29,5 +29,5 @@ pub use model::{RunModel, RunStatus, StartedBy, StepModel, StepStatus};
 pub use progress::{Current, Progress};
 pub use runner::Runner;
 pub use schedule::Schedule;
-pub use service::{Backups, Batch, BatchSettings, Claim, Claimed, Wanted};
+pub use service::{Backups, Batch, BatchSettings, Claim, Claimed, Sources, Wanted};
 pub use step::Step;

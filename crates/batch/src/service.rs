@@ -3,6 +3,8 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_exchange_rates::RateUpdater;
+use mai_model_prices::ModelPriceTable;
 use mai_primitives::{Clock, UnixTime, UsageDate};
 use mai_storage::{DbConnection, Storage};
 use tokio::sync::mpsc;
@@ -26,7 +28,7 @@ use crate::{
 const ON_TIME_SECONDS: i64 = 600;
 
 /// How a run is done.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BatchSettings {
     /// When it is due.
     pub schedule: Schedule,
@@ -38,6 +40,18 @@ pub struct BatchSettings {
     pub lease_seconds: i64,
     /// How many organizations are worked on at once.
     pub at_once: usize,
+    /// Whom the steps about rates and prices ask. The service always names them; a measurement of the
+    /// database alone does not.
+    pub sources: Option<Sources>,
+}
+
+/// The world outside, as far as the daily run asks it.
+#[derive(Clone)]
+pub struct Sources {
+    /// NBP.
+    pub rates: RateUpdater,
+    /// OpenRouter's price list; shared with whoever shows prices, so that they are new there as well.
+    pub prices: ModelPriceTable,
 }
 
 /// Copies of a SQLite database.

@@ -17,16 +17,24 @@ use crate::{
     model::RunModel,
     progress::Progress,
     service::BatchSettings,
-    steps::{backup, month_totals, reconcile, retention, validation},
+    steps::{
+        backup, exchange_rates, model_prices, month_totals, reconcile, retention, subscription, validation,
+    },
 };
 
 /// A step of the daily run. The order is that in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// Fetches NBP's tables, and gives each day that is over its rate.
+    ExchangeRates,
+    /// Reads OpenRouter's price list.
+    ModelPrices,
     /// Makes every unvalidated day equal to the ledger.
     Validation,
     /// Adds up the month so far.
     MonthTotals,
+    /// Freezes what seats cost in the month before.
+    Subscription,
     /// Holds what we booked against what OpenRouter charged.
     Reconcile,
     /// Finds what stands out.
@@ -39,9 +47,12 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
+        Self::ExchangeRates,
+        Self::ModelPrices,
         Self::Validation,
         Self::MonthTotals,
+        Self::Subscription,
         Self::Reconcile,
         Self::Anomalies,
         Self::Retention,
@@ -51,8 +62,11 @@ impl Step {
     /// The name under which it is stored and shown.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ExchangeRates => "exchange_rate_update",
+            Self::ModelPrices => "model_pricing_update",
             Self::Validation => "daily_validation",
             Self::MonthTotals => "monthly_totals_update",
+            Self::Subscription => "subscription_freeze",
             Self::Reconcile => "reconcile",
             Self::Anomalies => "anomalies",
             Self::Retention => "data_cleanup",
@@ -65,12 +79,18 @@ impl Step {
         Self::ALL.into_iter().find(|step| step.name() == name)
     }
 
-    /// Whether the run fails with it. Backups of PostgreSQL are made by its own programs.
+    /// Whether the run fails with it. Without a new price list the last good copy stays, and backups of
+    /// PostgreSQL are made by its own programs.
     pub const fn is_required(self, url: &DatabaseUrl) -> bool {
         match self {
-            Self::Validation | Self::MonthTotals | Self::Reconcile | Self::Anomalies | Self::Retention => {
-                true
-            }
+            Self::ExchangeRates
+            | Self::Validation
+            | Self::MonthTotals
+            | Self::Subscription
+            | Self::Reconcile
+            | Self::Anomalies
+            | Self::Retention => true,
+            Self::ModelPrices => false,
             Self::Backup => matches!(url, DatabaseUrl::Sqlite(_)),
         }
     }
@@ -102,6 +122,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// A step that had nobody to ask, because the run was set up without [`Sources`](crate::Sources).
+    pub(crate) fn without_sources() -> Result<Self> {
+        Self::done(serde_json::json!({ "asked": false }))
+    }
+
     /// A step that did all that it had to.
     pub(crate) fn done(details: impl Serialize) -> Result<Self> {
         Ok(Self { details: serde_json::to_value(details)?, failure: None })
@@ -151,8 +176,11 @@ impl Failures {
 /// Does a step.
 pub(crate) async fn run(step: Step, context: &Context<'_>) -> Result<Outcome> {
     match step {
+        Step::ExchangeRates => exchange_rates::run(context).await,
+        Step::ModelPrices => model_prices::run(context).await,
         Step::Validation => validation::run(context).await,
         Step::MonthTotals => month_totals::run(context).await,
+        Step::Subscription => subscription::run(context).await,
         Step::Reconcile => reconcile::run(context).await,
         Step::Anomalies => crate::anomalies::detect::run(context).await,
         Step::Retention => retention::run(context).await,

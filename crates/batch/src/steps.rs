@@ -1,9 +1,12 @@
 //! The steps of a run, each in a file of its own.
 
 pub(crate) mod backup;
+pub(crate) mod exchange_rates;
+pub(crate) mod model_prices;
 pub(crate) mod month_totals;
 pub(crate) mod reconcile;
 pub(crate) mod retention;
+pub(crate) mod subscription;
 pub mod validation;
 
 use std::collections::HashMap;

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod lease;
+mod outside;
 mod results;
 mod runs;
 mod validation;
@@ -46,7 +47,7 @@ fn clock(at: &str) -> ManualClock {
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 fn settings() -> BatchSettings {
@@ -59,6 +60,7 @@ fn settings() -> BatchSettings {
         backups: None,
         lease_seconds: 60,
         at_once: 3,
+        sources: None,
     }
 }
 
@@ -140,7 +142,8 @@ fn record(storage: &Storage, generations: &[NewGeneration], now: UnixTime) {
     for generation in generations {
         let one = std::slice::from_ref(generation);
         let write = |conn: &mut DbConnection| record_generations(conn, &generation.client_org_id, one, now);
-        storage.write_blocking(write).unwrap();
+        let recorded = storage.write_blocking(write).unwrap();
+        assert!(matches!(recorded[..], [mai_usage_tracking::Recorded::New]), "{recorded:?}");
     }
 }
 

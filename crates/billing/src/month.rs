@@ -40,6 +40,12 @@ impl BillingMonth {
         Self::of(self.first.minus_days(1))
     }
 
+    /// The month after it.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self::of(self.last().plus_days(1))
+    }
+
     /// Its number in the year, 1 to 12.
     pub fn number(self) -> u32 {
         self.first.date().month()

@@ -1,9 +1,11 @@
 //! Frozen months; each query runs inside of the caller's transaction.
 
-use diesel::prelude::*;
+use std::collections::HashMap;
+
+use diesel::{dsl::max, prelude::*};
 use mai_client_organization::{ClientOrganizationModel, members::members_of};
 use mai_global_settings::query::subscription as settings;
-use mai_primitives::{OrganizationId, UnixTime};
+use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
 
 use crate::{
@@ -34,6 +36,15 @@ pub fn frozen(
         .select(SubscriptionLineModel::as_select())
         .load(conn)?;
     Subscription::from_rows(row, lines).map(Some)
+}
+
+/// The last frozen month of each organization that has one.
+pub fn last_frozen(conn: &mut DbConnection) -> Result<HashMap<OrganizationId, BillingMonth>> {
+    let rows: Vec<(OrganizationId, Option<UsageDate>)> = subscription_months::table
+        .group_by(subscription_months::client_org_id)
+        .select((subscription_months::client_org_id, max(subscription_months::month)))
+        .load(conn)?;
+    Ok(rows.into_iter().filter_map(|(id, first)| Some((id, BillingMonth::of(first?)))).collect())
 }
 
 /// A month by the present settings and members.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use mai_audit_log::{Actor, Details, NewEntry, append};
-use mai_client_organization::{ClientOrganizationModel, query::organization};
+use mai_client_organization::{
+    ClientOrganizationModel,
+    query::{organization, organizations},
+};
 use mai_primitives::{Clock, OrganizationId};
 use mai_storage::{DbConnection, Storage};
 
@@ -63,6 +66,29 @@ impl SubscriptionTable {
                     None => query::computed(conn, &organization, month)?,
                 };
                 Ok(OrganizationSubscription { organization_name: organization.name, subscription })
+            })
+            .await
+    }
+
+    /// The months of active organizations that are over and not frozen, each organization's in their order:
+    /// those after the last one that is frozen, or from the organization's first one on.
+    pub async fn unfrozen_months(&self) -> Result<Vec<(OrganizationId, BillingMonth)>> {
+        let now = self.clock.now();
+        self.storage
+            .read(move |conn| {
+                let last = query::last_frozen(conn)?;
+                let mut months = Vec::new();
+                for organization in organizations(conn)?.into_iter().filter(|one| one.is_active) {
+                    let calendar = organization.calendar()?;
+                    let present = BillingMonth::of(calendar.usage_date(now));
+                    let created = calendar.day_at(organization.created_at).map_or(present, BillingMonth::of);
+                    let mut month = last.get(&organization.id).map_or(created, |last| last.after());
+                    while month < present {
+                        months.push((organization.id.clone(), month));
+                        month = month.after();
+                    }
+                }
+                Ok(months)
             })
             .await
     }

@@ -68,6 +68,11 @@ impl RateKeeper {
         Ok(Self { updater, usage: services.client_usage_db.clone(), clock })
     }
 
+    /// Who asks NBP, for the daily run.
+    pub fn updater(&self) -> RateUpdater {
+        self.updater.clone()
+    }
+
     /// Fetches the tables that are missing, from the first day without a rate on, and gives each day that is
     /// over, and whose table is certain, its rate. Where NBP is away, the days are given what is known.
     ///

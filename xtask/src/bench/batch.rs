@@ -62,6 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         backups: Some(Backups { folder: folder.path().join("backups"), keep: 2 }),
         lease_seconds: 60,
         at_once: 4,
+        sources: None,
     };
     let (batch, _) = Batch::new(storage, Arc::new(SystemClock), settings, "bench");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;

@@ -103,7 +103,8 @@ fn a_day_that_leaves_the_range_holds_up_nobody() {
         run(async {
             let dear = |id: &str| {
                 let mut call = call("org_a", true);
-                call.markup_rate = MarkupRate::from_ppm(5_000_000_000).unwrap();
+                // Six million dollars; a day of an organization ends at ten.
+                call.markup_rate = MarkupRate::from_ppm(6_000_000).unwrap();
                 settled(&call, id, exact(COST_AT_MOST.nanos()))
             };
             let folder = tempfile::tempdir().unwrap();

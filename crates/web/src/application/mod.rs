@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::dev::Server;
 use anyhow::{Context, Result};
-use mai_batch::{AnomalyTable, Backups, Batch, BatchSettings, Runner, Schedule};
+use mai_batch::{AnomalyTable, Backups, Batch, BatchSettings, Runner, Schedule, Sources};
 use mai_billing::SubscriptionTable;
 use mai_capture::{Drains, Ingest, ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
@@ -94,7 +94,8 @@ impl Application {
         let registries = Registries::of(settings.registry.as_ref())?;
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
-        let (batch, runner) = batch(&settings, &storage, &clock);
+        let sources = Sources { rates: rates.updater(), prices: model_prices.clone() };
+        let (batch, runner) = batch(&settings, &storage, &clock, sources);
         let Background { jobs, applier, figures } = jobs::start(
             beginning,
             &services,
@@ -250,7 +251,12 @@ impl Application {
 }
 
 /// The daily run on a database, and the job that does it.
-pub fn batch(settings: &Settings, storage: &Storage, clock: &Arc<dyn Clock>) -> (Batch, Runner) {
+pub fn batch(
+    settings: &Settings,
+    storage: &Storage,
+    clock: &Arc<dyn Clock>,
+    sources: Sources,
+) -> (Batch, Runner) {
     let connections = usize::try_from(settings.database_connections).unwrap_or(usize::MAX);
     let batch = BatchSettings {
         schedule: Schedule { calendar: settings.time_zone, time: settings.batch_time },
@@ -260,6 +266,7 @@ pub fn batch(settings: &Settings, storage: &Storage, clock: &Arc<dyn Clock>) -> 
         lease_seconds: settings.batch_lease_seconds,
         // Others need connections as well.
         at_once: (connections / 2).clamp(1, BATCH_AT_ONCE),
+        sources: Some(sources),
     };
     let process = format!("pid-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
     Batch::new(storage.clone(), Arc::clone(clock), batch, &process)

@@ -2,10 +2,15 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use mai_batch::{Batch, Claim, Current, RunModel, RunStatus, StartedBy, StepModel, Wanted};
-use mai_organization::audit_log::{Actor, ActorKind};
+use mai_batch::{Batch, Claim, Current, RunModel, RunStatus, Sources, StartedBy, StepModel, Wanted};
+use mai_model_prices::ModelPriceTable;
+use mai_openrouter::OpenRouterClient;
+use mai_organization::{
+    audit_log::{Actor, ActorKind},
+    exchange_rates::{NbpClient, NbpSettings, RateUpdater},
+};
 use mai_primitives::{Clock, SystemClock, UsageDate};
 use mai_storage::{PoolSettings, Storage};
 use serde_json::Value;
@@ -35,7 +40,15 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings) -> Result<Ex
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // It works on several organizations at once.
     let pool = PoolSettings { connections: settings.database_connections, ..PoolSettings::default() };
-    let (batch, _) = batch(settings, &Storage::open(&settings.database, pool), &clock);
+    let storage = Storage::open(&settings.database, pool);
+    let nbp =
+        NbpClient::new(NbpSettings::at(&settings.nbp_base_url)).context("NBP_BASE_URL cannot be used")?;
+    let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
+    let sources = Sources {
+        rates: RateUpdater::new(storage.clone(), nbp, Arc::clone(&clock)),
+        prices: ModelPriceTable::new(storage.clone(), openrouter, Arc::clone(&clock)),
+    };
+    let (batch, _) = batch(settings, &storage, &clock, sources);
     let wanted = Wanted {
         processing_date: arguments.date,
         is_forced: arguments.force,
