@@ -49,6 +49,8 @@ async fn serve_and_call(database: &TestDb, mock: &Mock, clock: &ManualClock) -> 
         "OPENROUTER_BASE_URL" => Some(mock.base_url()),
         "NBP_BASE_URL" => Some(mock.nbp_url()),
         "MAI_WORKERS" => Some("1".to_owned()),
+        // The clock goes on by months, and the daily run of this clock cleans up.
+        "MAI_RETENTION_DAYS" => Some("36500".to_owned()),
         _ => None,
     });
     let application = Application::build(settings.unwrap(), Arc::new(clock.clone()), true).await.unwrap();

@@ -342,3 +342,25 @@ fn a_key_that_was_replaced_meanwhile_is_not_enabled_again() {
         assert!(gateway.stop().success());
     });
 }
+
+#[test]
+fn of_twenty_who_make_a_provider_key_at_once_one_does() {
+    on_each_database(|database| {
+        let (mock, installation, gateway) = house(database);
+        run(async {
+            let bare = json!({ "name": "Bare", "id": "bare" });
+            reseller(&gateway, "POST", "clients", &bare, 201).await;
+            let empty = json!({});
+            let calls =
+                (0..20).map(|_| call(&gateway, "POST", "clients/bare/provider-key", RESELLER, &empty));
+            let answers = futures_util::future::join_all(calls).await;
+            let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, [&[201][..], &[409; 19]].concat());
+            let enabled = at_openrouter(&mock).into_iter().filter(|(_, disabled)| !disabled).count();
+            assert_eq!(enabled, 1, "the keys of the others were taken back");
+        });
+        assert!(gateway.stop().success());
+        drop(installation);
+    });
+}

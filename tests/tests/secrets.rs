@@ -18,6 +18,7 @@ const RESELLER: &str = "reseller-token-of-tests-0123456789";
 const PASSWORD: &str = "correct horse battery staple 7";
 const WRONG_PASSWORD: &str = "quite another password 8";
 const IDENTITY_SECRET: &str = "identity-secret-identity-secret-9-identity";
+const BROADCAST_TOKEN: &str = "broadcast-token-of-this-test";
 const PROVISIONING_KEY: &str = "sk-or-v1-provisioning-of-tests";
 
 /// What must not be found, each with a name for the failure.
@@ -55,6 +56,12 @@ async fn use_everything(gateway: &Gateway, organization: &str, secrets: &mut Sec
     let key = json!({ "name": "k", "is_trusted_client": true, "identity_secret": IDENTITY_SECRET });
     let made = post(&format!("{client}/gateway-keys"), key).await;
     secrets.add("a gateway key", text(&made["key"]));
+    let id = text(&made["gateway_key"]["id"]);
+    let rotated = post(&format!("{client}/gateway-keys/{id}/rotate"), json!({})).await;
+    secrets.add("a rotated gateway key", text(&rotated["key"]));
+    let broadcast = "/api/v1/usage-tracking/webhook/openrouter-broadcast";
+    let told = call(gateway, BROADCAST_TOKEN, Method::POST, broadcast, &json!({ "resourceSpans": [] })).await;
+    assert_ne!(told["code"], "unauthorized", "{told}");
     let webhook = post(&format!("{client}/webhook-secret"), json!({})).await;
     let webhook = webhook.as_object().expect("an object").values().filter_map(Value::as_str);
     secrets.add("a webhook secret", webhook.max_by_key(|text| text.len()).expect("a secret"));
@@ -137,12 +144,15 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 fn no_secret_is_found_where_it_does_not_belong() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock).with("MAI_LOG", "debug");
+        let installation = Installation::new(database, &mock)
+            .with("MAI_LOG", "debug")
+            .with("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN);
         let organization = installation.organization("Hidden");
         let mut secrets = Secrets::default();
         secrets.add("the reseller's token", RESELLER);
         secrets.add("a provider key", provider_key("hidden"));
         secrets.add("the provisioning key", PROVISIONING_KEY);
+        secrets.add("the token of Broadcast", BROADCAST_TOKEN);
         secrets.add("an identity secret", IDENTITY_SECRET);
         secrets.add("a password", PASSWORD);
         secrets.add("a wrong password", WRONG_PASSWORD);

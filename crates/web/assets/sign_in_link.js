@@ -9,14 +9,14 @@ const texts = {
     used: "The link is used up or too old. Ask whoever gave it to you for another one.",
     choose: "You are signed in. Choose a password for the next time.",
     create: "You are signed in as the reseller. Create your account, with which you sign in from now on.",
-    done: "Done. You are signed in.",
+    done: "Done. The password is saved, and you are signed in.",
     away: "The server cannot be reached. Please try again.",
   },
   pl: {
     used: "Link jest już zużyty lub zbyt stary. Poproś o nowy osobę, która go przekazała.",
-    choose: "Jesteś zalogowany. Ustaw hasło na następny raz.",
-    create: "Jesteś zalogowany jako sprzedawca. Utwórz konto, którym będziesz się logować od teraz.",
-    done: "Gotowe. Jesteś zalogowany.",
+    choose: "Zalogowano. Ustaw hasło na następny raz.",
+    create: "Zalogowano jako sprzedawca. Utwórz konto do następnych logowań.",
+    done: "Gotowe. Hasło jest zapisane, sesja trwa.",
     away: "Serwer jest nieosiągalny. Spróbuj ponownie.",
   },
 }[language];
@@ -27,7 +27,7 @@ function show(form, text, bad) {
   for (const one of ["open", "account", "password", "next"]) find(one).hidden = one !== form;
   find("message").textContent = text;
   find("message").className = bad ? "status bad" : "status";
-  const field = form === "next" ? null : find(form)?.querySelector("input");
+  const field = form === "next" ? null : find(form)?.querySelector("input:not([readonly])");
   if (field) field.focus();
 }
 
@@ -75,8 +75,11 @@ on("open", async () => {
   await open(location.hash.slice(1));
   // What has signed in once stays in no history.
   history.replaceState(null, "", location.pathname);
-  if (session.account) show("password", texts.choose);
-  else show("account", texts.create);
+  if (session.account) {
+    // So that a password manager knows whose password it is.
+    find("password").elements.email.value = session.account.email;
+    show("password", texts.choose);
+  } else show("account", texts.create);
 });
 on("password", async ({ password }) => choose(password));
 on("account", async ({ email, name, password }) => {

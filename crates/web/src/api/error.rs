@@ -258,3 +258,20 @@ pub(crate) struct ErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_documentation_has_every_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
+        let documentation = std::fs::read_to_string(path).unwrap();
+        let own = include_str!("error.rs").split("#[cfg(test)]").next().unwrap();
+        let mut codes = 0;
+        for made in [own, include_str!("error/from.rs")].concat().split("Self::new(").skip(1) {
+            let code = made.split('"').nth(1).unwrap_or_default();
+            codes += 1;
+            assert!(documentation.contains(&format!("`{code}`")), "docs/api.md lacks {code}");
+        }
+        assert!(codes > 25, "{codes}");
+    }
+}
