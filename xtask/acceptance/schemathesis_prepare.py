@@ -156,6 +156,8 @@ def main():
     for organization in unmanaged:
         api.call("POST", CLIENTS, {"id": organization, "name": organization})
     write("unmanaged_organizations", unmanaged)
+    write("new_users", [f"mapped_{number}" for number in range(STOCK)])
+    write("new_openrouter_users", [f"{ORGANIZATION}_user_{number:016x}" for number in range(STOCK)])
     write("new_emails", [f"new{number}@acceptance.example" for number in range(STOCK)])
     members(api, write)
     # Of an organization that none of the other calls is about, so that it stays active.
