@@ -9,6 +9,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::gateway::free_port;
+
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,28 +24,62 @@ const ACCOUNT: &str = "postgres";
 pub struct Cluster {
     programs: PathBuf,
     folder: TempDir,
+    /// Of a server that takes connections by TLS.
+    port: Option<u16>,
     server: Option<Child>,
 }
 
 impl Cluster {
     /// Makes a server and starts it.
     pub fn start_new() -> Self {
+        let mut cluster = Self::make();
+        cluster.start();
+        cluster
+    }
+
+    /// A server that takes connections at a port of this machine as well, by TLS only. `certificate` and
+    /// `key` are its own, as PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let mut cluster = Self::make();
+        let write = |name: &str, text: &str| {
+            let path = cluster.data().join(name);
+            std::fs::write(&path, text).expect("it can be written");
+            succeed(Command::new("chmod").arg("600").arg(&path));
+            if is_root() {
+                succeed(Command::new("chown").arg(ACCOUNT).arg(&path));
+            }
+        };
+        write("server.crt", certificate);
+        write("server.key", key);
+        write("pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 trust\n");
+        cluster.port = Some(free_port());
+        cluster.start();
+        cluster
+    }
+
+    fn make() -> Self {
         let folder = tempfile::Builder::new().prefix("mai-away-").tempdir().expect("a temporary folder");
         if is_root() {
             succeed(Command::new("chown").arg(ACCOUNT).arg(folder.path()));
         }
-        let mut cluster = Self { programs: programs(), folder, server: None };
+        let cluster = Self { programs: programs(), folder, port: None, server: None };
         let mut initdb = unprivileged(&cluster.programs.join("initdb"));
         initdb.arg("--pgdata").arg(cluster.data());
         initdb.args(["--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale"]);
         succeed(&mut initdb);
-        cluster.start();
         cluster
     }
 
     /// How to connect as the superuser.
     pub fn url(&self) -> String {
-        format!("postgres:///postgres?host={}&user=postgres", self.folder.path().display())
+        let port = self.port.map(|port| format!("&port={port}")).unwrap_or_default();
+        format!("postgres:///postgres?host={}&user=postgres{port}", self.folder.path().display())
+    }
+
+    /// How to connect as the superuser at the port, with more parameters of libpq.
+    pub fn tcp_url(&self, parameters: &str) -> String {
+        let port = self.port.expect("a server with a port");
+        format!("postgres://postgres@localhost:{port}/postgres?{parameters}")
     }
 
     fn data(&self) -> PathBuf {
@@ -60,8 +96,23 @@ impl Cluster {
             let mut server = unprivileged(&self.programs.join("postgres"));
             server.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
             // A crash of the server alone loses nothing without fsync.
-            for setting in ["listen_addresses=", "fsync=off", "max_connections=50"] {
+            for setting in ["fsync=off", "max_connections=50"] {
                 server.arg("-c").arg(setting);
+            }
+            match self.port {
+                Some(port) => {
+                    server.args([
+                        "-c",
+                        "listen_addresses=127.0.0.1",
+                        "-c",
+                        "ssl=on",
+                        "-p",
+                        &port.to_string(),
+                    ]);
+                }
+                None => {
+                    server.args(["-c", "listen_addresses="]);
+                }
             }
             let output = file.try_clone().expect("a second handle");
             let server = server.stdin(Stdio::null()).stdout(output).stderr(file).spawn();
@@ -77,6 +128,9 @@ impl Cluster {
     fn wait_until_ready(&mut self, mut server: Child, deadline: Instant) -> bool {
         let mut ready = Command::new(self.programs.join("pg_isready"));
         ready.args(["--quiet", "--host"]).arg(self.folder.path());
+        if let Some(port) = self.port {
+            ready.args(["--port", &port.to_string()]);
+        }
         while Instant::now() < deadline {
             if server.try_wait().expect("it can be waited for").is_some() {
                 return false;
