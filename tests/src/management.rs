@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use mai_organization::client_organization::members::members_of;
+use mai_storage::testing::TestDb;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -31,6 +33,19 @@ pub async fn reseller(gateway: &Gateway, method: &str, route: &str, body: &Value
     let json = answer.json();
     assert_eq!(answer.status.as_u16(), status, "{method} {route}: {json}");
     json
+}
+
+/// What the reseller reads at a route.
+pub async fn get(gateway: &Gateway, route: &str) -> Value {
+    reseller(gateway, "GET", route, &Value::Null, 200).await
+}
+
+/// The ids of an organization's active members.
+pub fn active_members(database: &TestDb, organization: &str) -> Vec<String> {
+    let organization = organization.parse().expect("an id");
+    let members = database.storage.read_blocking(|conn| members_of(conn, &organization));
+    let members = members.expect("members are read").into_iter();
+    members.filter(|one| one.is_active).map(|one| one.user_id.to_string()).collect()
 }
 
 /// Waits until a call with this key gets this status.

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use mai_mock_openrouter::{Mock, MockSettings};
-use mai_storage::testing::TestDb;
 use mai_tests::{
     client::{Client, read},
-    gateway::Gateway,
     ledger::{assert_consistent, rows, wait_until},
-    management::{call, reseller},
+    management::{active_members, call, get, reseller},
     on_each_database,
     reports::{WEBHOOK, event, installation, post, send},
     run,
@@ -17,19 +15,6 @@ use serde_json::{Value, json};
 
 fn names(answer: &Value) -> Vec<&str> {
     answer["items"].as_array().unwrap().iter().map(|one| one["user_id"].as_str().unwrap()).collect()
-}
-
-async fn get(gateway: &Gateway, route: &str) -> Value {
-    reseller(gateway, "GET", route, &Value::Null, 200).await
-}
-
-fn ids(database: &TestDb, organization: &str) -> Vec<String> {
-    let organization = organization.parse().unwrap();
-    let members = database
-        .storage
-        .read_blocking(|conn| mai_organization::client_organization::members::members_of(conn, &organization))
-        .unwrap();
-    members.into_iter().filter(|one| one.is_active).map(|one| one.user_id.to_string()).collect()
 }
 
 #[test]
@@ -146,7 +131,7 @@ fn usage_of_an_unknown_id_is_assigned_and_follows() {
             "--json",
         ]);
         assert_eq!((&done["total_tokens"], &done["later_usage"]), (&json!(0), &json!(true)));
-        assert_eq!(ids(database, "assigned"), ["anna"]);
+        assert_eq!(active_members(database, "assigned"), ["anna"]);
     });
 }
 

@@ -17,7 +17,7 @@ use mai_tests::{
     fake_registry::{FakeOpenWebui, Form, user},
     gateway::{Gateway, Installation, Organization},
     ledger::wait_until,
-    management::{call, reseller},
+    management::{active_members, call, get, reseller},
     on_each_database,
     reports::RESELLER,
     run,
@@ -26,10 +26,6 @@ use serde_json::{Value, json};
 
 fn names(answer: &Value) -> Vec<&str> {
     answer["items"].as_array().unwrap().iter().map(|one| one["user_id"].as_str().unwrap()).collect()
-}
-
-async fn get(gateway: &Gateway, route: &str) -> Value {
-    reseller(gateway, "GET", route, &Value::Null, 200).await
 }
 
 async fn import_csv(gateway: &Gateway, organization: &str, query: &str, file: &str) -> (u16, Value) {
@@ -134,6 +130,9 @@ fn a_file_is_taken_as_a_whole_or_not_at_all() {
                 (status, &report["code"], &report["success"]),
                 (422, &json!("import_refused"), &json!(false))
             );
+            let action = "POST%20/api/v1/client-organizations/clients/%7Bclient_id%7D/members/import";
+            let log = get(&gateway, &format!("audit-log?action={action}&limit=1")).await;
+            assert_eq!(log["items"][0]["result"], "import_refused", "{log}");
             let lines = report["refused"].as_array().unwrap().iter().map(|one| one["line"].as_u64().unwrap());
             assert_eq!(lines.collect::<Vec<_>>(), [3, 4]);
             let (status, report) = import_csv(&gateway, "files", "", "name\nx\n").await;
@@ -171,15 +170,6 @@ fn a_file_is_taken_as_a_whole_or_not_at_all() {
     });
 }
 
-fn ids(database: &TestDb, organization: &str) -> Vec<String> {
-    let organization = organization.parse().unwrap();
-    let members = database
-        .storage
-        .read_blocking(|conn| mai_organization::client_organization::members::members_of(conn, &organization))
-        .unwrap();
-    members.into_iter().filter(|one| one.is_active).map(|one| one.user_id.to_string()).collect()
-}
-
 #[test]
 fn users_of_open_webui_become_members_by_its_api() {
     on_each_database(|database| {
@@ -194,7 +184,7 @@ fn users_of_open_webui_become_members_by_its_api() {
         let organization = installation.organization("Webui");
         let other = installation.organization("Other");
         let gateway = installation.serve();
-        wait_until("all users are members", || ids(database, "webui").len() == 75);
+        wait_until("all users are members", || active_members(database, "webui").len() == 75);
         run(async {
             let (ready, answer) = gateway.ready().await;
             assert!(ready && answer["checks"]["members"] == "ok", "{answer}");
@@ -230,8 +220,8 @@ fn users_of_open_webui_become_members_by_its_api() {
             assert_eq!(report["refused"][0]["line"], 76);
             let report = import(json!({ "deactivate_missing": true }), 200).await;
             assert_eq!(report["applied"], true, "{report}");
-            assert_eq!(ids(database, "webui").len(), 75);
-            assert!(!ids(database, "webui").contains(&"u74".to_owned()));
+            assert_eq!(active_members(database, "webui").len(), 75);
+            assert!(!active_members(database, "webui").contains(&"u74".to_owned()));
 
             webui.change(|registry| registry.form = Form::Broken);
             assert_eq!(import(json!({}), 503).await["code"], "open_webui_unavailable");
@@ -287,7 +277,7 @@ fn users_of_open_webui_become_members_by_its_database() {
             let arguments = ["members", "import", "--org", &id, "--open-webui-database", &text, "--json"];
             let report = installation.json(&arguments);
             assert_eq!((&report["new"], &report["applied"]), (&json!(2), &json!(true)), "{report}");
-            assert_eq!(ids(database, &id), ["u1", "u2"]);
+            assert_eq!(active_members(database, &id), ["u1", "u2"]);
             assert_eq!(installation.json(&arguments)["unchanged"], 2);
         }
         let DatabaseUrl::Sqlite(path) = &file else { unreachable!() };
@@ -299,7 +289,7 @@ fn users_of_open_webui_become_members_by_its_database() {
         sign_up(&file, "u3", "Nowa", "n@x.example", "pending", 1_700_000_002);
         mai_storage::testing::open_webui::execute(&file, "DELETE FROM \"user\" WHERE id = 'u1'");
         let gateway = installation.serve();
-        wait_until("the registry is taken over", || ids(database, "org0") == ["u2", "u3"]);
+        wait_until("the registry is taken over", || active_members(database, "org0") == ["u2", "u3"]);
         run(async {
             let body = json!({ "source": "open_webui_database" });
             let report = reseller(&gateway, "POST", "clients/org0/members/import", &body, 200).await;

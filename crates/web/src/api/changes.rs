@@ -51,12 +51,17 @@ pub(crate) async fn audit_refusal(
     Ok(response)
 }
 
+/// The stable code of a refusal that is no [`ApiError`], because its answer says more. It goes into the
+/// response's extensions.
+pub(crate) struct RefusalCode(pub(crate) &'static str);
+
 async fn write<B>(response: &ServiceResponse<B>) {
     let request = response.request();
     let caller = request.extensions().get::<Caller>().cloned();
     let (Some(caller), Some(api)) = (caller, request.app_data::<web::Data<Api>>()) else { return };
-    let code = response.response().error().and_then(|error| error.as_error::<ApiError>());
-    let code = code.map_or("failed", |error| error.code);
+    let own = response.response().extensions().get::<RefusalCode>().map(|code| code.0);
+    let error = response.response().error().and_then(|error| error.as_error::<ApiError>());
+    let code = own.or(error.map(|error| error.code)).unwrap_or("failed");
     let pattern = request.match_pattern().unwrap_or_default();
     let action = format!("{} {pattern}", request.method());
     let organization = match &caller.role {

@@ -1,16 +1,12 @@
 //! `POST clients/{client_id}/members/import`: members from a file, or from Open WebUI.
 
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header},
-    post, web,
-};
+use actix_web::{HttpResponse, http::header, post, web};
 use mai_organization::client_organization::{ImportOptions, ImportReport, MemberList, import::csv};
 use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::Refusals};
+use crate::api::{Api, ApiError, asked::Asked, caller::Caller, changes::RefusalCode, error::Refusals};
 
 /// How the list is taken.
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -59,6 +55,9 @@ struct RefusedEntry {
     /// What is wrong with it.
     reason: String,
 }
+
+/// The code of a list that was not taken because of bad lines.
+const REFUSED: &str = "import_refused";
 
 /// What an import did, or would do.
 #[derive(Serialize, ToSchema)]
@@ -121,8 +120,13 @@ pub(super) async fn import_members(
     };
     let report = caller.services(&api).member_db.import(&organization, list, options).await?;
     let is_refused = !report.applied && !options.dry_run;
-    let status = if is_refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(HttpResponse::build(status).json(MemberImportReport::of(report, is_refused)))
+    let report = MemberImportReport::of(report, is_refused);
+    if !is_refused {
+        return Ok(HttpResponse::Ok().json(report));
+    }
+    let mut refusal = HttpResponse::UnprocessableEntity().json(report);
+    refusal.extensions_mut().insert(RefusalCode(REFUSED));
+    Ok(refusal)
 }
 
 fn is_csv(asked: &Asked) -> bool {
@@ -155,7 +159,7 @@ impl MemberImportReport {
         Self {
             success: !is_refused,
             error: is_refused.then_some("nothing was changed, because some lines cannot be taken"),
-            code: is_refused.then_some("import_refused"),
+            code: is_refused.then_some(REFUSED),
             applied,
             listed,
             new,
