@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::{dsl::max, prelude::*};
-use mai_client_organization::{ClientOrganizationModel, members::members_of};
+use mai_client_organization::{ClientOrganizationModel, member_changes::members_before};
 use mai_global_settings::query::subscription as settings;
 use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
@@ -47,15 +47,17 @@ pub fn last_frozen(conn: &mut DbConnection) -> Result<HashMap<OrganizationId, Bi
     Ok(rows.into_iter().filter_map(|(id, first)| Some((id, BillingMonth::of(first?)))).collect())
 }
 
-/// A month by the present settings and members.
+/// A month by the present settings, and by the members as they are or, once it is over, were at its end.
 pub fn computed(
     conn: &mut DbConnection,
     organization: &ClientOrganizationModel,
     month: BillingMonth,
 ) -> Result<Subscription> {
     let (tiers, roles) = settings(conn)?;
-    let members = members_of(conn, &organization.id)?;
-    let seats = seats(members, &roles, organization.calendar()?, month);
+    let calendar = organization.calendar()?;
+    let end = calendar.start_of(month.last().plus_days(1));
+    let members = members_before(conn, &organization.id, end)?;
+    let seats = seats(members, &roles, calendar, month);
     charge(month, tiers, seats).ok_or(Error::OutOfRange(month))
 }
 

@@ -20,10 +20,7 @@ pub struct Seat {
 }
 
 /// The members who need a seat in a month, in their order: those with a billable role who are active and were added before
-/// its end.
-///
-/// Of a month that is over, also who has become inactive since: an inactive member whose row was changed after its
-/// last day. So it makes no difference how soon after its end a month is frozen.
+/// its end. The members are given as they were at that end, or as they are while the month lasts.
 pub fn seats(
     members: Vec<MemberModel>,
     roles: &BillableRoles,
@@ -32,9 +29,7 @@ pub fn seats(
 ) -> Vec<Seat> {
     let end = calendar.start_of(month.last().plus_days(1));
     let needs_one = |member: &MemberModel| {
-        roles.contains(member.role.as_str())
-            && member.created_at < end
-            && (member.is_active || member.updated_at >= end)
+        roles.contains(member.role.as_str()) && member.is_active && member.created_at < end
     };
     members.into_iter().filter(needs_one).map(|member| seat(member, calendar)).collect()
 }
@@ -56,8 +51,8 @@ mod tests {
     use mai_global_settings::SeatRole;
     use mai_primitives::OrganizationId;
 
-    fn member(created_at: &str, updated_at: &str, role: MemberRole, is_active: bool) -> MemberModel {
-        let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap().into();
+    fn member(created_at: &str, role: MemberRole, is_active: bool) -> MemberModel {
+        let at = created_at.parse::<chrono::DateTime<chrono::Utc>>().unwrap().into();
         MemberModel {
             client_org_id: OrganizationId::new("a").unwrap(),
             user_id: UserId::new("anna").unwrap(),
@@ -66,8 +61,8 @@ mod tests {
             role,
             source: MemberSource::Api,
             is_active,
-            created_at: at(created_at),
-            updated_at: at(updated_at),
+            created_at: at,
+            updated_at: at,
         }
     }
 
@@ -95,20 +90,18 @@ mod tests {
             ("2026-11-30T23:30:00Z", vec![]),
             ("1970-01-01T00:00:00Z", vec![None]),
         ] {
-            assert_eq!(november(member(created_at, created_at, Member, true)), days, "{created_at}");
+            assert_eq!(november(member(created_at, Member, true)), days, "{created_at}");
         }
     }
 
     #[test]
     fn only_active_members_with_a_billable_role_need_a_seat() {
-        let (old, within, after) = ("2026-01-01T12:00:00Z", "2026-11-20T12:00:00Z", "2026-12-01T12:00:00Z");
+        let (old, after) = ("2026-01-01T12:00:00Z", "2026-12-01T12:00:00Z");
         for (member, seats) in [
-            (member(old, old, MemberRole::Admin, true), 1),
-            (member(old, old, MemberRole::Pending, true), 0),
-            (member(old, within, MemberRole::Member, false), 0),
-            // Left only after the month, which may not be frozen yet.
-            (member(old, after, MemberRole::Member, false), 1),
-            (member(after, after, MemberRole::Member, true), 0),
+            (member(old, MemberRole::Admin, true), 1),
+            (member(old, MemberRole::Pending, true), 0),
+            (member(old, MemberRole::Member, false), 0),
+            (member(after, MemberRole::Member, true), 0),
         ] {
             assert_eq!(november(member.clone()).len(), seats, "{member:?}");
         }

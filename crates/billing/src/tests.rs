@@ -39,9 +39,16 @@ impl Fixture {
         self.members.create(&self.organization, form).await.unwrap();
     }
 
-    async fn leave(&self, user: &str) {
-        let patch = MemberPatch { is_active: Some(false), ..MemberPatch::default() };
+    async fn change(&self, user: &str, patch: MemberPatch) {
         self.members.update(&self.organization, &UserId::new(user).unwrap(), patch).await.unwrap();
+    }
+
+    async fn leave(&self, user: &str) {
+        self.change(user, MemberPatch { is_active: Some(false), ..MemberPatch::default() }).await;
+    }
+
+    async fn come_back(&self, user: &str) {
+        self.change(user, MemberPatch { is_active: Some(true), ..MemberPatch::default() }).await;
     }
 
     async fn month(&self, month: Option<&str>) -> Subscription {
@@ -163,6 +170,45 @@ fn a_frozen_month_is_written_once_and_never_changes() {
         let users: Vec<_> = november.lines.iter().map(|line| line.seat.user_id.as_str()).collect();
         assert_eq!((users, november.total.to_string().as_str()), (vec!["anna", "bob", "celina"], "0.03"));
         assert_eq!(fixture.month(None).await.lines.len(), 3, "bob, celina, edyta");
+    });
+}
+
+#[test]
+fn a_month_that_is_frozen_late_has_who_needed_a_seat_at_its_end() {
+    each(async |fixture| {
+        for user in ["left", "hopping", "back", "gone"] {
+            fixture.add(user, MemberRole::Member).await;
+        }
+        fixture.add("waiting", MemberRole::Pending).await;
+        fixture.at("2026-10-15T12:00:00Z");
+        fixture.leave("left").await;
+        fixture.leave("back").await;
+        let seats = async || {
+            let month = fixture.month(Some("2026-10")).await;
+            month.lines.iter().map(|line| line.seat.user_id.to_string()).collect::<Vec<_>>()
+        };
+        fixture.at("2026-10-31T22:59:59Z");
+        let at_the_end = seats().await;
+        assert_eq!(at_the_end, ["gone", "hopping"]);
+
+        fixture.at("2026-10-31T23:00:00Z");
+        fixture.leave("gone").await;
+        fixture.come_back("back").await;
+        let role = MemberPatch { role: Some(MemberRole::Admin), ..MemberPatch::default() };
+        fixture.change("waiting", role).await;
+        let name = MemberPatch { name: Change::Set("Nowa".to_owned()), ..MemberPatch::default() };
+        fixture.change("left", name).await;
+        for second in 1..4 {
+            fixture.at(&format!("2026-11-01T08:00:0{second}Z"));
+            fixture.leave("hopping").await;
+            fixture.come_back("hopping").await;
+        }
+        fixture.leave("hopping").await;
+        assert_eq!(seats().await, at_the_end);
+        assert_eq!(fixture.freeze("2026-10").await.unwrap().lines.len(), 2);
+        let now = fixture.month(None).await;
+        let users: Vec<_> = now.lines.iter().map(|line| line.seat.user_id.as_str()).collect();
+        assert_eq!(users, ["back", "waiting"]);
     });
 }
 

@@ -15,6 +15,7 @@ pub mod gateway_keys;
 pub mod identity_secret;
 pub mod import;
 pub mod mapping;
+pub mod member_changes;
 pub mod member_query;
 pub mod members;
 pub mod model;

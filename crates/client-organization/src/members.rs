@@ -16,6 +16,7 @@ use crate::{
         require_no_external_id,
     },
     mapping::{insert_missing, missing_mappings},
+    member_changes::remember,
     member_query::MemberQuery,
     openrouter_user::openrouter_user_id,
     query::require_organization,
@@ -54,16 +55,16 @@ pub fn deactivate_member(
     now: UnixTime,
 ) -> Result<bool> {
     bump_revision(conn)?;
-    let row = members::table.find((organization, user));
-    let there =
-        diesel::update(row).set((members::is_active.eq(false), members::updated_at.eq(now))).execute(conn)?;
-    Ok(there > 0)
+    let Some(old) = member(conn, organization, user)? else { return Ok(false) };
+    replace_members(conn, &[MemberModel { is_active: false, updated_at: now, ..old }])?;
+    Ok(true)
 }
 
-/// Stores members, each replacing what is known of the same user. They must be sorted by user id, each
-/// once.
+/// Stores members of one organization, each replacing what is known of the same user. They must be sorted
+/// by user id, each once.
 pub(crate) fn replace_members(conn: &mut DbConnection, rows: &[MemberModel]) -> Result<()> {
     for rows in rows.chunks(BATCH_ROWS) {
+        remember(conn, rows)?;
         on_backend!(conn, inner => diesel::insert_into(members::table)
             .values(rows)
             .on_conflict((members::client_org_id, members::user_id))

@@ -262,4 +262,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// What a member was until a change of its role or activity.
+    member_changes (client_org_id, user_id, changed_at) {
+        /// The organization.
+        client_org_id -> Text,
+        /// The member.
+        user_id -> Text,
+        /// Unix seconds.
+        changed_at -> BigInt,
+        /// The role until then.
+        was_role -> Text,
+        /// Whether the member was active until then.
+        was_active -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, api_tokens, client_organizations, members, sessions,);
