@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod exported;
 pub mod fake_registry;
 pub mod gateway;
 pub mod identity;

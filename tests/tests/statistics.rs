@@ -1,12 +1,12 @@
 //! A month of random usage: every statistic and every export adds up to the summary, to the nano-dollar.
 
-use std::{collections::BTreeMap, io::Cursor};
+use std::collections::BTreeMap;
 
-use calamine::{Data, Reader, Xlsx};
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_primitives::Usd;
 use mai_tests::{
     client::{Answer, read},
+    exported::{Row, csv, figures, json_lines, sheet},
     gateway::{Gateway, Installation, Organization},
     on_each_database,
     reports::RESELLER,
@@ -163,8 +163,7 @@ async fn in_pln(api: &Api<'_>, ours: &Organization, booked: &Booked) {
             let route = api.my_route(&format!("export?kind={kind}&format={format}"));
             let body = api.raw(&route, &ours.token).await.body;
             let rows = if format == "csv" { csv(&body, false) } else { json_lines(&body) };
-            let grosz =
-                |row: &BTreeMap<String, String>| row["cost_pln"].replace('.', "").parse::<i64>().unwrap();
+            let grosz = |row: &Row| row["cost_pln"].replace('.', "").parse::<i64>().unwrap();
             assert_eq!(rows.iter().map(grosz).sum::<i64>(), sum, "{kind} {format}");
         }
     }
@@ -330,73 +329,6 @@ async fn exports(api: &Api<'_>, ours: &Organization, booked: &Booked) {
     let text = String::from_utf8(answer.body).unwrap();
     assert!(text.contains("\"'=HYPERLINK(\"\"http://x\"\")\""), "a formula is defused");
     assert!(text.contains(",'-3,") && text.contains("\"Łucja Żak, \"\"Łu\"\"\""));
-}
-
-/// A row of an export by the names of its columns.
-type Row = BTreeMap<String, String>;
-
-fn figures(row: &Row) -> Figures {
-    let number = |name: &str| row.get(name).map_or(1, |text| text.parse().unwrap());
-    let nanos = |name: &str| row.get(name).map_or(0, |text| Usd::parse(text).unwrap().nanos());
-    Figures {
-        tokens: number("total_tokens"),
-        requests: number("total_requests"),
-        cost: nanos("markup_cost"),
-        raw_cost: nanos("raw_cost"),
-    }
-}
-
-fn json_lines(body: &[u8]) -> Vec<Row> {
-    let text = std::str::from_utf8(body).unwrap();
-    let row = |line: &str| {
-        let object: BTreeMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(line).unwrap();
-        object.into_iter().map(|(name, value)| (name, value.get().trim_matches('"').to_owned())).collect()
-    };
-    text.lines().map(row).collect()
-}
-
-/// Reads CSV by the grammar of RFC 4180.
-fn csv(body: &[u8], has_mark: bool) -> Vec<Row> {
-    let text = std::str::from_utf8(body).unwrap();
-    assert_eq!(text.starts_with('\u{feff}'), has_mark);
-    let text = text.trim_start_matches('\u{feff}');
-    let (mut lines, mut line, mut field, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => field.extend(letters.next()),
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => line.push(std::mem::take(&mut field)),
-            '\r' if !is_quoted => {
-                assert_eq!(letters.next(), Some('\n'));
-                line.push(std::mem::take(&mut field));
-                lines.push(std::mem::take(&mut line));
-            }
-            other => field.push(other),
-        }
-    }
-    assert!(line.is_empty() && field.is_empty(), "it ends with a line");
-    let names = lines.remove(0);
-    let row = |line: Vec<String>| {
-        assert_eq!(line.len(), names.len());
-        names.iter().cloned().zip(line).collect()
-    };
-    lines.into_iter().map(row).collect()
-}
-
-fn sheet(body: Vec<u8>) -> Vec<Row> {
-    let mut workbook = Xlsx::new(Cursor::new(body)).unwrap();
-    let sheets = workbook.sheet_names();
-    assert_eq!(sheets.len(), 1);
-    let range = workbook.worksheet_range(&sheets[0]).unwrap();
-    let mut rows = range.rows();
-    let names: Vec<String> = rows.next().unwrap().iter().map(ToString::to_string).collect();
-    let text = |cell: &Data| match cell {
-        // The shortest text that names the double.
-        Data::Float(double) => double.to_string(),
-        other => other.to_string(),
-    };
-    rows.map(|row| names.iter().cloned().zip(row.iter().map(text)).collect()).collect()
 }
 
 async fn old_shapes(api: &Api<'_>, ours: &Organization, booked: &Booked) {

@@ -52,7 +52,7 @@ pub(crate) fn run_with(args: &Args, interrupts: &Interrupts) -> Result<u8> {
     let (kills, seed_text) = (args.kills.to_string(), seed.to_string());
     let variables = [("MAI_TEST_KILLS", kills.as_str()), ("MAI_TEST_SEED", &seed_text)];
     let variables = [variables.as_slice(), &test::SHOWN].concat();
-    let runner = ["--package", "mai-tests", "--test", "crash", name].map(str::to_owned);
+    let runner = ["--test", "end_to_end", name].map(str::to_owned);
     let (tally, code) = test::run_all(&runner, &variables, interrupts)?;
     println!("seed {seed}: {} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.passed == 0 { code.max(1) } else { code })

@@ -78,10 +78,11 @@ pub(crate) fn run_all(
     Ok((sum, first_failure))
 }
 
-/// The end-to-end tests drive the real program.
+/// The end-to-end tests drive the real program. Its libraries are built as for the tests, or else everything
+/// would be built twice.
 fn build_binary(interrupts: &Interrupts) -> Result<String> {
     let mut build = cargo();
-    build.args(["build", "--package", "mai-web", "--bin", "mai-usage"]);
+    build.args(["build", "--workspace", "--all-features", "--bin", "mai-usage"]);
     let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;
     ensure!(status.success(), "the binary mai-usage does not build");
     let binary = crate::tidy::metadata::load()?.target_directory.join("debug/mai-usage");
