@@ -38,6 +38,7 @@ mod seed_queries;
 mod sign_in;
 mod signed_identity;
 mod sources;
+mod statements;
 mod statistics;
 mod statistics_access;
 mod subscription;

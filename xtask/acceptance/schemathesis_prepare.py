@@ -160,6 +160,9 @@ def main():
     write("new_openrouter_users", [f"{ORGANIZATION}_user_{number:016x}" for number in range(STOCK)])
     write("new_emails", [f"new{number}@acceptance.example" for number in range(STOCK)])
     members(api, write)
+    seller = {"seller_name": "Seller", "seller_address": "Street 1", "seller_tax_id": "525"}
+    api.call("POST", "/api/v1/client-organizations/billing-settings", seller)
+    write("months", [api.call("GET", "/api/v1/client-organizations/statements")["month"]])
     # Of an organization that none of the other calls is about, so that it stays active.
     api.call("POST", f"{CLIENTS}/bench/members", {"user_id": "signed_in"})
     write("open_webui_sessions", [open_webui_session(options.open_webui_secret, "signed_in")])

@@ -31,8 +31,31 @@ pub enum Error {
     #[error("the month {0} is not over")]
     NotOver(BillingMonth),
     /// A sum leaves the range that can be billed.
-    #[error("the subscription of the month {0} leaves the range that can be billed")]
+    #[error("an amount of the month {0} leaves the range that can be billed")]
     OutOfRange(BillingMonth),
+    /// Usage could not be read or added up.
+    #[error(transparent)]
+    Usage(#[from] mai_usage_tracking::Error),
+    /// The rates could not be read.
+    #[error(transparent)]
+    Rates(#[from] mai_exchange_rates::Error),
+    /// A field of a form cannot be used.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The JSON of a statement cannot be written or read.
+    #[error("a statement's document cannot be written or read")]
+    Document(#[source] serde_json::Error),
+    /// The PDF of a statement cannot be made.
+    #[error(transparent)]
+    Pdf(#[from] mai_pdf::Error),
+    /// What is stored cannot be what this program stored.
+    #[error("the database has {0}, which nothing here writes")]
+    Stored(String),
 }
 
 impl From<diesel::result::Error> for Error {
@@ -46,6 +69,8 @@ impl TransactionError for Error {
         match self {
             Self::Storage(error) => Some(error),
             Self::Organization(error) => error.storage(),
+            Self::Usage(error) => error.storage(),
+            Self::Rates(error) => error.storage(),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! What an organization pays for its seats.
+//! What an organization pays: for its seats, and by the statement of a month for seats and usage together
+//! ([`statements`]).
 //!
 //! A member with a billable role needs a seat. One tier, chosen by how many seats there are, gives the price of them
 //! all; who was added within the month pays for the days that are left, and the sum is that of the rounded lines
@@ -12,6 +13,7 @@ pub mod query;
 pub mod schema;
 pub mod seats;
 pub mod service;
+pub mod statements;
 pub mod subscription;
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_client_organization::{
     ClientOrganizationModel,
@@ -100,24 +101,36 @@ impl SubscriptionTable {
         self.storage
             .write(move |conn| {
                 let organization = require(conn, &id)?;
-                if month >= BillingMonth::of(organization.calendar()?.usage_date(now)) {
-                    return Err(Error::NotOver(month));
-                }
-                let subscription = query::computed(conn, &organization, month)?;
-                if query::freeze(conn, &id, &subscription, now.into())? {
-                    let details = Details::none()
-                        .with("total_users", subscription.lines.len())
-                        .with("total_cost_pln", subscription.total.to_string());
-                    let month = month.to_string();
-                    let entry = NewEntry::done(Some(&id), "subscription.freeze", &month).with(details);
-                    append(conn, &actor, now.into(), &entry)?;
-                }
-                query::frozen(conn, &id, month)?.ok_or(Error::Storage(mai_storage::Error::NotFound))
+                freeze_now(conn, &organization, month, now, &actor)
             })
             .await
     }
 }
 
-fn require(conn: &mut DbConnection, id: &OrganizationId) -> Result<ClientOrganizationModel> {
+/// [`SubscriptionTable::freeze_month`] inside of the caller's transaction.
+pub(crate) fn freeze_now(
+    conn: &mut DbConnection,
+    organization: &ClientOrganizationModel,
+    month: BillingMonth,
+    now: DateTime<Utc>,
+    actor: &Actor,
+) -> Result<Subscription> {
+    let id = &organization.id;
+    if month >= BillingMonth::of(organization.calendar()?.usage_date(now)) {
+        return Err(Error::NotOver(month));
+    }
+    let subscription = query::computed(conn, organization, month)?;
+    if query::freeze(conn, id, &subscription, now.into())? {
+        let details = Details::none()
+            .with("total_users", subscription.lines.len())
+            .with("total_cost_pln", subscription.total.to_string());
+        let month = month.to_string();
+        let entry = NewEntry::done(Some(id), "subscription.freeze", &month).with(details);
+        append(conn, actor, now.into(), &entry)?;
+    }
+    query::frozen(conn, id, month)?.ok_or(Error::Storage(mai_storage::Error::NotFound))
+}
+
+pub(crate) fn require(conn: &mut DbConnection, id: &OrganizationId) -> Result<ClientOrganizationModel> {
     organization(conn, id)?.ok_or_else(|| Error::UnknownOrganization(id.clone()))
 }

@@ -18,10 +18,11 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 20] = [
+const EDGES: [(&str, May); 21] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
+    ("mai-pdf", Only(&[])),
     ("mai-storage", Only(&[])),
     ("mai-mock-openrouter", Only(&[])),
     ("mai-audit-log", Only(&["mai-primitives", "mai-storage"])),
@@ -72,6 +73,10 @@ const EDGES: [(&str, May); 20] = [
             "mai-audit-log",
             "mai-global-settings",
             "mai-client-organization",
+            "mai-generation-processing",
+            "mai-usage-tracking",
+            "mai-exchange-rates",
+            "mai-pdf",
         ]),
     ),
     (

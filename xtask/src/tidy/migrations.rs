@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 18] = [
+const REFERENCE: [&str; 21] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -31,6 +31,9 @@ const REFERENCE: [&str; 18] = [
     "batch_steps",
     "nbp_rates",
     "nbp_calendar",
+    "billing_settings",
+    "statement_series",
+    "statement_numbers",
 ];
 
 const TENANT: &str = "client_org_id";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, middleware::from_fn, web};
 use mai_batch::{AnomalyTable, Batch};
-use mai_billing::SubscriptionTable;
+use mai_billing::{SubscriptionTable, statements::StatementTable};
 use mai_capture::{Ingest, SharedDirectory};
 use mai_model_prices::ModelPriceTable;
 use mai_organization::{OrganizationServices, client_organization::MasterKey};
@@ -41,6 +41,7 @@ mod pending;
 mod provider_key;
 pub mod request_id;
 mod settings;
+mod statements;
 mod subscription;
 mod system_health;
 mod usage;
@@ -93,6 +94,8 @@ pub struct Api {
     pub model_prices: ModelPriceTable,
     /// What organizations pay for their seats.
     pub subscription: SubscriptionTable,
+    /// What organizations owe for months that are over.
+    pub statements: StatementTable,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -164,6 +167,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(settings::get_settings)
         .service(settings::update_settings)
         .service(subscription::client_subscription)
+        .configure(statements::routes)
         .service(gateway_keys::list_gateway_keys)
         .service(gateway_keys::create_gateway_key)
         .service(gateway_keys::rotate_gateway_key)

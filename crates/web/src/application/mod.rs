@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 use actix_web::dev::Server;
 use anyhow::{Context, Result};
 use mai_batch::{AnomalyTable, Backups, Batch, BatchSettings, Runner, Schedule, Sources};
-use mai_billing::SubscriptionTable;
+use mai_billing::{SubscriptionTable, statements::StatementTable};
 use mai_capture::{Drains, Ingest, ProxySettings, Recorder, SharedDirectory};
 use mai_journal::{Journal, JournalSettings};
 use mai_model_prices::ModelPriceTable;
@@ -153,6 +153,7 @@ impl Application {
             public_url: settings.public_url.clone(),
             model_prices,
             subscription: SubscriptionTable::new(storage.clone(), Arc::clone(&clock)),
+            statements: StatementTable::new(storage.clone(), Arc::clone(&clock), settings.time_zone),
             clock: Arc::clone(&clock),
             time_zone: settings.time_zone,
         };

@@ -25,6 +25,7 @@ macro_rules! say {
 }
 
 mod audit;
+mod close_month;
 mod config;
 mod demo;
 mod demo_chat;
@@ -89,6 +90,10 @@ enum Command {
     /// Do the daily run now. Exit code: 0 it succeeded or was done before, 1 it failed or could not be done.
     #[command(after_help = "Example: mai-usage run-batch --date 2026-11-25 --json")]
     RunBatch(run_batch::Arguments),
+    /// Show what statements of a month would say and what holds them back, or issue them. Exit code: 0 done, 1 some
+    /// could not be issued, or it failed.
+    #[command(after_help = "Example: mai-usage close-month --month 2026-10 --issue --json")]
+    CloseMonth(close_month::Arguments),
     /// Compare what was booked with what OpenRouter charged, by key and UTC day.
     #[command(after_help = "Example: mai-usage drift --org org_… --days 7 --json")]
     Drift(drift::Arguments),
@@ -196,6 +201,9 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
         Command::RunBatch(arguments) => {
             migrated(&settings)?;
             return run_batch::run(&arguments, &settings).await;
+        }
+        Command::CloseMonth(arguments) => {
+            return close_month::run(&arguments, &settings, migrated(&settings)?).await;
         }
         Command::Drift(arguments) => drift::run(&arguments, &migrated(&settings)?)?,
         Command::Config | Command::Demo(_) | Command::Openapi => {}

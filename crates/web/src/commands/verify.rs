@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
+use mai_billing::statements;
 use mai_organization::audit_log::{self, Broken, Verified};
 use mai_organization::usage_tracking::{
     Totals,
@@ -54,8 +55,10 @@ pub(super) fn run(arguments: &Arguments, storage: &Storage) -> Result<ExitCode> 
     }
     bar.finish_and_clear();
     let chain = storage.read_blocking(audit_log::verify)?;
-    report.end(chosen.len(), &sum, &chain)?;
-    Ok(ExitCode::from(u8::from(sum.mismatches > 0 || chain.is_err())))
+    let statements = storage.read_blocking(statements::verify::verify)?;
+    report.end(chosen.len(), &sum, &chain, &statements)?;
+    let holds = sum.mismatches == 0 && chain.is_ok() && statements.broken.is_empty();
+    Ok(ExitCode::from(u8::from(!holds)))
 }
 
 /// The organizations to work on: a known one, or all.
@@ -104,17 +107,24 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn end(&self, organizations: usize, checked: &Checked, chain: &Result<Verified, Broken>) -> Result<()> {
+    fn end(
+        &self,
+        organizations: usize,
+        checked: &Checked,
+        chain: &Result<Verified, Broken>,
+        statements: &statements::verify::Checked,
+    ) -> Result<()> {
         let Checked { days, ledger_rows, mismatches, pending, unresolved } = checked;
         if self.json {
             say!(
                 "],\"holds\":{},\"organizations\":{organizations},\"days\":{days},\"ledger_rows\":{ledger_rows},\
-                 \"pending\":{pending},\"unresolved\":{unresolved},\"audit_log\":{}}}",
-                *mismatches == 0 && chain.is_ok(),
+                 \"pending\":{pending},\"unresolved\":{unresolved},\"audit_log\":{},\"statements\":{}}}",
+                *mismatches == 0 && chain.is_ok() && statements.broken.is_empty(),
                 match chain {
                     Ok(seen) => json!({ "unbroken": true, "entries": seen.entries, "head": seen.head }),
                     Err(broken) => json!({ "unbroken": false, "broken": broken.to_string() }),
-                }
+                },
+                statements_json(statements)
             )?;
             return Ok(());
         }
@@ -131,8 +141,17 @@ impl Report<'_> {
             Ok(seen) => say!("{}", audit::as_text(seen))?,
             Err(broken) => say!("The audit log is broken: {broken}.")?,
         }
+        say!("{} issued statements checked.", statements.statements)?;
+        for broken in &statements.broken {
+            say!("Statement {}: {}.", broken.number, broken.why)?;
+        }
         Ok(())
     }
+}
+
+fn statements_json(checked: &statements::verify::Checked) -> Value {
+    let broken = checked.broken.iter().map(|one| json!({ "number": one.number, "why": one.why }));
+    json!({ "checked": checked.statements, "broken": broken.collect::<Vec<_>>() })
 }
 
 fn as_text(kind: &MismatchKind) -> String {

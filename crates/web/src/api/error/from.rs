@@ -130,8 +130,10 @@ impl From<BillingError> for ApiError {
             BillingError::NotAMonth(_) => Self::field("month", "must be a month as YYYY-MM"),
             BillingError::NotBegun(_) | BillingError::NotOver(_) => Self::field("month", &error),
             BillingError::OutOfRange(_) => Self::unbookable(error.to_string()),
+            BillingError::Invalid { field, reason } => Self::field(field, reason),
             BillingError::Organization(cause) => cause.into(),
-            BillingError::Storage(_) => Self::internal(&error, error.storage()),
+            BillingError::Usage(cause) => cause.into(),
+            other => Self::internal(&other, other.storage()),
         }
     }
 }

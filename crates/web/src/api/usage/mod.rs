@@ -21,7 +21,7 @@ mod conversion;
 mod costs;
 mod daily;
 mod engagement;
-mod export;
+pub(super) mod export;
 mod fleet;
 mod legacy;
 mod models;

@@ -13,7 +13,7 @@ use mai_primitives::{ModelName, Pln, UnixTime, UsageDate, Usd};
 
 /// What stands in one place of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(in crate::api) enum Cell {
     Text(String),
     Number(i64),
     Usd(Usd),

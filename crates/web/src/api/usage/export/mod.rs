@@ -26,10 +26,10 @@ use super::{
 };
 use crate::api::{Api, ApiError, asked::Asked, caller::Caller, error::ReadRefusals};
 
-mod columns;
+pub(in crate::api) mod columns;
 mod download;
 mod table;
-mod text;
+pub(in crate::api) mod text;
 mod xlsx;
 
 /// What a table has a row for.

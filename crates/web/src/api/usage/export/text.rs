@@ -7,7 +7,7 @@ use crate::api::usage::instant;
 
 /// A form of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextFormat {
+pub(in crate::api) enum TextFormat {
     /// RFC 4180, in UTF-8, with a head line.
     Csv {
         /// Whether it begins with a byte order mark, without which Excel takes it for another encoding.
@@ -19,7 +19,7 @@ pub(super) enum TextFormat {
 
 impl TextFormat {
     /// What comes before all rows.
-    pub(super) fn head(self, names: &[&'static str]) -> String {
+    pub(in crate::api) fn head(self, names: &[&'static str]) -> String {
         match self {
             Self::JsonLines => String::new(),
             Self::Csv { bom } => {
@@ -31,7 +31,7 @@ impl TextFormat {
     }
 
     /// Some rows.
-    pub(super) fn rows(self, names: &[&'static str], rows: &Rows) -> String {
+    pub(in crate::api) fn rows(self, names: &[&'static str], rows: &Rows) -> String {
         let mut text = String::with_capacity(rows.len() * names.len() * 12);
         for row in rows {
             match self {
