@@ -18,7 +18,7 @@ enum May {
 
 use May::{All, AllButTools, Only};
 
-const EDGES: [(&str, May); 20] = [
+const EDGES: [(&str, May); 21] = [
     ("mai-primitives", Only(&[])),
     ("mai-openrouter", Only(&["mai-primitives"])),
     ("mai-journal", Only(&[])),
@@ -66,6 +66,16 @@ const EDGES: [(&str, May); 20] = [
     ),
     (
         "mai-billing",
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-global-settings",
+            "mai-client-organization",
+        ]),
+    ),
+    (
+        "mai-alerts",
         Only(&[
             "mai-primitives",
             "mai-storage",
