@@ -32,6 +32,7 @@ use super::ApiError;
         (name = "reports", description = "Usage that others report"),
         (name = "organizations", description = "Organizations, keys and members"),
         (name = "access", description = "Signing in, accounts and tokens"),
+        (name = "alerts", description = "What was noticed, who hears of it, and what became of that"),
         (name = "operations", description = "Pending generations, the audit log, health"),
     ),
 )]
