@@ -11,12 +11,14 @@ pub mod gateway;
 pub mod identity;
 pub mod ledger;
 pub mod load;
+pub mod mail_server;
 pub mod management;
 pub mod open_webui;
 pub mod postgres;
 pub mod reports;
 pub mod statistics;
 pub mod upstream;
+pub mod webhook_receiver;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};
 

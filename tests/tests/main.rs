@@ -1,6 +1,8 @@
 //! The end-to-end tests: one program, because linking one for each file would take longer than the tests.
 
 mod accounts;
+mod alert_deliveries;
+mod alerts;
 mod api_edges;
 mod assignment;
 mod audit;

@@ -223,6 +223,9 @@ fn the_ids_of_another_organization_are_unknown() {
             let key =
                 reseller(&gateway, "POST", "clients/theirs/gateway-keys", &json!({ "name": "k" }), 201).await;
             let key = key["gateway_key"]["id"].as_str().unwrap().to_owned();
+            let hook = json!({ "client_org_id": "theirs", "channel": "email", "target": "a@b.example", "name": "n" });
+            let hook = reseller(&gateway, "POST", "alert-destinations", &hook, 201).await;
+            let hook = hook["destination"]["id"].as_str().unwrap().to_owned();
             reseller(&gateway, "POST", "clients/theirs/members", &json!({ "user_id": "tina" }), 201).await;
             reseller(&gateway, "PUT", "clients/theirs/members/tina/external-ids/t.ext", &Value::Null, 200)
                 .await;
@@ -240,6 +243,11 @@ fn the_ids_of_another_organization_are_unknown() {
                 ("PATCH", format!("clients/ours/gateway-keys/{key}"), &json!({ "name": "mine" })),
                 ("POST", format!("clients/ours/gateway-keys/{key}/rotate"), &empty),
                 ("DELETE", format!("clients/ours/gateway-keys/{key}"), &Value::Null),
+                ("PATCH", format!("alert-destinations/{hook}"), &json!({ "name": "mine" })),
+                ("DELETE", format!("alert-destinations/{hook}"), &Value::Null),
+                ("POST", format!("alert-destinations/{hook}/rotate-secret"), &empty),
+                ("POST", format!("alert-destinations/{hook}/test"), &empty),
+                ("POST", format!("alert-destinations/{hook}/replay"), &json!({ "since": 0 })),
                 ("GET", "clients/ours/members/tina".to_owned(), &Value::Null),
                 ("PATCH", "clients/ours/members/tina".to_owned(), &json!({ "name": "mine" })),
                 ("DELETE", "clients/ours/members/tina/external-ids/t.ext".to_owned(), &Value::Null),

@@ -9,7 +9,9 @@ use mai_tests::{
     client::Client,
     database_url,
     gateway::{Gateway, Installation, provider_key},
+    mail_server::{self, MailServer},
     on_each_database, run,
+    webhook_receiver::WebhookReceiver,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ const PASSWORD: &str = "correct horse battery staple 7";
 const WRONG_PASSWORD: &str = "quite another password 8";
 const IDENTITY_SECRET: &str = "identity-secret-identity-secret-9-identity";
 const BROADCAST_TOKEN: &str = "broadcast-token-of-this-test";
+/// Whose address it is, is told to nobody who reads the log.
+const MAIL_ADDRESS: &str = "hears-of-alerts@client.example";
 const PROVISIONING_KEY: &str = "sk-or-v1-provisioning-of-tests";
 
 /// What must not be found, each with a name for the failure.
@@ -68,6 +72,8 @@ async fn use_everything(gateway: &Gateway, organization: &str, secrets: &mut Sec
     let token = post(&format!("{client}/api-tokens"), json!({ "name": "t", "role": "admin" })).await;
     secrets.add("an API token", text(&token["token"]));
 
+    alert(gateway, organization, secrets).await;
+
     let account =
         json!({ "email": "a@x.example", "name": "A", "role": "admin", "client_org_id": organization });
     let account = post("/api/v1/accounts", account).await;
@@ -105,6 +111,26 @@ async fn use_everything(gateway: &Gateway, organization: &str, secrets: &mut Sec
         bodies.extend(answer.to_string().into_bytes());
     }
     bodies
+}
+
+/// Makes, replaces and uses the secrets of alerts.
+async fn alert(gateway: &Gateway, organization: &str, secrets: &mut Secrets) {
+    let path = "/api/v1/client-organizations/alert-destinations";
+    let receiver = WebhookReceiver::start();
+    for (channel, target) in [("webhook", receiver.url().as_str()), ("email", MAIL_ADDRESS)] {
+        let new = json!({ "client_org_id": organization, "channel": channel, "target": target, "name": "a" });
+        let made = call(gateway, RESELLER, Method::POST, path, &new).await;
+        let id = made["destination"]["id"].as_str().expect("an id");
+        if let Some(secret) = made["secret"].as_str() {
+            secrets.add("a secret of alerts", secret);
+            let rotate = format!("{path}/{id}/rotate-secret");
+            let rotated = call(gateway, RESELLER, Method::POST, &rotate, &json!({})).await;
+            secrets.add("a rotated secret of alerts", rotated["secret"].as_str().expect("a secret"));
+        }
+        let test = format!("{path}/{id}/test");
+        let tried = call(gateway, RESELLER, Method::POST, &test, &json!({})).await;
+        assert_eq!(tried["delivery"]["state"], "delivered", "{tried}");
+    }
 }
 
 /// Everything that a database has stored.
@@ -146,6 +172,9 @@ fn no_secret_is_found_where_it_does_not_belong() {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let installation = Installation::new(database, &mock)
             .with("MAI_LOG", "debug")
+            .with("MAI_WEBHOOKS_TO_PRIVATE_ADDRESSES", "true")
+            .with("MAI_SMTP_URL", &MailServer::start().url())
+            .with("MAI_SMTP_FROM", "usage@reseller.example")
             .with("MAI_BROADCAST_TOKEN", BROADCAST_TOKEN);
         let organization = installation.organization("Hidden");
         let mut secrets = Secrets::default();
@@ -155,6 +184,8 @@ fn no_secret_is_found_where_it_does_not_belong() {
         secrets.add("the token of Broadcast", BROADCAST_TOKEN);
         secrets.add("an identity secret", IDENTITY_SECRET);
         secrets.add("a password", PASSWORD);
+        secrets.add("the password of the mail server", mail_server::PASSWORD);
+        secrets.add("the same in the URL", mail_server::PASSWORD_IN_URL);
         secrets.add("a wrong password", WRONG_PASSWORD);
         secrets.add("a key of the command line", organization.key.clone());
         secrets.add("a token of the command line", organization.token.clone());
@@ -177,6 +208,10 @@ fn no_secret_is_found_where_it_does_not_belong() {
             secrets.assert_absent(&name, &bytes);
         }
         secrets.assert_absent("the log", log.as_bytes());
+        assert!(!log.contains(MAIL_ADDRESS), "an address of a person was found in the log");
+        let config = installation.run(&["config"]);
+        assert!(config.status.success());
+        secrets.assert_absent("the settings", &config.stdout);
         secrets.assert_absent("answers that refuse", &bodies);
         let stored = stored(database);
         assert!(stored.windows(6).any(|window| window == b"Hidden"), "the database was read");

@@ -133,6 +133,23 @@ def members(api, write):
     write("external_ids", external)
 
 
+def alerts(api, write):
+    """Destinations of the organization, and deliveries of alerts to them."""
+    path = "/api/v1/client-organizations/alert-destinations"
+
+    def made(channel, target):
+        new = {"client_org_id": ORGANIZATION, "channel": channel, "target": target, "name": "for the acceptance"}
+        return api.call("POST", path, new)["destination"]["id"]
+
+    # An organization may have a hundred of them.
+    for purpose in ("changed", "doomed", "tested", "replayed"):
+        write(f"{purpose}_destinations", [made("email", "alerts@acceptance.example") for _ in range(STOCK // 3)])
+    write("rotated_destinations", [made("webhook", "https://hooks.acceptance.example/") for _ in range(STOCK // 3)])
+    # No mail server is set up, so each has failed at once.
+    tried = made("email", "alerts@acceptance.example")
+    write("deliveries", [api.call("POST", f"{path}/{tried}/test", {})["delivery"]["id"] for _ in range(STOCK // 3)])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api", nargs=2, metavar=("URL", "TOKEN"), required=True)
@@ -163,6 +180,7 @@ def main():
     seller = {"seller_name": "Seller", "seller_address": "Street 1", "seller_tax_id": "525"}
     api.call("POST", "/api/v1/client-organizations/billing-settings", seller)
     write("months", [api.call("GET", "/api/v1/client-organizations/statements")["month"]])
+    alerts(api, write)
     # Of an organization that none of the other calls is about, so that it stays active.
     api.call("POST", f"{CLIENTS}/bench/members", {"user_id": "signed_in"})
     write("open_webui_sessions", [open_webui_session(options.open_webui_secret, "signed_in")])

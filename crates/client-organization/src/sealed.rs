@@ -10,7 +10,20 @@ use mai_primitives::UnixTime;
 use mai_storage::{DbConnection, TransactionError};
 use thiserror::Error;
 
+use self::above::alert_destinations;
 use crate::schema::{client_organizations, gateway_keys, sessions};
+
+/// What has to be known here of tables that belong to crates above this one.
+mod above {
+    diesel::table! {
+        /// Of `mai-alerts`.
+        alert_destinations (id) {
+            id -> Text,
+            secret -> Nullable<Text>,
+            previous_secret -> Nullable<Text>,
+        }
+    }
+}
 
 /// Why nothing was sealed anew.
 #[derive(Debug, Error)]
@@ -73,6 +86,8 @@ fn visit(conn: &mut DbConnection, visit: Visit<'_>) -> Result<(), ResealError> {
     column!(conn, visit, client_organizations.webhook_secret by id);
     column!(conn, visit, gateway_keys.identity_secret by client_org_id, id);
     column!(conn, visit, sessions.sealed_token by id);
+    column!(conn, visit, alert_destinations.secret by id);
+    column!(conn, visit, alert_destinations.previous_secret by id);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! This is the only crate that knows HTTP serving and the JSON of our own API. [`Application`] is
 //! what `mai-usage serve` runs and what tests run in their own process.
 
+pub mod alerts;
 pub mod api;
 pub mod application;
 pub mod commands;

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mai_alerts::{Backlog, backlog};
 use mai_batch::{Batch, Freshness};
 use mai_capture::ApplierState;
 use mai_journal::{Journal, Position};
@@ -25,6 +26,8 @@ pub struct Figures {
     pub pending: Option<BTreeMap<PendingState, i64>>,
     /// How the daily runs were when the database answered last.
     pub batch: Option<Freshness>,
+    /// Which alerts wait or were given up when the database answered last.
+    pub alerts: Option<Backlog>,
     /// How long the oldest record that is not in the database has waited at least. Zero also for a
     /// record that is younger than the last look.
     pub waiting: Duration,
@@ -62,14 +65,20 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) {
         let mut mark = Mark { end: self.journal.durable_end(), at: Instant::now() };
         loop {
-            let looked = async { (self.storage.read(count_by_state).await, self.batch.freshness().await) };
-            let Some((counted, batch)) = stop.run_until_cancelled(looked).await else { return };
+            let looked = async {
+                let counted = self.storage.read(count_by_state).await;
+                (counted, self.batch.freshness().await, self.storage.read(backlog).await)
+            };
+            let Some((counted, batch, alerts)) = stop.run_until_cancelled(looked).await else { return };
             let waiting = mark.waiting(self.applier.applied_to(), self.journal.durable_end(), Instant::now());
             self.figures.send_modify(|figures| {
                 figures.database_answers = Some(counted.is_ok());
                 figures.waiting = waiting;
                 if let Ok(counted) = counted {
                     figures.pending = Some(counted);
+                }
+                if let Ok(alerts) = alerts {
+                    figures.alerts = Some(alerts);
                 }
                 if let Ok(batch) = batch {
                     figures.batch = Some(batch);

@@ -21,10 +21,12 @@ use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::{
+    alerts::AlertSettings,
     open_webui::origin,
     values::{Values, long_token, mebibytes, rate, seconds},
 };
 
+pub mod alerts;
 mod open_webui;
 mod registry;
 mod values;
@@ -162,6 +164,16 @@ pub const VARIABLES: &[Variable] = &[
         "7",
         "How many daily copies of a SQLite database are kept in `MAI_DATA_DIR/backups`; 0 makes none.",
     ),
+    secret(
+        "MAI_SMTP_URL",
+        "Mail server for alerts: `smtps://USER:PASSWORD@HOST`, `smtp://…?tls=required` or `smtp://HOST`. Needs `MAI_SMTP_FROM`.",
+    ),
+    plain("MAI_SMTP_FROM", "", "Whose mail alerts are, such as `mAI Usage <usage@reseller.example>`."),
+    plain(
+        "MAI_WEBHOOKS_TO_PRIVATE_ADDRESSES",
+        "false",
+        "Whether webhooks of alerts may go to any address and by http, so to receivers in one's own network.",
+    ),
     plain(
         "MAI_JOURNAL_SYNC",
         "disk",
@@ -252,6 +264,8 @@ pub struct Settings {
     pub nbp_base_url: String,
     /// PLN for one USD while no table of NBP is known, where it was given.
     pub fallback_rate: Option<UsdPlnRate>,
+    /// How alerts are delivered.
+    pub alerts: AlertSettings,
     /// When an append to the journal counts as durable.
     pub journal_sync: SyncMode,
     /// Bound of the journal in bytes.
@@ -351,6 +365,7 @@ impl Settings {
             backups_kept: values.parse("MAI_BACKUPS_KEPT")?,
             nbp_base_url: values.parse("NBP_BASE_URL")?,
             fallback_rate: values.optional("MAI_FALLBACK_USD_PLN_RATE", UsdPlnRate::parse)?,
+            alerts: AlertSettings::read(&values)?,
             journal_sync: values.parse_with("MAI_JOURNAL_SYNC", |text| match text {
                 "disk" => Ok(SyncMode::Disk),
                 "os" => Ok(SyncMode::Os),

@@ -80,6 +80,16 @@ const EDGES: [(&str, May); 21] = [
         ]),
     ),
     (
+        "mai-alerts",
+        Only(&[
+            "mai-primitives",
+            "mai-storage",
+            "mai-audit-log",
+            "mai-global-settings",
+            "mai-client-organization",
+        ]),
+    ),
+    (
         "mai-capture",
         Only(&[
             "mai-primitives",

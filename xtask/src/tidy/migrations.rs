@@ -12,7 +12,7 @@ use super::{
 use crate::migrate::TREES;
 
 /// Tables that are the same on every server of a cluster. All others belong to one organization a row.
-const REFERENCE: [&str; 21] = [
+const REFERENCE: [&str; 22] = [
     "global_settings",
     "default_markup_rates",
     "client_organizations",
@@ -26,6 +26,7 @@ const REFERENCE: [&str; 21] = [
     "audit_head",
     "model_price_list",
     "model_prices",
+    "alert_destinations",
     "batch_lease",
     "batch_runs",
     "batch_steps",

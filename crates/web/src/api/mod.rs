@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use utoipa_actix_web::{scope, service_config::ServiceConfig};
 
 pub(crate) mod accounts;
+mod alerts;
 mod anomalies;
 mod api_tokens;
 mod asked;
@@ -52,6 +53,7 @@ pub use attempts::Attempts;
 pub use error::ApiError;
 
 use crate::{
+    alerts::Alerts,
     gateway::RateLimits,
     open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
@@ -80,6 +82,8 @@ pub struct Api {
     pub batch: Batch,
     /// What stands out of a member's or a model's own history.
     pub anomalies: AnomalyTable,
+    /// What is worth telling without being asked.
+    pub alerts: Alerts,
     /// The door for usage that others report.
     pub ingest: Ingest,
     /// The sessions of Open WebUI, where the settings name its secret.
@@ -186,6 +190,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(pending::look_up)
         .service(generation_audit::generation_audit)
         .configure(anomalies::routes)
+        .configure(alerts::routes)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)

@@ -33,6 +33,7 @@ use super::ApiError;
         (name = "organizations", description = "Organizations, keys and members"),
         (name = "access", description = "Signing in, accounts and tokens"),
         (name = "statements", description = "What organizations owe for months that are over"),
+        (name = "alerts", description = "What was noticed, who hears of it, and what became of that"),
         (name = "operations", description = "Pending generations, the audit log, health"),
     ),
 )]

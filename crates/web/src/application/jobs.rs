@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::first_contact::{Beginning, FirstContact};
 use crate::{
+    alerts::Alerts,
     exchange_rates::RateKeeper,
     model_prices,
     monitor::{Figures, Monitor},
@@ -48,7 +49,7 @@ pub(super) fn start(
         impl KeyUsageSource + 'static,
         ModelPriceTable,
     ),
-    (members, rates): (Option<MemberSync>, RateKeeper),
+    (members, rates, alerts): (Option<MemberSync>, RateKeeper, Alerts),
     (batch, runner): (Batch, Runner),
     clock: &Arc<dyn Clock>,
 ) -> Background {
@@ -80,6 +81,9 @@ pub(super) fn start(
     let now = Arc::clone(clock);
     jobs.spawn_when_admitted(&storage, |stop| model_prices::keep(prices, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| rates.run(stop));
+    let (watcher, noticed, now) = (alerts.clone(), storage.clone(), Arc::clone(clock));
+    jobs.spawn_when_admitted(&storage, |stop| watcher.notice(noticed, now, stop));
+    jobs.spawn_when_admitted(&storage, |stop| alerts.deliver(stop));
     if let Some(members) = members {
         jobs.spawn_when_admitted(&storage, |stop| members.run(stop));
     }

@@ -22,6 +22,7 @@ use self::{
     server::{SharedParts, WorkerParts},
 };
 use crate::{
+    alerts::Alerts,
     api::{Api, Attempts},
     exchange_rates::RateKeeper,
     gateway::{RateLimits, Said, Stopping},
@@ -95,13 +96,14 @@ impl Application {
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
         let sources = Sources { rates: rates.updater(), prices: model_prices.clone() };
+        let alerts = Alerts::new(&settings.alerts, &storage, &master_key, &clock)?;
         let (batch, runner) = batch(&settings, &storage, &clock, sources);
         let Background { jobs, applier, figures } = jobs::start(
             beginning,
             &services,
             (&journal, &recorder),
             (generations, openrouter.clone(), model_prices.clone()),
-            (member_sync, rates.clone()),
+            (member_sync, rates.clone(), alerts.clone()),
             (batch.clone(), runner),
             &clock,
         );
@@ -117,6 +119,7 @@ impl Application {
             applier: applier.clone(),
             directory: directory.clone(),
             figures: figures.clone(),
+            sends_mail: settings.alerts.mailer.is_some(),
             members: member_state.clone(),
         };
         let health = Health {
@@ -141,6 +144,7 @@ impl Application {
             provider_keys: provider_keys.clone(),
             batch,
             anomalies: AnomalyTable::new(storage.clone(), Arc::clone(&clock)),
+            alerts,
             ingest: Ingest::new(
                 storage.clone(),
                 recorder.clone(),

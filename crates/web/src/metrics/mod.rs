@@ -47,6 +47,8 @@ pub struct Metrics {
     pub directory: SharedDirectory,
     /// What the monitor saw last.
     pub figures: watch::Receiver<Figures>,
+    /// Whether alerts can go out by mail.
+    pub sends_mail: bool,
     /// How members were taken over from Open WebUI, where they are.
     pub members: Option<SyncState>,
 }
@@ -67,6 +69,7 @@ impl Metrics {
         self.recording(&mut page);
         self.database(&mut page);
         self.batch(&mut page);
+        self.alerts(&mut page);
         self.members(&mut page);
         page.finish()
     }
@@ -164,6 +167,32 @@ impl Metrics {
         let help = "How long that run took.";
         page.family(Gauge, "mai_batch_success_duration_seconds", help)
             .value(finished_at.seconds() - success.started_at.seconds());
+    }
+
+    /// Alerts that wait or were given up; what nobody has seen yet is left out.
+    fn alerts(&self, page: &mut Page) {
+        let Some(backlog) = self.figures.borrow().alerts else { return };
+        let (mail, held) =
+            if self.sends_mail { (backlog.waiting_mail, 0) } else { (0, backlog.waiting_mail) };
+        let help =
+            "Deliveries of alerts that wait, are held until a mail server is set up, or were given up.";
+        page.family(Gauge, "mai_alert_deliveries", help)
+            .labelled(&[("channel", "webhook"), ("state", "waiting")], backlog.waiting_webhooks)
+            .labelled(&[("channel", "email"), ("state", "waiting")], mail)
+            .labelled(&[("channel", "email"), ("state", "held")], held)
+            .labelled(&[("channel", "webhook"), ("state", "failed")], backlog.failed_webhooks)
+            .labelled(&[("channel", "email"), ("state", "failed")], backlog.failed_mail);
+        let waiting = [("webhook", backlog.oldest_webhook), ("email", backlog.oldest_mail)];
+        if waiting.iter().all(|(_, oldest)| oldest.is_none()) {
+            return;
+        }
+        let help = "When the oldest delivery that waits or is held was made, in Unix seconds.";
+        page.family(Gauge, "mai_alert_oldest_waiting_timestamp_seconds", help);
+        for (channel, oldest) in waiting {
+            if let Some(oldest) = oldest {
+                page.labelled(&[("channel", channel)], oldest.seconds());
+            }
+        }
     }
 
     fn members(&self, page: &mut Page) {

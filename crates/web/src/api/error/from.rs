@@ -1,6 +1,7 @@
 //! What the errors of the services are to whoever asks.
 
 use actix_web::http::StatusCode;
+use mai_alerts::Error as AlertError;
 use mai_batch::Error as BatchError;
 use mai_billing::Error as BillingError;
 use mai_openrouter::LookupError;
@@ -119,6 +120,23 @@ impl From<BatchError> for ApiError {
             BatchError::Usage(cause) => cause.into(),
             BatchError::Organization(cause) => cause.into(),
             other => Self::internal(&other, other.storage()),
+        }
+    }
+}
+
+impl From<AlertError> for ApiError {
+    fn from(error: AlertError) -> Self {
+        match error {
+            AlertError::UnknownOrganization => unknown_organization(),
+            AlertError::UnknownDestination | AlertError::UnknownDelivery => {
+                Self::not_found(error.to_string())
+            }
+            AlertError::Invalid { field, reason } => Self::field(field, reason),
+            AlertError::WrongState(_) => Self::wrong_state(error.to_string()),
+            AlertError::Organization(cause) => cause.into(),
+            AlertError::Storage(_) | AlertError::Secret(_) | AlertError::Unwritable(_) => {
+                Self::internal(&error, error.storage())
+            }
         }
     }
 }

@@ -1,0 +1,151 @@
+//! Alerts in this process: their services, and the jobs that notice what is worth one.
+//!
+//! Nothing here is on the way of a request. What was missed while the database was away is noticed
+//! afterwards, because what was raised is known from the database and not from memory.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use mai_alerts::{
+    AlertKind, AlertTable, Channel, Deliverer, DeliveryTable, DestinationTable, NewAlert, Scope,
+};
+use mai_batch::{AnomalyModel, Measure, SubjectKind, anomalies::query::new_since};
+use mai_organization::MasterKey;
+use mai_primitives::{Clock, UnixTime};
+use mai_storage::Storage;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::settings::alerts::AlertSettings;
+
+/// How often it is looked for what is worth an alert.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// How far back anomalies are looked at, in seconds: seven days. It bounds what is read, and is longer than
+/// any process is away between finding an anomaly and raising the alert.
+const ANOMALIES_SINCE: i64 = 7 * 86_400;
+
+/// The services of alerts. Clones share them.
+#[derive(Clone)]
+pub struct Alerts {
+    /// Raising and listing alerts.
+    pub raised: AlertTable,
+    /// Where they go.
+    pub destinations: DestinationTable,
+    /// What became of them.
+    pub deliveries: DeliveryTable,
+    /// What sends them.
+    pub deliverer: Deliverer,
+}
+
+impl Alerts {
+    /// The services on a database.
+    pub fn new(
+        settings: &AlertSettings,
+        storage: &Storage,
+        master_key: &MasterKey,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let (storage, master_key) = (storage.clone(), master_key.clone());
+        let deliverer = Deliverer::new(
+            storage.clone(),
+            Arc::clone(clock),
+            master_key.clone(),
+            settings.reach,
+            settings.mailer.clone(),
+        );
+        Ok(Self {
+            raised: AlertTable::new(storage.clone(), Arc::clone(clock)),
+            destinations: DestinationTable::new(
+                storage.clone(),
+                Arc::clone(clock),
+                master_key,
+                settings.reach,
+            ),
+            deliveries: DeliveryTable::new(storage, Arc::clone(clock)),
+            deliverer: deliverer.context("webhooks cannot be sent")?,
+        })
+    }
+
+    /// Delivers until `stop`. Where mail is wanted and no server is set up, a warning says so once.
+    pub async fn deliver(self, stop: CancellationToken) {
+        if !self.deliverer.has_mail() {
+            match self.destinations.list(None).await {
+                Ok(rows) if rows.iter().any(|row| row.channel == Channel::Email && row.is_active) => warn!(
+                    "alerts are to go out by mail, and MAI_SMTP_URL is not set: they wait until it is, here or \
+                     in another process"
+                ),
+                Ok(_) => {}
+                Err(cause) => warn!(error = %cause, "it is not known whether alerts are to go out by mail"),
+            }
+        }
+        self.deliverer.run(stop).await;
+    }
+
+    /// Raises what is worth an alert, until `stop`.
+    pub async fn notice(self, storage: Storage, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        let mut anomalies = Told::default();
+        loop {
+            let looked = stop.run_until_cancelled(self.notice_anomalies(&storage, clock.now().into())).await;
+            let Some(looked) = looked else { return };
+            anomalies.tell("anomalies", looked);
+            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Raises an alert for each anomaly that nobody has acknowledged, and returns how many were new.
+    async fn notice_anomalies(&self, storage: &Storage, now: UnixTime) -> Result<usize> {
+        let since = now.plus_seconds(-ANOMALIES_SINCE);
+        let rows = storage.read(move |conn| new_since(conn, since)).await?;
+        Ok(self.raised.raise(rows.into_iter().map(of_anomaly).collect()).await?)
+    }
+}
+
+/// Whether it was told that looking fails, so that it is told once until it works again.
+#[derive(Default)]
+struct Told {
+    is_failing: bool,
+}
+
+impl Told {
+    fn tell(&mut self, what: &str, looked: Result<usize>) {
+        match looked {
+            Ok(raised) => {
+                self.is_failing = false;
+                if raised > 0 {
+                    info!(raised, "alerts about {what} were raised");
+                }
+            }
+            Err(cause) => {
+                if !self.is_failing {
+                    warn!(error = %cause, "alerts about {what} cannot be raised at the moment");
+                }
+                self.is_failing = true;
+            }
+        }
+    }
+}
+
+/// The alert about an anomaly.
+fn of_anomaly(row: AnomalyModel) -> NewAlert {
+    NewAlert {
+        client_org_id: row.client_org_id,
+        kind: AlertKind::Anomaly,
+        scope: match row.subject_kind {
+            SubjectKind::Member => Scope::Member,
+            SubjectKind::Model => Scope::Model,
+        },
+        subject: row.subject,
+        period: row.usage_date.to_string(),
+        threshold: 0,
+        measure: match row.measure {
+            Measure::Spend => mai_alerts::Measure::Spend,
+            Measure::Requests => mai_alerts::Measure::Requests,
+        },
+        value: row.value,
+        bound: row.threshold,
+        typical: Some(row.median),
+    }
+}
