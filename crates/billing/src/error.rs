@@ -33,6 +33,9 @@ pub enum Error {
     /// A sum leaves the range that can be billed.
     #[error("the subscription of the month {0} leaves the range that can be billed")]
     OutOfRange(BillingMonth),
+    /// What was spent leaves the range that limits can be compared with.
+    #[error("the spending of the organization `{0}` leaves the range of amounts")]
+    LimitOutOfRange(OrganizationId),
 }
 
 impl From<diesel::result::Error> for Error {

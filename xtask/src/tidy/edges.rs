@@ -72,6 +72,9 @@ const EDGES: [(&str, May); 20] = [
             "mai-audit-log",
             "mai-global-settings",
             "mai-client-organization",
+            "mai-generation-processing",
+            "mai-usage-tracking",
+            "mai-model-prices",
         ]),
     ),
     (
@@ -84,6 +87,7 @@ const EDGES: [(&str, May); 20] = [
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",
+            "mai-model-prices",
         ]),
     ),
     (

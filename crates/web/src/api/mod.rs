@@ -31,6 +31,7 @@ mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
+mod limits;
 mod members;
 mod model_pricing;
 pub mod openapi;
@@ -52,6 +53,7 @@ pub use error::ApiError;
 
 use crate::{
     gateway::RateLimits,
+    limits::LimitKeeper,
     open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
 };
@@ -93,6 +95,8 @@ pub struct Api {
     pub model_prices: ModelPriceTable,
     /// What organizations pay for their seats.
     pub subscription: SubscriptionTable,
+    /// What was spent against limits.
+    pub limits: LimitKeeper,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -144,6 +148,7 @@ fn usage_tracking(config: &mut ServiceConfig<'_>) {
         .service(exchange_rate::exchange_rate)
         .service(model_pricing::model_pricing)
         .service(subscription::subscription_billing)
+        .service(limits::own_limits)
         .service(system_health::system_health)
         .configure(batch::routes);
 }
@@ -182,6 +187,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(pending::look_up)
         .service(generation_audit::generation_audit)
         .configure(anomalies::routes)
+        .configure(limits::routes)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)

@@ -131,7 +131,9 @@ impl From<BillingError> for ApiError {
             BillingError::NotBegun(_) | BillingError::NotOver(_) => Self::field("month", &error),
             BillingError::OutOfRange(_) => Self::unbookable(error.to_string()),
             BillingError::Organization(cause) => cause.into(),
-            BillingError::Storage(_) => Self::internal(&error, error.storage()),
+            BillingError::Storage(_) | BillingError::LimitOutOfRange(_) => {
+                Self::internal(&error, error.storage())
+            }
         }
     }
 }
