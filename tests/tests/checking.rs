@@ -247,6 +247,7 @@ fn wait_for(storage: &Storage, organization: &str, id: &str) {
         task: None,
         started_at: now.plus_seconds(-3_600),
         reason: PendingReason::ClientGone,
+        reservation: None,
     };
     storage.write_blocking(|conn| insert_pending(conn, std::slice::from_ref(&row), now)).unwrap();
 }

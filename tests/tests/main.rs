@@ -20,6 +20,8 @@ mod inactive_members;
 mod ingest;
 mod key_life;
 mod left_streams;
+mod limits;
+mod limits_of_processes;
 mod local_days;
 mod main_road;
 mod management;

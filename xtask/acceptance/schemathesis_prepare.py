@@ -115,7 +115,7 @@ def access(api, write):
 
 
 def members(api, write):
-    """Members of the organization, their further ids, and users whom nobody knows."""
+    """Members of the organization, their further ids, users whom nobody knows, and limits."""
     path = f"{CLIENTS}/{ORGANIZATION}/members"
     strangers = [f"stranger_{number}" for number in range(STOCK)]
     for user in strangers:
@@ -131,6 +131,11 @@ def members(api, write):
     for one in external:
         api.call("PUT", f"{path}/kept_0/external-ids/{one}")
     write("external_ids", external)
+    limited = [f"acceptance/model-{number}" for number in range(STOCK)]
+    for one in limited:
+        limit = {"scope": "model", "subject": one, "monthly_limit": 1000}
+        api.call("PUT", f"{CLIENTS}/{ORGANIZATION}/limits", limit)
+    write("doomed_limits", limited)
 
 
 def alerts(api, write):

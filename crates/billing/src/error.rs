@@ -56,6 +56,9 @@ pub enum Error {
     /// What is stored cannot be what this program stored.
     #[error("the database has {0}, which nothing here writes")]
     Stored(String),
+    /// What was spent leaves the range that limits can be compared with.
+    #[error("the spending of the organization `{0}` leaves the range of amounts")]
+    LimitOutOfRange(OrganizationId),
 }
 
 impl From<diesel::result::Error> for Error {

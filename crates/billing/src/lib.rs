@@ -1,5 +1,5 @@
 //! What an organization pays: for its seats, and by the statement of a month for seats and usage together
-//! ([`statements`]).
+//! ([`statements`]); and what it has spent against its limits ([`limits`]).
 //!
 //! A member with a billable role needs a seat. One tier, chosen by how many seats there are, gives the price of them
 //! all; who was added within the month pays for the days that are left, and the sum is that of the rounded lines
@@ -7,6 +7,7 @@
 //! ([`SubscriptionTable::freeze_month`]), and nothing changes it any more.
 
 pub mod error;
+pub mod limits;
 pub mod model;
 pub mod month;
 pub mod query;
@@ -20,6 +21,7 @@ pub mod subscription;
 mod tests;
 
 pub use error::{Error, Result};
+pub use limits::{LimitStanding, LimitState, states};
 pub use month::BillingMonth;
 pub use seats::{Seat, seats};
 pub use service::{OrganizationSubscription, SubscriptionTable};

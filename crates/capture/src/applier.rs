@@ -23,6 +23,8 @@ use tracing::{error, info, warn};
 
 use crate::{
     applier::open_calls::{Change, OpenCalls},
+    call::Call,
+    limits::LimitGuard,
     record::{OpenCall, Record, RecordFormatError, Settled},
 };
 
@@ -129,6 +131,7 @@ pub struct Applier {
     crash_is_settled: bool,
     next: Position,
     open: OpenCalls,
+    limits: LimitGuard,
 }
 
 /// What a step found in the journal.
@@ -144,6 +147,8 @@ enum Step {
 /// The records of a batch that could be read.
 struct Read {
     settled: Vec<Settled>,
+    /// Calls of these for which limits hold something.
+    held: Vec<Call>,
     changes: Vec<Change>,
     records: u64,
     bytes: usize,
@@ -171,7 +176,14 @@ impl Applier {
             crash_is_settled: false,
             next,
             open: OpenCalls::default(),
+            limits: LimitGuard::default(),
         }
+    }
+
+    /// The same applier, which tells `limits` what is booked.
+    #[must_use]
+    pub fn with_limits(self, limits: LimitGuard) -> Self {
+        Self { limits, ..self }
     }
 
     /// How far this applier is.
@@ -224,8 +236,9 @@ impl Applier {
     /// Applies one batch. Only a batch that was applied as a whole changes what is remembered.
     async fn step(&mut self) -> Result<Step, ApplyError> {
         if self.next >= self.recovered_to && !self.crash_is_settled {
-            let crashed = self.open.before(self.recovered_to).map(OpenCalls::crashed).collect();
-            self.books.apply(crashed).await?;
+            let crashed: Vec<_> = self.open.before(self.recovered_to).map(OpenCalls::crashed).collect();
+            let held = crashed.iter().map(|one| one.call.clone()).collect();
+            self.apply(crashed, held).await?;
             self.open.remove_before(self.recovered_to);
             self.crash_is_settled = true;
             self.forget().await?;
@@ -241,8 +254,8 @@ impl Applier {
             }
             return Ok(Step::Idle);
         }
-        let Read { settled, changes, records, bytes, next } = self.decode(batch)?;
-        self.books.apply(settled).await?;
+        let Read { settled, held, changes, records, bytes, next } = self.decode(batch)?;
+        self.apply(settled, held).await?;
         self.open.change(changes);
         self.next = next;
         self.state.0.records.fetch_add(records, Ordering::Relaxed);
@@ -255,11 +268,25 @@ impl Applier {
         Ok(if is_all { Step::Partial } else { Step::Full })
     }
 
+    /// Books calls, all of them or with an error; then limits know that the next reading has them.
+    async fn apply(&self, settled: Vec<Settled>, held: Vec<Call>) -> Result<(), ApplyError> {
+        let _turn = self.limits.turn().await;
+        self.books.apply(settled).await?;
+        self.limits.booked(&held);
+        Ok(())
+    }
+
     /// Reads the records of a batch up to one that cannot be read. What stands before that one is
     /// applied; nothing behind it is, because nobody knows what it would have said.
     fn decode(&self, batch: Batch) -> Result<Read, ApplyError> {
-        let mut read =
-            Read { settled: Vec::new(), changes: Vec::new(), records: 0, bytes: 0, next: batch.next };
+        let mut read = Read {
+            settled: Vec::new(),
+            held: Vec::new(),
+            changes: Vec::new(),
+            records: 0,
+            bytes: 0,
+            next: batch.next,
+        };
         for (position, bytes) in batch.records {
             let record = match Record::from_bytes(&bytes) {
                 Ok(record) => record,
@@ -280,6 +307,9 @@ impl Applier {
                 Record::Carried(_) => {}
                 Record::Settled(one) => {
                     read.changes.push(Change::Close(one.call.exchange.clone()));
+                    if one.call.held.is_some() && self.limits.counts(position) {
+                        read.held.push(one.call.clone());
+                    }
                     read.settled.push(one);
                 }
             }

@@ -7,6 +7,8 @@ use mai_primitives::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::limits::Held;
+
 /// Our own id of one call, known before upstream has given it a generation id: `mai-` and a UUID.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -69,6 +71,9 @@ pub struct Call {
     /// Set when the member is not registered yet, or is told of anew: what the client said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_member: Option<NewMember>,
+    /// What limits hold for it; none where the organization has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 /// What a trusted client said about a member, who may be new.
@@ -114,6 +119,7 @@ pub(crate) mod tests {
             gateway_key_id: None,
             task: None,
             new_member: None,
+            held: None,
         }
     }
     #[test]
@@ -129,7 +135,7 @@ pub(crate) mod tests {
     #[test]
     fn what_is_absent_is_not_written() {
         let text = serde_json::to_string(&call()).unwrap();
-        for absent in ["null", "gateway_key_id", "task", "new_member"] {
+        for absent in ["null", "gateway_key_id", "task", "new_member", "held"] {
             assert!(!text.contains(absent), "{text}");
         }
         // The rate is a whole number, so that it reads back exactly.

@@ -14,6 +14,9 @@
 //! What a client received was made durable before its last byte left; what nobody could know yet is
 //! asked for until it is known. Nothing on the way of a request waits for the database.
 //!
+//! Before that way [`LimitGuard`] holds what the call may cost against the limits of its organization, and what it has
+//! cost until the database's sums have it.
+//!
 //! Beside that way [`KeyReader`] reads what OpenRouter has charged, so that the ledger can be compared.
 
 pub mod applier;
@@ -24,6 +27,7 @@ pub mod directory;
 mod drain;
 pub mod drift;
 pub mod ingest;
+pub mod limits;
 mod metering;
 mod notice;
 pub mod proxy;
@@ -42,6 +46,7 @@ pub use directory::SharedDirectory;
 pub use drain::Drains;
 pub use drift::KeyReader;
 pub use ingest::{Ingest, IngestError, Reported};
+pub use limits::{Held, LimitGuard, OverLimit, Reading, Reservation};
 pub use proxy::{Delivery, Proxy, ProxyError, ProxyResponse, ProxySettings};
 pub use reconciler::Reconciler;
 pub use recorder::{NotAdmitted, Recorder};

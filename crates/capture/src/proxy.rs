@@ -21,6 +21,7 @@ use crate::{
     body::MeteredBody,
     call::Call,
     drain::Drains,
+    limits::Reservation,
     metering::{Metering, Tee},
     record::{Outcome, Settled},
     recorder::{NotAdmitted, Recorder},
@@ -116,16 +117,20 @@ impl Proxy {
 
     /// Makes a call. Until the head of the answer is there, the call runs in a task of its own: the
     /// web framework drops whoever waits here when the client leaves, and upstream bills all the same.
+    /// What was reserved for it is released if it is not made.
     pub async fn send(
         &self,
         route: Route,
-        call: Call,
+        (call, reservation): (Call, Option<Reservation>),
         request: UpstreamRequest,
         delivery: Delivery,
     ) -> Result<ProxyResponse, ProxyError> {
         self.recorder.admit()?;
         let (sender, receiver) = oneshot::channel();
         let proxy = self.clone();
+        if let Some(reservation) = reservation {
+            reservation.keep();
+        }
         let exchange = async move {
             let answer = proxy.exchange(route, call, request, delivery).await;
             // Nobody waits any more: dropping the answer settles it as left by its client.

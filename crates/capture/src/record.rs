@@ -191,6 +191,16 @@ impl Record {
         }
     }
 
+    /// The call, without the record.
+    pub(crate) fn into_call(self) -> Call {
+        match self {
+            Self::Sent(Sent { call })
+            | Self::Opened(Opened { call, .. })
+            | Self::Carried(OpenCall { call, .. })
+            | Self::Settled(Settled { call, .. }) => call,
+        }
+    }
+
     /// The record as JSON without what the client said about its member, for a log, where names and e-mail
     /// addresses have no place.
     pub(crate) fn to_log(&self) -> Result<String, RecordFormatError> {

@@ -27,6 +27,7 @@ use tracing::{error, info};
 use crate::{
     applier::{books::Books, causes},
     call::Call,
+    limits::LimitGuard,
     record::{Opened, Record, RecordFormatError, Sent, Settled},
 };
 
@@ -80,6 +81,7 @@ pub enum NotAdmitted {
 pub struct Recorder {
     journal: Journal,
     kept: Arc<Kept>,
+    limits: LimitGuard,
 }
 
 /// The settled records for whose outcome no call waits.
@@ -135,7 +137,13 @@ impl Drop for Awaited {
 impl Recorder {
     /// A recorder that writes to `journal`. One of its clones must [keep trying](Self::keep_trying).
     pub fn new(journal: Journal) -> Self {
-        Self { journal, kept: Arc::default() }
+        Self { journal, kept: Arc::default(), limits: LimitGuard::default() }
+    }
+
+    /// The same recorder, which tells `limits` what became of calls.
+    #[must_use]
+    pub fn with_limits(self, limits: LimitGuard) -> Self {
+        Self { limits, ..self }
     }
 
     /// Whether a new call may start, or why not. Calls that have started may always finish.
@@ -176,7 +184,7 @@ impl Recorder {
     /// Makes a settled record durable. It is queued at once, and it is written whether or not
     /// somebody waits; an error means only that it is not durable yet.
     pub fn settle(&self, settled: Settled) -> impl Future<Output = Result<(), RecordError>> + Send + use<> {
-        let write = Some(self.write(Record::Settled(settled)));
+        let write = Some(self.write_settled(settled));
         let mut awaited = Awaited { recorder: self.clone(), write };
         async move {
             let Some(write) = &mut awaited.write else { return Ok(()) };
@@ -205,7 +213,13 @@ impl Recorder {
 
     /// Queues a settled record where nobody can wait for it, as in a destructor.
     pub fn settle_detached(&self, settled: Settled) {
-        self.keep(self.write(Record::Settled(settled)));
+        self.keep(self.write_settled(settled));
+    }
+
+    /// The one door of calls that are over. A record that is written again does not come by here.
+    fn write_settled(&self, mut settled: Settled) -> Write {
+        self.limits.settle(&mut settled);
+        self.write(Record::Settled(settled))
     }
 
     /// Sees to the records for which nobody waits, and writes those that were refused again until the
@@ -264,6 +278,7 @@ impl Recorder {
             organizations.entry(one.0.record.call().organization.clone()).or_default().push(one);
         }
         let mut left = Vec::new();
+        let _turn = self.limits.turn().await;
         for (organization, refused) in organizations {
             let settled = refused.iter().filter_map(|(write, _)| match &write.record {
                 Record::Settled(settled) => Some(settled.clone()),
@@ -273,6 +288,7 @@ impl Recorder {
             match books.apply_organization(organization, settled.collect()).await {
                 Ok(()) => {
                     self.kept.refused.fetch_sub(refused.len(), Ordering::AcqRel);
+                    self.limits.booked(refused.iter().map(|(write, _)| write.record.call()));
                     for (write, _) in refused {
                         write.tell_durable();
                     }

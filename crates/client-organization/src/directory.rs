@@ -19,6 +19,7 @@ use crate::{
     digest,
     error::Result,
     identity_secret::{IdentitySecret, SealedIdentitySecret},
+    limits::Limits,
     openrouter_user::parse_openrouter_user_id,
     reporters::Reporters,
     service::open_provider_key,
@@ -69,6 +70,8 @@ pub struct OrganizationEntry {
     pub openrouter_user_ids: HashMap<UserId, OpenRouterUserId>,
     /// The ids of inactive members, further ones among them. Under any other id somebody may call.
     pub inactive_users: HashSet<UserId>,
+    /// What it, its members and its models may cost in a month.
+    pub limits: Limits,
     /// Its secrets as they were stored, for a snapshot.
     pub(crate) sealed: SealedSecrets,
 }
@@ -199,6 +202,7 @@ impl OrganizationEntry {
             site_url: stored.site_url,
             openrouter_user_ids: stored.openrouter_user_ids,
             inactive_users: stored.inactive_users,
+            limits: stored.limits,
             sealed: stored.sealed,
         })
     }
@@ -220,6 +224,7 @@ impl OrganizationEntry {
             site_url,
             openrouter_user_ids,
             inactive_users,
+            limits,
             sealed,
         } = self;
         StoredOrganization {
@@ -235,6 +240,7 @@ impl OrganizationEntry {
             site_url: site_url.clone(),
             openrouter_user_ids: openrouter_user_ids.clone(),
             inactive_users: inactive_users.clone(),
+            limits: limits.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Client organizations and everybody and everything that belongs to one: members, the ids under
 //! which OpenRouter knows them, gateway keys, API tokens, accounts
-//! with their sessions, and the markup rate of every instant.
+//! with their sessions, limits, and the markup rate of every instant.
 //!
 //! [`Directory`] is what a gateway keeps of it in memory. Every change of what the directory holds
 //! increases [`mai_global_settings::revision`] in the same transaction, except that members who turn
@@ -14,6 +14,7 @@ pub mod external_ids;
 pub mod gateway_keys;
 pub mod identity_secret;
 pub mod import;
+pub mod limits;
 pub mod mapping;
 pub mod member_changes;
 pub mod member_query;
@@ -30,6 +31,7 @@ pub mod service;
 pub mod sessions;
 pub mod sign_in_links;
 pub mod snapshot;
+pub mod usage_limits;
 pub mod webhook_secret;
 
 mod attribution;
@@ -50,6 +52,7 @@ pub use error::{Error, Result, SessionRefusal, SignInRefusal, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
 pub use identity_secret::IdentitySecret;
 pub use import::{ImportOptions, ImportReport, ListedMember, MemberList, Refusal};
+pub use limits::{LimitScope, LimitSubject, Limits};
 pub use mai_exchange_rates::{DayRatePolicy, StatementRatePolicy};
 pub use mai_global_settings::{Change, MasterKey, revision};
 pub use mapping::{
@@ -70,4 +73,5 @@ pub use service::ClientOrganizationTable;
 pub use sessions::{CreatedSession, SessionKind, SessionModel, SessionOwner, SessionTable};
 pub use sign_in_links::{CreatedSignInLink, SignInLinkTable};
 pub use snapshot::{Snapshot, SnapshotError};
+pub use usage_limits::{UsageLimitModel, UsageLimitTable};
 pub use webhook_secret::{WebhookSecret, new_webhook_secret};

@@ -279,3 +279,19 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(accounts, api_tokens, client_organizations, members, sessions,);
+
+diesel::table! {
+    /// What members and models may cost in a calendar month.
+    usage_limits (client_org_id, scope, subject) {
+        /// The organization.
+        client_org_id -> Text,
+        /// `member` or `model`.
+        scope -> Text,
+        /// A user id, or the name of a model without a variant.
+        subject -> Text,
+        /// Nano-dollars of client price.
+        monthly_limit -> BigInt,
+        /// Unix seconds.
+        updated_at -> BigInt,
+    }
+}

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Result,
     gateway_keys::GatewayKeyModel,
+    limits::{Limits, by_organization},
     model::ClientOrganizationModel,
     query,
     schema::{external_users, gateway_keys, members, user_client_mapping},
@@ -50,6 +51,9 @@ pub(crate) struct StoredOrganization {
     /// A snapshot without this field was written before calls of inactive members were refused.
     #[serde(default)]
     pub(crate) inactive_users: HashSet<UserId>,
+    /// A snapshot without this field was written before limits were kept.
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 /// The secrets of an organization as the master key sealed them.
@@ -100,10 +104,14 @@ impl StoredDirectory {
         let default_rate = default_markup_rate(conn)?;
         let mut user_ids = openrouter_user_ids(conn)?;
         let mut inactive = inactive_users(conn)?;
+        let mut limits = by_organization(conn)?;
         let organizations = query::organizations(conn)?.into_iter().map(|organization| {
             let ids = user_ids.remove(&organization.id).unwrap_or_default();
             let inactive_users = inactive.remove(&organization.id).unwrap_or_default();
-            StoredOrganization { inactive_users, ..StoredOrganization::of(organization, default_rate, ids) }
+            let limits = limits.remove(&organization.id).unwrap_or_default();
+            let limits = limits.with_organization(organization.monthly_limit);
+            let others = StoredOrganization::of(organization, default_rate, ids);
+            StoredOrganization { inactive_users, limits, ..others }
         });
         let organizations = organizations.collect();
         let keys = gateway_keys::table.select(GatewayKeyModel::as_select()).load(conn)?;
@@ -133,6 +141,7 @@ impl StoredOrganization {
             site_url: organization.site_url,
             openrouter_user_ids,
             inactive_users: HashSet::new(),
+            limits: Limits::default(),
         }
     }
 }

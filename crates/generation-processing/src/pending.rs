@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use mai_primitives::{
-    GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, UserId,
+    GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate, Usd, UserId,
 };
 use mai_storage::{BATCH_ROWS, DbConnection, Result, load_for_update, on_backend, text_enum};
 
 use crate::{query, schema::pending_generations as pending};
 
 mod queue;
+mod reserved;
 
 pub(crate) use queue::set_due;
 pub use queue::{claim_due, mark_unresolved, postpone, rest};
+pub use reserved::{Reserved, reserved};
 
 /// How long a generation is looked up after its request began.
 pub const LOOKUP_SECONDS: i64 = 72 * 3_600;
@@ -105,6 +107,8 @@ pub struct NewPendingGeneration {
     pub started_at: UnixTime,
     /// Why the cost is not known.
     pub reason: PendingReason,
+    /// What limits count until it is known, in client price; none where the organization had no limit.
+    pub reservation: Option<Usd>,
 }
 
 /// A row of `pending_generations`.
@@ -147,6 +151,8 @@ pub struct PendingGenerationModel {
     pub created_at: UnixTime,
     /// When the row was last changed.
     pub updated_at: UnixTime,
+    /// What limits count until the cost is known, in client price.
+    pub reservation: Option<Usd>,
 }
 
 /// Seconds to wait before the next look-up after `attempts` of them, for a generation whose request
@@ -219,6 +225,7 @@ fn first_row(generation: &NewPendingGeneration, now: UnixTime) -> PendingGenerat
         last_error: None,
         created_at: now,
         updated_at: now,
+        reservation: new.reservation,
     }
 }
 

@@ -87,6 +87,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        reservation -> Nullable<BigInt>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use mai_primitives::{UnixTime, Usd};
+use mai_primitives::{ModelName, UnixTime, Usd};
 
 use crate::{catalogue::CATALOGUE, price::ModelPrice};
 
@@ -103,8 +103,76 @@ impl PriceList {
         self.by_name.get(model)
     }
 
+    /// The model that a name is about, as limits count it: without a variant such as `:free`, and for a dated slug the
+    /// id of the model whose slug it is. What the list does not know is a model of its own.
+    pub fn family(&self, model: &ModelName) -> ModelName {
+        let name = model.as_str();
+        let base = without_variant(name);
+        // A slug may be that of a variant alone.
+        let known = self.find(base).map_or(base, |known| without_variant(known.id.as_str()));
+        if known == name {
+            return model.clone();
+        }
+        // A part of a name may be empty, as of `:free`.
+        ModelName::new(known).unwrap_or_else(|_| model.clone())
+    }
+
+    /// The model of a name if it has a price. A variant that the list does not name costs as its model.
+    pub fn priced(&self, model: &str) -> Option<&Arc<ModelPrice>> {
+        let base = || self.find(without_variant(model));
+        self.find(model).or_else(base).filter(|model| model.pricing.is_some())
+    }
+
     /// See [`ModelPrice::estimate`]; none for a model that is not in the list.
     pub fn estimate(&self, model: &str, input_tokens: u64, output_tokens: u64) -> Option<Usd> {
         self.find(model)?.estimate(input_tokens, output_tokens)
+    }
+}
+
+/// A model's name without what stands behind the colon.
+fn without_variant(model: &str) -> &str {
+    model.split_once(':').map_or(model, |(base, _)| base)
+}
+
+#[cfg(test)]
+mod tests {
+    use mai_openrouter::ListedModel;
+
+    use super::*;
+
+    fn listed(id: &str, slug: Option<&str>) -> ModelPrice {
+        ModelPrice::new(ListedModel {
+            id: ModelName::new(id).unwrap(),
+            canonical_slug: slug.and_then(|slug| ModelName::new(slug).ok()),
+            name: id.to_owned(),
+            context_length: None,
+            max_completion_tokens: None,
+            pricing_text: String::new(),
+            pricing: None,
+        })
+    }
+
+    #[test]
+    fn all_names_of_a_model_are_of_one_family() {
+        let models = [
+            listed("x/a", Some("x/a-20260318")),
+            listed("x/a:free", Some("x/a-20260318")),
+            listed("x/b:free", Some("x/b-1")),
+        ];
+        let list = PriceList::new(UnixTime::from_seconds(1), models.into());
+        let family = |name: &str| list.family(&ModelName::new(name).unwrap()).to_string();
+        for name in ["x/a", "x/a:free", "x/a:nitro", "x/a-20260318", "x/a-20260318:floor"] {
+            assert_eq!(family(name), "x/a", "{name}");
+        }
+        for (name, expected) in [
+            ("x/a-20250101", "x/a-20250101"),
+            ("x/b", "x/b"),
+            ("x/b:free", "x/b"),
+            ("nobody/knows:online", "nobody/knows"),
+            ("unknown", "unknown"),
+            (":free", ":free"),
+        ] {
+            assert_eq!(family(name), expected);
+        }
     }
 }

@@ -33,6 +33,10 @@ struct Bound {
     above: Option<u64>,
     input: UnitPrice,
     output: UnitPrice,
+    /// Of an ordinary token of text.
+    prompt: UnitPrice,
+    /// Of an ordinary token of text, or of reasoning where that is dearer.
+    completion: UnitPrice,
     request: UnitPrice,
 }
 
@@ -42,11 +46,14 @@ impl Bound {
             let meant = prices.iter().filter(|(kind, _)| is_meant(**kind));
             meant.map(|(_, price)| *price).max().unwrap_or(UnitPrice::ZERO)
         };
+        let of = |kind| prices.get(&kind).copied().unwrap_or(UnitPrice::ZERO);
         Self {
             above,
             input: greatest(PriceKind::is_input_token),
             output: greatest(PriceKind::is_output_token),
-            request: prices.get(&PriceKind::Request).copied().unwrap_or(UnitPrice::ZERO),
+            prompt: of(PriceKind::Prompt),
+            completion: of(PriceKind::Completion).max(of(PriceKind::InternalReasoning)),
+            request: of(PriceKind::Request),
         }
     }
 
@@ -116,10 +123,22 @@ impl ModelPrice {
     /// counted otherwise is not in it: pictures at a price for each, searches of the web, and a host that asks for more
     /// than the list. None where the model has no price or the amount leaves the range.
     pub fn estimate(&self, input_tokens: u64, output_tokens: u64) -> Option<Usd> {
+        self.dearest(input_tokens, |bound| [(bound.input, input_tokens), (bound.output, output_tokens)])
+    }
+
+    /// At most what a call costs that sends and gets back at most so many tokens of text and no more than ordinary:
+    /// each is counted at the price of the prompt and of the completion, or of reasoning where that is dearer. The
+    /// dearer prices of sound and of a cache for an hour are not in it; else it is as [`Self::estimate`].
+    pub fn estimate_text(&self, input_tokens: u64, output_tokens: u64) -> Option<Usd> {
+        self.dearest(input_tokens, |bound| [(bound.prompt, input_tokens), (bound.completion, output_tokens)])
+    }
+
+    /// The dearest total under the conditions that can hold, with the price for the call as such.
+    fn dearest(&self, input_tokens: u64, parts: impl Fn(&Bound) -> [(UnitPrice, u64); 2]) -> Option<Usd> {
         let mut most = None;
         for bound in &self.bounds {
             if bound.above.is_none_or(|above| input_tokens > above) {
-                let parts = [(bound.input, input_tokens), (bound.output, output_tokens), (bound.request, 1)];
+                let parts = parts(bound).into_iter().chain([(bound.request, 1)]);
                 most = most.max(Some(UnitPrice::total_rounded_up(parts)?));
             }
         }
@@ -168,6 +187,17 @@ mod tests {
         assert_eq!(estimate(tiers, 200_000, 0).as_deref(), Some("0.3"), "not more than 200,000");
         assert_eq!(estimate(tiers, 200_001, 0).as_deref(), Some("0.800004"));
         assert_eq!(estimate(tiers, 0, 1_000).as_deref(), Some("0.003"));
+    }
+
+    #[test]
+    fn an_estimate_of_text_takes_the_ordinary_prices() {
+        let dear = r#"{"prompt":"0.000001","input_cache_write_1h":"0.000002","audio":"0.1","completion":"0.000003",
+            "internal_reasoning":"0.000004","audio_output":"0.1","request":"0.005",
+            "overrides":[{"min_prompt_tokens":100,"prompt":"0.00001"}]}"#;
+        let text = |input, output| priced(dear).estimate_text(input, output).map(|usd| usd.to_string());
+        assert_eq!(text(100, 10).as_deref(), Some("0.00514"));
+        assert_eq!(text(101, 0).as_deref(), Some("0.00601"));
+        assert_eq!(priced(r#"{"prompt":"-1","completion":"-1"}"#).estimate_text(1, 1), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use management::{CreatedManagedKey, KeyField, LimitReset, ManagedKey, Manage
 pub use models::ListedModel;
 pub use multipart::{MultipartFields, MultipartScan};
 pub use pricing::{ModelPricing, PriceKind, PriceOverride, PricingError, UnitPrices};
-pub use request::{GenerationRequest, RequestError, rewrite_user};
+pub use request::{GenerationRequest, RequestError, input_tokens_at_most, rewrite_user};
 pub use route::Route;
 pub use tee::{BodyTee, Observation, StreamError, StreamTee, TeeProgress};
 pub use usage::{Usage, UsageGap, UsageReport};

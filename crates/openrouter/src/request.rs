@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use memchr::{memchr, memmem};
 use thiserror::Error;
 
 use crate::members::visit_members;
@@ -13,6 +14,16 @@ use crate::members::visit_members;
 /// The members that are read, or written, by the gateway. A repetition of one of them could mean one thing to us and
 /// another to upstream, so it is refused.
 const FIELDS: [&str; 3] = ["model", "stream", "user"];
+
+/// The members that bound an answer, by the names of chat and completions, and of responses; and how many answers are
+/// wanted. They are read to estimate a cost and never refused: what is no number says nothing.
+const BOUNDS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+const ANSWERS: [&str; 1] = ["n"];
+
+/// A token of text has about four bytes, and seldom fewer than this.
+const BYTES_PER_TOKEN: u64 = 3;
+/// A token of a picture, a sound or a document has some hundred bytes of base64, and seldom fewer than this.
+const DATA_BYTES_PER_TOKEN: u64 = 50;
 
 /// Why a body is not a usable request. The texts are fit for the client and quote nothing of the body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,6 +56,10 @@ pub struct GenerationRequest {
     pub stream: bool,
     /// The client's own `user`; none if missing or null.
     pub user: Option<String>,
+    /// The greatest bound that the request sets for the tokens of an answer.
+    pub max_tokens: Option<u64>,
+    /// How many answers are wanted, at least one.
+    pub answers: u64,
     edit: Edit,
 }
 
@@ -73,6 +88,10 @@ impl GenerationRequest {
             is_empty = false;
             if let Some(name) = member.name_of(&FIELDS) {
                 found.take(name, member.value, member.value_span());
+            } else if member.name_of(&BOUNDS).is_some() {
+                found.max_tokens = found.max_tokens.max(member.value.parse().ok());
+            } else if member.name_of(&ANSWERS).is_some() {
+                found.answers = found.answers.max(member.value.parse().ok());
             }
         })
         .map_err(|error| RequestError::NotJson(error.to_string()))?;
@@ -85,9 +104,30 @@ impl GenerationRequest {
             model: read("model", "a string", &found.model)?,
             stream: read("stream", "true or false", &found.stream)?.unwrap_or(false),
             user: read("user", "a string", &found.user)?,
+            max_tokens: found.max_tokens,
+            answers: found.answers.unwrap_or(1).max(1),
             edit: user_span.map_or(insert, Edit::Replace),
         })
     }
+}
+
+/// About how many tokens a request body has at most, by its length. What stands in it as base64 behind a `data:` URL has
+/// fewer of them by far, and is counted so; base64 without such a URL is taken for text.
+pub fn input_tokens_at_most(body: &[u8]) -> u64 {
+    const MARK: &[u8] = b";base64,";
+    let (mut data, mut rest) = (0_usize, body);
+    while let Some(found) = memmem::find(rest, MARK) {
+        rest = rest.get(found.saturating_add(MARK.len())..).unwrap_or_default();
+        let length = memchr(b'"', rest).unwrap_or(rest.len());
+        data = data.saturating_add(length);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    let text = tokens(body.len().saturating_sub(data), BYTES_PER_TOKEN);
+    text.saturating_add(tokens(data, DATA_BYTES_PER_TOKEN))
+}
+
+fn tokens(bytes: usize, bytes_per_token: u64) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX).div_ceil(bytes_per_token)
 }
 
 /// Another JSON value is a different mistake than no JSON.
@@ -105,6 +145,8 @@ struct Found<'a> {
     model: Place<'a>,
     stream: Place<'a>,
     user: Place<'a>,
+    max_tokens: Option<u64>,
+    answers: Option<u64>,
     repeated: Option<&'static str>,
 }
 

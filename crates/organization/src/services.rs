@@ -9,7 +9,7 @@ use mai_storage::Storage;
 use crate::{
     client_organization::{
         AccountTable, ApiTokenTable, ClientOrganizationDB, GatewayKeyTable, MasterKey, MemberTable,
-        Passwords, SessionTable, SignInLinkTable, UserClientMappingDB,
+        Passwords, SessionTable, SignInLinkTable, UsageLimitTable, UserClientMappingDB,
     },
     exchange_rates::ExchangeRateTable,
     generation_processing::ProcessedGenerationDB,
@@ -33,6 +33,8 @@ pub struct OrganizationServices {
     pub processed_generation_db: ProcessedGenerationDB,
     /// The keys that open the gateway.
     pub gateway_key_db: GatewayKeyTable,
+    /// What members and models may cost in a month.
+    pub usage_limit_db: UsageLimitTable,
     /// The people of the organizations.
     pub member_db: MemberTable,
     /// The tokens that open the API.
@@ -62,6 +64,7 @@ impl OrganizationServices {
             client_usage_db: ClientUsageDB::new(storage.clone(), clock()),
             processed_generation_db: ProcessedGenerationDB::new(storage.clone(), clock()),
             gateway_key_db: GatewayKeyTable::new(storage.clone(), secrets.clone(), clock()),
+            usage_limit_db: UsageLimitTable::new(storage.clone(), clock()),
             member_db: MemberTable::new(storage.clone(), clock()),
             api_token_db: ApiTokenTable::new(storage.clone(), clock()),
             account_db: AccountTable::new(storage.clone(), clock(), Passwords::default()),
@@ -94,6 +97,7 @@ impl OrganizationServices {
             client_usage_db: self.client_usage_db.acting_as(actor()),
             processed_generation_db: self.processed_generation_db.acting_as(actor()),
             gateway_key_db: self.gateway_key_db.acting_as(actor()),
+            usage_limit_db: self.usage_limit_db.acting_as(actor()),
             member_db: self.member_db.acting_as(actor()),
             api_token_db: self.api_token_db.acting_as(actor()),
             account_db: self.account_db.acting_as(actor()),

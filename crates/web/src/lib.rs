@@ -11,6 +11,7 @@ pub mod exchange_rates;
 pub mod gateway;
 pub mod health;
 pub mod hs256;
+pub mod limits;
 pub mod metrics;
 mod model_prices;
 pub mod monitor;

@@ -16,7 +16,7 @@ use chrono::NaiveTime;
 use mai_batch::Schedule;
 use mai_journal::SyncMode;
 use mai_organization::generation_processing::cleanup::MIN_DAYS_TO_RETAIN;
-use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, UsdPlnRate};
+use mai_primitives::{MarkupRate, OrganizationCalendar, OrganizationId, Usd, UsdPlnRate};
 use mai_storage::DatabaseUrl;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -196,6 +196,11 @@ pub const VARIABLES: &[Variable] = &[
         "150",
         "How long the database may take for a report from outside, until the journal keeps it.",
     ),
+    plain(
+        "MAI_RESERVATION_AT_MOST_USD",
+        "1",
+        "What limits reserve for one call at most before its cost is known, in USD of client price.",
+    ),
     plain("MAI_UPSTREAM_PATIENCE_SECONDS", "600", "How long OpenRouter may take until an answer begins."),
     plain(
         "MAI_DRAIN_SECONDS",
@@ -278,6 +283,8 @@ pub struct Settings {
     pub api_rate_limit_per_minute: Option<NonZeroU32>,
     /// How long the database may take for a report from outside, until the journal keeps it.
     pub report_patience: Duration,
+    /// What limits reserve for one call at most, in client price.
+    pub reservation_at_most: Usd,
     /// How long upstream may take until an answer begins.
     pub upstream_patience: Duration,
     /// How long an answer is read on after its client has left.
@@ -375,6 +382,10 @@ impl Settings {
             body_limit: values.parse_with("MAI_BODY_LIMIT_MIB", mebibytes)?,
             rate_limit_per_minute: values.parse_with("MAI_RATE_LIMIT_PER_MINUTE", rate)?,
             api_rate_limit_per_minute: values.parse_with("MAI_API_RATE_LIMIT_PER_MINUTE", rate)?,
+            reservation_at_most: values.parse_with("MAI_RESERVATION_AT_MOST_USD", |text| {
+                let amount = Usd::parse(text).ok().filter(|amount| *amount > Usd::ZERO);
+                amount.ok_or("it must be an amount above 0, such as 1 or 0.50")
+            })?,
             report_patience: values.parse_with("MAI_REPORT_PATIENCE_MILLISECONDS", |text| {
                 text.parse()
                     .map(Duration::from_millis)

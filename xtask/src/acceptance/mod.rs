@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// How many streams are left by their clients, on each database.
     #[arg(long, default_value_t = 1_000)]
     left: u64,
+    /// How many calls just fit into a limit, on each database.
+    #[arg(long, default_value_t = 100_000)]
+    limited: u64,
     /// How often the gateway is killed, on each database.
     #[arg(long, default_value_t = 20)]
     kills: u32,
@@ -56,7 +59,7 @@ enum Outcome {
 /// A name and what to do. The part has failed where that returns an error.
 type Part = (&'static str, fn(&Args, &Interrupts) -> Result<Outcome>);
 
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("openai-python sees the same objects and errors", |_, interrupts| {
         clients::compare("openai_equal.py", interrupts)
     }),
@@ -72,6 +75,7 @@ const PARTS: [Part; 13] = [
     ("the API does what its description says", |_, interrupts| schemathesis::conforms(interrupts)),
     ("ledgers are equal after a long mixed load", mixed_load),
     ("streams that their clients left cost what upstream charged", left_streams),
+    ("no call is refused for whom a limit has room", limited_calls),
     ("nothing is lost or doubled by kills", kills),
     ("nothing is lost while the database is away", database_away),
     ("licences, bans and sources of dependencies", |_, interrupts| dependencies(interrupts)),
@@ -122,6 +126,10 @@ fn mixed_load(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
 
 fn left_streams(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
     long_tests("left_streams", &[("MAI_TEST_LEFT", &args.left.to_string())], interrupts)
+}
+
+fn limited_calls(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {
+    long_tests("limits", &[("MAI_TEST_LIMITED_CALLS", &args.limited.to_string())], interrupts)
 }
 
 fn kills(args: &Args, interrupts: &Interrupts) -> Result<Outcome> {

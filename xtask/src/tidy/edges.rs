@@ -76,6 +76,7 @@ const EDGES: [(&str, May); 21] = [
             "mai-generation-processing",
             "mai-usage-tracking",
             "mai-exchange-rates",
+            "mai-model-prices",
             "mai-pdf",
         ]),
     ),
@@ -99,6 +100,7 @@ const EDGES: [(&str, May); 21] = [
             "mai-client-organization",
             "mai-generation-processing",
             "mai-usage-tracking",
+            "mai-model-prices",
         ]),
     ),
     (

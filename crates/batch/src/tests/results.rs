@@ -100,6 +100,7 @@ fn what_was_booked_is_held_against_what_was_charged() {
             task: None,
             started_at: clock.now().into(),
             reason: PendingReason::ClientGone,
+            reservation: None,
         };
         let now = clock.now().into();
         storage.write_blocking(|conn| insert_pending(conn, std::slice::from_ref(&waiting), now)).unwrap();

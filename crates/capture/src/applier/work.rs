@@ -12,7 +12,7 @@ use mai_generation_processing::{
     pending::{insert_pending, mark_unresolved},
     query as ledger,
 };
-use mai_primitives::{GenerationId, ModelName, OrganizationId, UnixTime};
+use mai_primitives::{GenerationId, ModelName, OrganizationId, UnixTime, Usd};
 use mai_storage::{DbConnection, TransactionError};
 use mai_usage_tracking::{Recorded, record_generations};
 use tracing::error;
@@ -248,6 +248,8 @@ fn keep(
         task: generation.task.clone(),
         started_at: generation.started_at,
         reason,
+        // It is not booked, and most probably paid.
+        reservation: generation.markup_rate.apply(generation.total_cost),
     };
     insert_pending(conn, &[row], now)?;
     let known = usage_text(generation.input_tokens, generation.output_tokens, &generation.cost_text);
@@ -307,6 +309,7 @@ fn pending(call: &Call, id: GenerationId, reason: PendingReason) -> NewPendingGe
         task: call.task.clone(),
         started_at: call.started_at,
         reason,
+        reservation: call.held.as_ref().map(|held| Usd::from_nanos(held.nanos)),
     }
 }
 

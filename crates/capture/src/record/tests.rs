@@ -2,7 +2,10 @@ use mai_primitives::{MarkupRate, OpenRouterUserId, OrganizationId, UnixTime, Usa
 use proptest::{option::of, prelude::*};
 
 use super::*;
-use crate::call::{ExchangeId, NewMember, tests::call};
+use crate::{
+    call::{ExchangeId, NewMember, tests::call},
+    limits::Held,
+};
 
 /// Texts that an id may have: any script, any punctuation.
 fn text() -> impl Strategy<Value = String> {
@@ -26,6 +29,7 @@ prop_compose! {
         gateway_key_id in of(any::<String>()),
         task in of(any::<String>()),
         new_member in of((of(any::<String>()), of(any::<String>()), of(any::<String>()))),
+        held in of((any::<i64>(), text(), of(text()))),
     ) -> Call {
         Call {
             exchange: ExchangeId::new(),
@@ -40,6 +44,11 @@ prop_compose! {
             gateway_key_id,
             task,
             new_member: new_member.map(|(name, email, role)| NewMember { name, email, role }),
+            held: held.map(|(nanos, user, model)| Held {
+                nanos,
+                user: UserId::new(user).unwrap(),
+                model: model.map(|name| ModelName::new(name).unwrap()),
+            }),
         }
     }
 }

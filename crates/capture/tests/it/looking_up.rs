@@ -74,6 +74,7 @@ pub(crate) fn store_pending(storage: &Storage, now: UnixTime, organization: &str
             task: Some("tags_generation".into()),
             started_at: now,
             reason: PendingReason::ClientGone,
+            reservation: None,
         }
     };
     let rows: Vec<_> = ids.iter().map(row).collect();

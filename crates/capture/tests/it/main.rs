@@ -11,6 +11,7 @@ mod hostile;
 mod in_turn;
 mod keeping;
 mod leaving;
+mod limiting;
 mod looking_up;
 mod noticing;
 mod passing;

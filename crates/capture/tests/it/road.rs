@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method};
 use mai_capture::{
     Call, Delivery, ExchangeId, MeteredBody, Proxy, ProxyError, ProxyResponse, ProxySettings, Recorder,
-    RequestBody, Upstream, UpstreamRequest,
+    RequestBody, Reservation, Upstream, UpstreamRequest,
     proxy::ProxyBody,
     record::{Record, Settled},
 };
@@ -55,6 +55,7 @@ pub(crate) fn call(organization: &str, streamed: bool) -> Call {
         gateway_key_id: None,
         task: None,
         new_member: None,
+        held: None,
     }
 }
 
@@ -115,6 +116,15 @@ impl Road {
     pub(crate) async fn answer_of(
         proxy: &Proxy,
         call: Call,
+        wish: &Wish,
+    ) -> Result<ProxyResponse, ProxyError> {
+        Self::answer_reserved(proxy, (call, None), wish).await
+    }
+
+    /// The same of a call for which something is reserved.
+    pub(crate) async fn answer_reserved(
+        proxy: &Proxy,
+        call: (Call, Option<Reservation>),
         wish: &Wish,
     ) -> Result<ProxyResponse, ProxyError> {
         let mut headers = HeaderMap::new();

@@ -59,7 +59,10 @@ fn begin(road: &Road, upload: Upload) -> (ExchangeId, Answer<'_>) {
     let mut call = call("org_road", false);
     call.requested_model = None;
     let exchange = call.exchange.clone();
-    (exchange, Box::pin(road.proxy.send(Route::Transcriptions, call, request(upload), Delivery::default())))
+    (
+        exchange,
+        Box::pin(road.proxy.send(Route::Transcriptions, (call, None), request(upload), Delivery::default())),
+    )
 }
 
 async fn settled(road: &Road, exchange: &ExchangeId) -> mai_capture::record::Settled {

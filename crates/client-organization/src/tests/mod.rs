@@ -6,6 +6,7 @@ mod directory;
 mod external_ids;
 mod import;
 mod keys;
+mod limits;
 mod mappings;
 mod members;
 mod organizations;

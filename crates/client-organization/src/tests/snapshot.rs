@@ -5,6 +5,7 @@ use std::{
 };
 
 use mai_global_settings::MasterKey;
+use mai_primitives::Usd;
 use proptest::prelude::*;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,8 +13,8 @@ use tempfile::TempDir;
 
 use super::{Fixture, at, each, organization, rate, user};
 use crate::{
-    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, NewGatewayKey,
-    SnapshotError, UserClientMappingForm, snapshot,
+    Change, ClientOrganizationForm, ClientOrganizationPatch, Directory, IdentitySecret, LimitSubject, Limits,
+    NewGatewayKey, SnapshotError, UserClientMappingForm, snapshot,
     stored::{SealedSecrets, StoredDirectory, StoredKey, StoredOrganization},
 };
 
@@ -125,6 +126,10 @@ fn small(name: &str, master_key: &MasterKey) -> Directory {
         site_url: None,
         openrouter_user_ids: [].into(),
         inactive_users: [].into(),
+        limits: Limits::new(
+            Some(Usd::from_nanos(7)),
+            [(LimitSubject::Member(user("u")), Usd::from_nanos(3))],
+        ),
     }];
     let keys = vec![StoredKey {
         hash: crate::digest::sha256_hex("sk-mai-1"),

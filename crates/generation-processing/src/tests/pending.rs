@@ -28,6 +28,7 @@ pub(super) fn pending(organization: &str, name: &str, reason: PendingReason) -> 
         task: Some("title_generation".into()),
         started_at: new.started_at,
         reason,
+        reservation: None,
     }
 }
 

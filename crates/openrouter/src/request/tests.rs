@@ -28,6 +28,39 @@ fn reads_the_members_it_needs() {
 }
 
 #[test]
+fn reads_what_bounds_the_answer_and_refuses_nothing_of_it() {
+    let bounds = |body: &str| {
+        let request = parse(body).unwrap();
+        (request.max_tokens, request.answers)
+    };
+    assert_eq!(bounds(r#"{"model":"a"}"#), (None, 1));
+    assert_eq!(bounds(r#"{"max_tokens":100}"#), (Some(100), 1));
+    assert_eq!(bounds(r#"{"max_tokens":100,"max_completion_tokens":200,"n":3}"#), (Some(200), 3));
+    assert_eq!(bounds(r#"{"max_output_tokens":7,"max_tokens":null,"n":0}"#), (Some(7), 1));
+    for odd in ["-1", "1.5", "\"100\"", "[100]", "true", "99999999999999999999"] {
+        assert_eq!(bounds(&format!(r#"{{"max_tokens":{odd},"n":{odd}}}"#)), (None, 1), "{odd}");
+    }
+    // Only at the top, and the greatest of several.
+    assert_eq!(bounds(r#"{"provider":{"max_tokens":9},"max_tokens":1,"max_tokens":2}"#), (Some(2), 1));
+}
+
+#[test]
+fn data_in_a_body_has_fewer_tokens_than_text() {
+    assert_eq!(input_tokens_at_most(b""), 0);
+    assert_eq!(input_tokens_at_most(&[b'a'; 301]), 101);
+    let picture = |length| format!(r#"{{"url":"data:image/png;base64,{}"}}"#, "A".repeat(length));
+    let around = u64::try_from(picture(0).len()).unwrap().div_ceil(3);
+    assert_eq!(input_tokens_at_most(picture(5_000).as_bytes()), around + 100);
+    let two = picture(5_000) + &picture(10_000);
+    assert_eq!(
+        input_tokens_at_most(two.as_bytes()),
+        (2 * u64::try_from(picture(0).len()).unwrap()).div_ceil(3) + 300
+    );
+    // One that does not end.
+    assert_eq!(input_tokens_at_most(b";base64,AAAA"), 3 + 1);
+}
+
+#[test]
 fn refuses_what_is_not_one_json_object() {
     for body in ["[]", "null", "12", " \"{}\" "] {
         assert_eq!(parse(body), Err(RequestError::NotAnObject), "{body}");

@@ -230,6 +230,7 @@ fn calls_without_a_cost_and_failed_ones_go_along() {
             task: None,
             started_at: NOON,
             reason: PendingReason::ClientGone,
+            reservation: None,
         };
         let failed = NewFailedCall {
             client_org_id: org("a"),

@@ -285,5 +285,6 @@ fn waiting(name: &str) -> NewPendingGeneration {
         task: None,
         started_at: NOON,
         reason: PendingReason::ClientGone,
+        reservation: None,
     }
 }

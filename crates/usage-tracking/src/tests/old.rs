@@ -88,6 +88,7 @@ fn pending(name: &str, reason: PendingReason) -> NewPendingGeneration {
         task: Some("title_generation".into()),
         started_at: NOON.plus_seconds(-66 * 86_400),
         reason,
+        reservation: None,
     }
 }
 

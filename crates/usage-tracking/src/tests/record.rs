@@ -161,6 +161,7 @@ fn what_is_settled_no_longer_waits() {
                 task: None,
                 started_at: NOON,
                 reason: PendingReason::ClientGone,
+                reservation: None,
             }
         };
         let waiting = ["gen-1", "gen-2"].map(pending);

@@ -63,6 +63,7 @@ fn pend(storage: &Storage, name: &str) {
         task: None,
         started_at: NOON,
         reason: PendingReason::ClientGone,
+        reservation: None,
     };
     storage.write_blocking(|conn| pending::insert_pending(conn, std::slice::from_ref(&row), NOON)).unwrap();
 }

@@ -15,6 +15,7 @@ use actix_web::{
     middleware::Next,
     web,
 };
+use mai_capture::causes;
 
 use super::{
     Api, ApiError,
@@ -30,12 +31,18 @@ pub(crate) async fn take_effect(
     let response = next.call(request).await?;
     let api = response.request().app_data::<web::Data<Api>>().cloned();
     if let Some(api) = api.filter(|_| changes && response.status().is_success())
-        && let Err(error) = api.directory.refresh(&api.storage, &api.master_key).await
+        && let Err(error) = hold(&api).await
     {
         // The change is made; the next refresh, in half a second, tells whether this lasts.
-        tracing::warn!(%error, "a change does not hold at the gateway yet");
+        tracing::warn!(error, "a change does not hold at the gateway yet");
     }
     Ok(response)
+}
+
+/// A limit of which nothing was read yet would begin with a wrong sum, so that is read as well.
+async fn hold(api: &Api) -> Result<(), String> {
+    api.directory.refresh(&api.storage, &api.master_key).await.map_err(|error| causes(&error))?;
+    api.limits.read(false).await.map(drop).map_err(|error| causes(&error))
 }
 
 /// Writes an entry when a known caller was refused a change.

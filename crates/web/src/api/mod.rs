@@ -32,6 +32,7 @@ mod gateway_keys;
 mod generation_audit;
 pub mod ingest;
 mod json_money;
+mod limits;
 mod members;
 mod model_pricing;
 pub mod openapi;
@@ -55,6 +56,7 @@ pub use error::ApiError;
 use crate::{
     alerts::Alerts,
     gateway::RateLimits,
+    limits::LimitKeeper,
     open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
 };
@@ -100,6 +102,8 @@ pub struct Api {
     pub subscription: SubscriptionTable,
     /// What organizations owe for months that are over.
     pub statements: StatementTable,
+    /// What was spent against limits.
+    pub limits: LimitKeeper,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whose days count where no organization is named.
@@ -151,6 +155,7 @@ fn usage_tracking(config: &mut ServiceConfig<'_>) {
         .service(exchange_rate::exchange_rate)
         .service(model_pricing::model_pricing)
         .service(subscription::subscription_billing)
+        .service(limits::own_limits)
         .service(system_health::system_health)
         .configure(batch::routes);
 }
@@ -191,6 +196,7 @@ fn client_organizations(config: &mut ServiceConfig<'_>) {
         .service(generation_audit::generation_audit)
         .configure(anomalies::routes)
         .configure(alerts::routes)
+        .configure(limits::routes)
         .service(audit_log::audit_log)
         .service(audit_log::verify_audit_log)
         .service(audit_log::export_audit_log)

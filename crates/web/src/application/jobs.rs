@@ -1,9 +1,15 @@
 //! What runs beside the server until the service stops.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use mai_batch::{Batch, Runner};
-use mai_capture::{Applier, ApplierState, KeyReader, Reconciler, Recorder, SharedDirectory, causes};
+use mai_capture::{
+    Applier, ApplierState, KeyReader, LimitGuard, Reconciler, Recorder, SharedDirectory, causes,
+};
 use mai_journal::Journal;
 use mai_model_prices::ModelPriceTable;
 use mai_openrouter::{GenerationSource, KeyUsageSource};
@@ -18,6 +24,7 @@ use super::first_contact::{Beginning, FirstContact};
 use crate::{
     alerts::Alerts,
     exchange_rates::RateKeeper,
+    limits::LimitKeeper,
     model_prices,
     monitor::{Figures, Monitor},
     open_webui::sync::MemberSync,
@@ -37,6 +44,7 @@ pub(super) struct Background {
     pub(super) jobs: Jobs,
     pub(super) applier: ApplierState,
     pub(super) figures: watch::Receiver<Figures>,
+    pub(super) limits: LimitKeeper,
 }
 
 /// Starts everything that runs beside the server. Nothing may have been written to the journal yet.
@@ -44,6 +52,7 @@ pub(super) fn start(
     beginning: Beginning,
     services: &OrganizationServices,
     (journal, recorder): (&Journal, &Recorder),
+    (guard, data_dir): (&LimitGuard, &Path),
     (generations, keys, prices): (
         impl GenerationSource + 'static,
         impl KeyUsageSource + 'static,
@@ -54,7 +63,8 @@ pub(super) fn start(
     clock: &Arc<dyn Clock>,
 ) -> Background {
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
-    let applier = Applier::new(journal.clone(), storage.clone(), Arc::clone(clock));
+    let applier =
+        Applier::new(journal.clone(), storage.clone(), Arc::clone(clock)).with_limits(guard.clone());
     let applier_state = applier.state();
     let reconciler = Reconciler {
         source: Arc::new(generations),
@@ -70,7 +80,18 @@ pub(super) fn start(
     };
     let (monitor, figures) = Monitor::new(storage.clone(), journal.clone(), applier_state.clone(), batch);
 
+    let limits = LimitKeeper {
+        guard: guard.clone(),
+        storage: storage.clone(),
+        directory: directory.clone(),
+        prices: prices.prices().clone(),
+        applier: applier_state.clone(),
+        journal: journal.clone(),
+        clock: Arc::clone(clock),
+        folder: data_dir.to_owned(),
+    };
     let mut jobs = Jobs::default();
+    jobs.spawn(|stop| limits.clone().run(stop));
     jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
     let (books, now) = (storage.clone(), Arc::clone(clock));
     jobs.spawn(|stop| recorder.clone().keep_trying(books, now, stop));
@@ -91,7 +112,7 @@ pub(super) fn start(
     jobs.spawn(|stop| saver.run(directory.clone(), is_saved, stop));
     jobs.spawn(|stop| meet_and_keep_fresh(awaited, directory, storage, master_key, stop));
     jobs.spawn(|stop| monitor.run(stop));
-    Background { jobs, applier: applier_state, figures }
+    Background { jobs, applier: applier_state, figures, limits }
 }
 
 /// Jobs that run until they are stopped together.

@@ -25,8 +25,9 @@ use crate::{
     alerts::Alerts,
     api::{Api, Attempts},
     exchange_rates::RateKeeper,
-    gateway::{RateLimits, Said, Stopping},
+    gateway::{CallLimits, RateLimits, Said, Stopping},
     health::Health,
+    limits,
     metrics::{CountedSource, Metrics, Traffic},
     open_webui::{session::OpenWebuiSessions, sync::Registries},
     provider_keys::ProviderKeys,
@@ -87,33 +88,42 @@ impl Application {
         let rates = RateKeeper::new(&settings.nbp_base_url, storage.clone(), &services, Arc::clone(&clock))
             .context("NBP_BASE_URL cannot be used")?;
         let journal = open_journal(&settings)?;
-        let recorder = Recorder::new(journal.clone());
         let openrouter = OpenRouterClient::new(&settings.openrouter_base_url)?;
         let generations = CountedSource::new(openrouter.clone());
         let look_ups = generations.counters();
         let model_prices = ModelPriceTable::new(storage.clone(), openrouter.clone(), Arc::clone(&clock));
+        let prices = model_prices.prices().clone();
+        let guard = limits::begin(&settings.data_dir, &journal, prices.clone())?;
+        let recorder = Recorder::new(journal.clone()).with_limits(guard.clone());
+        let is_met = beginning.awaited.is_none();
         let registries = Registries::of(settings.registry.as_ref())?;
         let member_sync = registries.sync(services.member_db.clone(), &clock);
         let member_state = member_sync.as_ref().map(|sync| sync.state.clone());
         let sources = Sources { rates: rates.updater(), prices: model_prices.clone() };
         let alerts = Alerts::new(&settings.alerts, &storage, &master_key, &clock)?;
         let (batch, runner) = batch(&settings, &storage, &clock, sources);
-        let Background { jobs, applier, figures } = jobs::start(
+        let Background { jobs, applier, figures, limits: keeper } = jobs::start(
             beginning,
             &services,
             (&journal, &recorder),
+            (&guard, &settings.data_dir),
             (generations, openrouter.clone(), model_prices.clone()),
             (member_sync, rates.clone(), alerts.clone()),
             (batch.clone(), runner),
             &clock,
         );
 
+        if is_met && let Err(cause) = keeper.read(true).await {
+            warn!(error = mai_capture::causes(&cause), "what was spent against limits cannot be read yet");
+        }
+        let call_limits = CallLimits::new(guard, prices, settings.reservation_at_most);
         let stopping = Stopping::default();
         let calls = TaskTracker::new();
         let metrics = Metrics {
             started_at: clock.now().into(),
             is_open: settings.metrics_open,
             traffic: Traffic::default(),
+            limits: call_limits.clone(),
             look_ups,
             journal: journal.clone(),
             applier: applier.clone(),
@@ -130,7 +140,7 @@ impl Application {
             members: member_state,
             stopping: stopping.clone(),
         };
-        let limits =
+        let rate_limits =
             Arc::new(RateLimits::new(settings.rate_limit_per_minute, settings.api_rate_limit_per_minute));
         let provider_keys = ProviderKeys::new(openrouter, settings.provisioning_key.clone());
         let api = Api {
@@ -152,12 +162,13 @@ impl Application {
                 settings.report_patience,
             ),
             open_webui: open_webui(&settings, &clock)?,
-            rates: Arc::clone(&limits),
+            rates: Arc::clone(&rate_limits),
             attempts: Attempts::new(settings.sign_in_attempts.get()),
             public_url: settings.public_url.clone(),
             model_prices,
             subscription: SubscriptionTable::new(storage.clone(), Arc::clone(&clock)),
             statements: StatementTable::new(storage.clone(), Arc::clone(&clock), settings.time_zone),
+            limits: keeper,
             clock: Arc::clone(&clock),
             time_zone: settings.time_zone,
         };
@@ -172,7 +183,8 @@ impl Application {
             directory: directory.clone(),
             clock,
             body_limit: settings.body_limit,
-            rates: limits,
+            rates: rate_limits,
+            limits: call_limits,
             said: Said::default(),
             stopping: stopping.clone(),
         };

@@ -11,7 +11,7 @@ use utoipa_actix_web::AppExt;
 
 use crate::{
     api::{self, Api},
-    gateway::{self, Gateway, GatewayError, RateLimits, Said, Stopping},
+    gateway::{self, CallLimits, Gateway, GatewayError, RateLimits, Said, Stopping},
     health::{self, Health},
     metrics::{self, Metrics},
     settings::Settings,
@@ -28,6 +28,7 @@ pub(super) struct WorkerParts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) body_limit: usize,
     pub(super) rates: Arc<RateLimits>,
+    pub(super) limits: CallLimits,
     pub(super) said: Said,
     pub(super) stopping: Stopping,
 }
@@ -46,6 +47,7 @@ impl WorkerParts {
             clock: Arc::clone(&self.clock),
             body_limit: self.body_limit,
             rates: Arc::clone(&self.rates),
+            limits: self.limits.clone(),
             said: self.said.clone(),
             stopping: self.stopping.clone(),
         }

@@ -31,6 +31,7 @@ mod demo;
 mod demo_chat;
 mod drift;
 mod keys;
+mod limits;
 mod members;
 mod openapi;
 mod org;
@@ -71,6 +72,9 @@ enum Command {
     /// Create, change, rotate, revoke and list gateway keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// List, set and clear what members and models may cost in a month.
+    #[command(subcommand)]
+    Limits(limits::Command),
     /// Take over, list and merge members, and give them usage that nobody was known for.
     #[command(subcommand)]
     Members(members::Command),
@@ -191,6 +195,7 @@ async fn dispatch(line: CommandLine) -> Result<ExitCode> {
             rotate_master::run(&arguments, &settings, &migrated(&settings)?)?;
         }
         Command::Keys(command) => keys::run(command, &services(&settings)?).await?,
+        Command::Limits(command) => limits::run(command, &services(&settings)?, &open(&settings)).await?,
         Command::Members(command) => return members::run(command, &services(&settings)?, &settings).await,
         Command::Tokens(command) => tokens::run(command, &services(&settings)?).await?,
         Command::Users(command) => users::run(command, &services(&settings)?, &settings).await?,

@@ -6,7 +6,7 @@ use mai_openrouter::{RequestError, Route, anthropic_error, openai_error};
 use mai_primitives::IdError;
 use thiserror::Error;
 
-use super::rate::TooMany;
+use super::{limits::LimitReached, rate::TooMany};
 use crate::hs256::TokenError;
 
 /// Why a call was not passed on, or has no answer.
@@ -35,6 +35,9 @@ pub enum GatewayError {
     /// The key or the member calls too often.
     #[error("{0}")]
     TooMany(#[from] TooMany),
+    /// A limit has no room for the call.
+    #[error("{0}")]
+    LimitReached(#[from] LimitReached),
     /// The organization was deactivated.
     #[error("the organization of this API key is not active")]
     InactiveOrganization,
@@ -91,6 +94,7 @@ impl GatewayError {
                 (StatusCode::SERVICE_UNAVAILABLE, SERVER, "identity_secret_unreadable")
             }
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
+            Self::LimitReached(_) => (StatusCode::PAYMENT_REQUIRED, "budget_exceeded", "budget_exceeded"),
             Self::InactiveOrganization => (StatusCode::FORBIDDEN, REQUEST, "organization_inactive"),
             Self::InactiveMember => (StatusCode::FORBIDDEN, REQUEST, "member_inactive"),
             Self::Body(_) | Self::Form => (StatusCode::BAD_REQUEST, REQUEST, "invalid_body"),
@@ -145,6 +149,10 @@ impl GatewayError {
         answer.insert_header((header::CONTENT_TYPE, "application/json"));
         if let Self::TooMany(TooMany { retry_after_seconds, .. }) = self {
             answer.insert_header((header::RETRY_AFTER, *retry_after_seconds));
+        }
+        if let Self::LimitReached(_) = self {
+            // The OpenAI clients obey it: the same call is refused again until the month is over.
+            answer.insert_header(("x-should-retry", "false"));
         }
         answer.body(body(&self.to_string(), kind, code))
     }

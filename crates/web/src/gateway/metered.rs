@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use http::{HeaderValue, Method};
-use mai_capture::{Call, Delivery, ExchangeId, ProxyResponse, RequestBody, Upload, UpstreamRequest};
+use mai_capture::{
+    Call, Delivery, ExchangeId, ProxyResponse, RequestBody, Reservation, Upload, UpstreamRequest,
+};
 use mai_openrouter::{GenerationRequest, Route, rewrite_user};
 use mai_organization::client_organization::{GatewayKeyEntry, OrganizationEntry, openrouter_user_id};
 use mai_primitives::{ModelName, UnixTime, UserId};
@@ -77,21 +79,26 @@ async fn pass_on(
     let task = task(request, key);
     if route == Route::Transcriptions && upload::is_form(request) {
         let scan = upload::scan(request)?;
-        let call = Call { task, ..new_call(gateway, key, sender(None)?, started)? };
+        let mut call = Call { task, ..new_call(gateway, key, sender(None)?, started)? };
+        let reservation = gateway.limits.reserve_for_form(&organization, &call)?;
+        call.held = reservation.as_ref().and_then(Reservation::held);
         let (pieces, upload) = Upload::new(length);
-        let answer = gateway.proxy.send(route, call, upstream(RequestBody::Upload(upload)), delivery);
+        let answer =
+            gateway.proxy.send(route, (call, reservation), upstream(RequestBody::Upload(upload)), delivery);
         return upload::pass(payload, pieces, scan, gateway.body_limit, answer).await;
     }
     let whole = body::read(payload, length, gateway.body_limit).await?;
     let asked = GenerationRequest::parse(&whole)?;
-    let call = Call {
+    let mut call = Call {
         requested_model: asked.model.as_deref().and_then(|name| ModelName::new(name).ok()),
         streamed: asked.stream,
         task,
         ..new_call(gateway, key, sender(asked.user.as_deref())?, started)?
     };
+    let reservation = gateway.limits.reserve(&organization, &call, (route, &asked, &whole))?;
+    call.held = reservation.as_ref().and_then(Reservation::held);
     let pieces = rewrite_user(whole, &asked, call.openrouter_user.as_str());
-    Ok(gateway.proxy.send(route, call, upstream(RequestBody::from(pieces)), delivery).await?)
+    Ok(gateway.proxy.send(route, (call, reservation), upstream(RequestBody::from(pieces)), delivery).await?)
 }
 
 /// A call of which only the sender is known.
@@ -123,6 +130,7 @@ fn new_call(
         streamed: false,
         gateway_key_id: Some(key.id.clone()),
         task: None,
+        held: None,
     })
 }
 

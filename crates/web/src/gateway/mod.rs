@@ -17,6 +17,7 @@ mod body;
 mod error;
 mod headers;
 pub(crate) mod identity;
+mod limits;
 mod metered;
 mod models;
 pub mod rate;
@@ -24,6 +25,7 @@ mod said;
 mod upload;
 
 pub use error::GatewayError;
+pub use limits::{CallLimits, LimitReached};
 pub use rate::{RateLimits, TooMany};
 pub use said::Said;
 
@@ -40,6 +42,8 @@ pub struct Gateway {
     pub body_limit: usize,
     /// How often keys and members may call; shared by all threads.
     pub rates: Arc<RateLimits>,
+    /// What organizations, members and models may cost; shared by all threads.
+    pub limits: CallLimits,
     /// What trusted clients have told of members.
     pub said: Said,
     /// Set when the service is stopping, so that no new call starts.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{ApiError, caller::Caller},
+    gateway::CallLimits,
     monitor::Figures,
     open_webui::sync::SyncState,
 };
@@ -37,6 +38,8 @@ pub struct Metrics {
     pub is_open: bool,
     /// Calls of the gateway.
     pub traffic: Traffic,
+    /// Limits at the gateway.
+    pub limits: CallLimits,
     /// Look-ups of costs.
     pub look_ups: LookUps,
     /// The journal.
@@ -95,6 +98,11 @@ impl Metrics {
             .value(self.traffic.open_calls());
         page.family(Gauge, "mai_gateway_open_streams", "Open calls whose answer is a stream of events.")
             .value(self.traffic.open_streams());
+        let refused = "Calls that were refused because a limit had no room, by whose limit it was.";
+        page.family(Counter, "mai_limit_refusals_total", refused);
+        for (scope, count) in self.limits.refusals() {
+            page.labelled(&[("scope", scope)], count);
+        }
         page.family(Counter, "mai_lookups_total", "Look-ups of costs at OpenRouter by result.");
         for (result, count) in self.look_ups.by_result() {
             page.labelled(&[("result", result)], count);

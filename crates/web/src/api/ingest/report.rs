@@ -80,6 +80,7 @@ pub(super) fn call(organization: &OrganizationEntry, who: Who, started_at: DateT
         gateway_key_id: None,
         task: None,
         new_member: None,
+        held: None,
     }
 }
 

@@ -1,0 +1,3 @@
+DROP INDEX idx_pending_reserved;
+ALTER TABLE pending_generations DROP COLUMN reservation;
+DROP TABLE usage_limits;
