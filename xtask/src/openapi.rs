@@ -16,7 +16,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<ExitCode> {
     let mut print = cargo();
-    print.args(["run", "--quiet", "--package", "mai-web", "--", "openapi"]);
+    print.args(["run", "--quiet", "--all-features", "--bin", "mai-usage", "--", "openapi"]);
     let printed = print.output().context("cargo cannot be run")?;
     ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let path = workspace_root().join(FILE);
