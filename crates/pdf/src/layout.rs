@@ -172,6 +172,7 @@ impl<'a> Layout<'a> {
     fn facts(&mut self, facts: &[(String, String)]) {
         let widest = facts.iter().map(|(name, _)| self.fonts.width(Face::Regular, BODY, name));
         let column = (widest.fold(0.0, f32::max) + 14.0).min(WIDTH / 2.0);
+        self.y += 4.0;
         for (name, value) in facts {
             let (of_name, of_value) = (self.leaf(), self.leaf());
             self.make_room(BODY * LEADING);
