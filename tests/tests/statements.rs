@@ -194,7 +194,7 @@ fn a_month_is_closed_by_the_api_and_read_by_its_organization() {
             }
             assert!(holds(&get(&gateway, &one, RESELLER).await.body, "\"raw_cost_usd\":2.5"));
             assert!(pdf.body.starts_with(b"%PDF-1.7") && holds(&pdf.body, "/StructTreeRoot"));
-            let text = String::from_utf8(csv.body.to_vec()).unwrap();
+            let text = String::from_utf8(csv.body.clone()).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             assert_eq!(lines.len(), 5, "{text}");
             assert!(

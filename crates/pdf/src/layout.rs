@@ -165,6 +165,9 @@ impl<'a> Layout<'a> {
     fn paragraph(&mut self, face: Face, text: &str) {
         let leaf = self.leaf();
         self.y += 6.0;
+        // A few lines stay together.
+        let lines = self.fonts.lines(face, BODY, WIDTH, text);
+        self.make_room(lines.iter().map(|_| BODY * LEADING).sum::<f32>().min(WITH_NEXT));
         self.text(LEFT, WIDTH, face, BODY, text, leaf);
         self.tree.push(Node::Group(Kind::Paragraph, vec![Node::Leaf(leaf)]));
     }
