@@ -194,7 +194,7 @@ fn a_month_is_closed_by_the_api_and_read_by_its_organization() {
             }
             assert!(holds(&get(&gateway, &one, RESELLER).await.body, "\"raw_cost_usd\":2.5"));
             assert!(pdf.body.starts_with(b"%PDF-1.7") && holds(&pdf.body, "/StructTreeRoot"));
-            let text = String::from_utf8(csv.body.to_vec()).unwrap();
+            let text = String::from_utf8(csv.body.clone()).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             assert_eq!(lines.len(), 5, "{text}");
             assert!(
@@ -247,12 +247,17 @@ fn a_month_is_closed_by_the_api_and_read_by_its_organization() {
 fn a_month_is_closed_on_the_command_line() {
     on_each_database(|database| {
         let mock = Mock::start(MockSettings::default()).unwrap();
-        let installation = Installation::new(database, &mock);
+        let installation = Installation::new(database, &mock).with("MAI_FALLBACK_USD_PLN_RATE", "4.0");
         let ours = installation.organization("Ours");
         installation.organization("Theirs");
-        publish(&database.storage);
         book(database, &ours.id, "gen-1", "openai/o3");
         let month = last_day().to_string()[..7].to_owned();
+        // The configured rate bills nothing.
+        let one = ["close-month", "--month", &month, "--org", &ours.id, "--json"];
+        let shown = &installation.json(&one)["statements"][0];
+        assert_eq!(shown["held_by"], json!(["no_certain_rate", "seller_incomplete"]), "{shown}");
+        assert_eq!(shown["gross_pln"], Value::Null);
+        publish(&database.storage);
         let shown = installation.json(&["close-month", "--month", &month, "--json"]);
         assert_eq!(shown["counts"], json!({ "held": 1, "nothing_to_bill": 1 }));
         let refused = installation.run(&["close-month", "--month", &month, "--issue"]);

@@ -18,6 +18,9 @@ static BOLD: &[u8] = include_bytes!("../fonts/NotoSans-Bold.ttf");
 /// What stands for a character that the font does not have.
 const MISSING: char = '?';
 
+/// Behind these a long word, such as the name of a model, is rather broken than elsewhere. Each is one byte long.
+const BREAKABLE: [char; 4] = ['/', '-', ':', '_'];
+
 /// One face of the font.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -119,7 +122,9 @@ impl Fonts {
                 line.push(letter);
                 if self.width(face, size, &line) > width && line.chars().count() > 1 {
                     line.pop();
+                    let rest = line.rfind(BREAKABLE).map(|place| line.split_off(place + 1));
                     lines.push(std::mem::take(&mut line));
+                    line = rest.unwrap_or_default();
                     line.push(letter);
                 }
             }

@@ -165,6 +165,9 @@ impl<'a> Layout<'a> {
     fn paragraph(&mut self, face: Face, text: &str) {
         let leaf = self.leaf();
         self.y += 6.0;
+        // A few lines stay together.
+        let lines = self.fonts.lines(face, BODY, WIDTH, text);
+        self.make_room(lines.iter().map(|_| BODY * LEADING).sum::<f32>().min(WITH_NEXT));
         self.text(LEFT, WIDTH, face, BODY, text, leaf);
         self.tree.push(Node::Group(Kind::Paragraph, vec![Node::Leaf(leaf)]));
     }
@@ -172,6 +175,7 @@ impl<'a> Layout<'a> {
     fn facts(&mut self, facts: &[(String, String)]) {
         let widest = facts.iter().map(|(name, _)| self.fonts.width(Face::Regular, BODY, name));
         let column = (widest.fold(0.0, f32::max) + 14.0).min(WIDTH / 2.0);
+        self.y += 4.0;
         for (name, value) in facts {
             let (of_name, of_value) = (self.leaf(), self.leaf());
             self.make_room(BODY * LEADING);

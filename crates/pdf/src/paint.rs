@@ -75,8 +75,8 @@ pub fn render(document: &Document) -> Result<Vec<u8>, Error> {
     pdf.finish().map_err(|error| Error::Pdf(format!("{error:?}")))
 }
 
-fn shade(lightness: u8) -> Option<Fill> {
-    Some(Fill { paint: luma::Color::new(lightness).into(), ..Fill::default() })
+fn shade(lightness: u8) -> Fill {
+    Fill { paint: luma::Color::new(lightness).into(), ..Fill::default() }
 }
 
 fn draw(surface: &mut Surface<'_>, step: &Step, fonts: &Fonts, leaves: &mut [Vec<Identifier>]) {
@@ -91,7 +91,7 @@ fn draw(surface: &mut Surface<'_>, step: &Step, fonts: &Fonts, leaves: &mut [Vec
                 Role::Foot => artifact(ArtifactType::Footer),
                 Role::PageNumber => artifact(ArtifactType::PageNumber),
             };
-            surface.set_fill(shade(if matches!(role, Role::Leaf(_)) { 0 } else { 70 }));
+            surface.set_fill(Some(shade(if matches!(role, Role::Leaf(_)) { 0 } else { 70 })));
             let identifier = surface.start_tagged(tag);
             let glyphs = fonts.glyphs(*face, text);
             surface.draw_glyphs(Point::from_xy(*x, *y), &glyphs, fonts.font(*face), text, *size, false);
@@ -113,7 +113,7 @@ fn area(surface: &mut Surface<'_>, [x, y, width, height]: [f32; 4], lightness: u
         path.push_rect(area);
     }
     let Some(path) = path.finish() else { return };
-    surface.set_fill(shade(lightness));
+    surface.set_fill(Some(shade(lightness)));
     surface.start_tagged(ContentTag::Artifact(Artifact::new(ArtifactType::Layout, None)));
     surface.draw_path(&path);
     surface.end_tagged();

@@ -82,4 +82,5 @@ fn texts_break_at_spaces_and_long_words_anywhere() {
     assert_eq!(lines.concat(), text);
     assert!(lines.iter().all(|line| fonts.width(face, 10.0, line.trim_end()) <= 60.0), "{lines:?}");
     assert_eq!(fonts.lines(face, 10.0, 60.0, ""), [""]);
+    assert_eq!(fonts.lines(face, 10.0, 60.0, "openai/gpt-4o-mini"), ["openai/gpt-", "4o-mini"]);
 }

@@ -7,7 +7,6 @@ macro_rules! exact {
             use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de, ser};
             use serde_json::value::RawValue;
 
-            #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
             pub(in crate::statements) fn serialize<S: Serializer>(
                 value: &$type,
                 serializer: S,

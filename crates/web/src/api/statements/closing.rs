@@ -104,7 +104,7 @@ impl Item {
 /// A page of organizations by their ids.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StatementClosings)]
-struct Items {
+struct ClosingPage {
     success: bool,
     /// `YYYY-MM`.
     month: String,
@@ -136,7 +136,7 @@ fn last_month(api: &Api) -> BillingMonth {
     tag = "statements",
     extensions(("x-access" = json!("reseller"))),
     params(Query),
-    responses((status = 200, description = "A page of organizations", body = Items), ReadRefusals),
+    responses((status = 200, description = "A page of organizations", body = ClosingPage), ReadRefusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[get("/statements")]
@@ -153,7 +153,7 @@ pub(super) async fn list_closings(
     let closings = api.statements.closings(month, after, limit.saturating_add(1)).await?;
     let (closings, next_cursor) = paging::cut(closings, limit, |one| one.client_org_id.clone())?;
     let items = closings.into_iter().map(|closing| Item::new(closing, false)).collect();
-    Ok(HttpResponse::Ok().json(Items { success: true, month: month.to_string(), items, next_cursor }))
+    Ok(HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor }))
 }
 
 /// What to issue.
@@ -176,7 +176,7 @@ struct IssueForm {
     tag = "statements",
     extensions(("x-access" = json!("reseller"))),
     request_body = IssueForm,
-    responses((status = 200, description = "How it stands now", body = Items), Refusals),
+    responses((status = 200, description = "How it stands now", body = ClosingPage), Refusals),
     security(("bearer" = []), ("session" = [])),
 )]
 #[post("/statements/issue")]
@@ -190,19 +190,18 @@ pub(super) async fn issue_statements(
     let month: BillingMonth = form.month.parse()?;
     let limit = paging::limit(form.limit)?;
     let statements = api.statements.acting_as(caller.actor.clone());
-    let (ids, next_cursor) = match &form.client_org_id {
-        Some(named) => (vec![OrganizationId::new(named).map_err(|_| unknown_organization())?], None),
-        None => {
-            let after = form.cursor.as_deref().map(paging::decode).transpose()?;
-            let found = statements.closings(month, after, limit.saturating_add(1)).await?;
-            let (found, next_cursor) = paging::cut(found, limit, |one| one.client_org_id.clone())?;
-            (found.into_iter().map(|one| one.client_org_id).collect(), next_cursor)
-        }
+    let (ids, next_cursor) = if let Some(named) = &form.client_org_id {
+        (vec![OrganizationId::new(named).map_err(|_| unknown_organization())?], None)
+    } else {
+        let after = form.cursor.as_deref().map(paging::decode).transpose()?;
+        let found = statements.closings(month, after, limit.saturating_add(1)).await?;
+        let (found, next_cursor) = paging::cut(found, limit, |one| one.client_org_id.clone())?;
+        (found.into_iter().map(|one| one.client_org_id).collect(), next_cursor)
     };
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
         let issuing = statements.issue(&id, month).await?;
         items.push(Item::new(issuing.closing, issuing.is_new));
     }
-    Ok(HttpResponse::Ok().json(Items { success: true, month: month.to_string(), items, next_cursor }))
+    Ok(HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor }))
 }

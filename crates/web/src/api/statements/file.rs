@@ -69,7 +69,7 @@ struct Line<'a> {
 }
 
 /// The lines of the organization's copy: usage, seats and corrections, and the sums `net`, `vat` and `gross`.
-pub(super) fn csv(statement: &Statement) -> Result<String, ApiError> {
+pub(super) fn csv(statement: &Statement) -> String {
     let totals = &statement.totals;
     let mut lines = Vec::new();
     let rate = statement.rate.as_ref().map(|rate| (rate.usd_pln.to_string(), rate.table_no.as_str()));
@@ -116,7 +116,7 @@ pub(super) fn csv(statement: &Statement) -> Result<String, ApiError> {
     }
     let format = TextFormat::Csv { bom: false };
     let rows: Vec<Vec<Cell>> = lines.into_iter().map(|line| cells(statement, line)).collect();
-    Ok(format!("{}{}", format.head(&COLUMNS), format.rows(&COLUMNS, &rows)))
+    format!("{}{}", format.head(&COLUMNS), format.rows(&COLUMNS, &rows))
 }
 
 fn cells(statement: &Statement, line: Line<'_>) -> Vec<Cell> {

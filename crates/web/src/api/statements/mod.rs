@@ -39,7 +39,7 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
 /// An issued statement, without its lines.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedStatement)]
-struct Issued {
+struct Summary {
     /// `YYYY-MM`.
     month: String,
     number: String,
@@ -64,7 +64,7 @@ struct Issued {
     document_sha256: Option<String>,
 }
 
-impl Issued {
+impl Summary {
     fn new(row: StatementModel, to_reseller: bool) -> Self {
         Self {
             month: BillingMonth::of(row.month).to_string(),
@@ -89,7 +89,7 @@ impl Issued {
 #[schema(as = IssuedStatements)]
 struct IssuedList {
     success: bool,
-    items: Vec<Issued>,
+    items: Vec<Summary>,
     /// Where the next page begins; null at the end.
     next_cursor: Option<String>,
 }
@@ -127,7 +127,7 @@ async fn list_statements(
     let before = before.map(|month| month.parse::<BillingMonth>()).transpose().map_err(wrong)?;
     let rows = api.statements.list(&organization, before, paging::rows_for(limit)).await?;
     let (rows, next_cursor) = paging::cut(rows, limit, |row| BillingMonth::of(row.month).to_string())?;
-    let items = rows.into_iter().map(|row| Issued::new(row, caller.is_reseller())).collect();
+    let items = rows.into_iter().map(|row| Summary::new(row, caller.is_reseller())).collect();
     Ok(HttpResponse::Ok().json(IssuedList { success: true, items, next_cursor }))
 }
 
@@ -193,7 +193,7 @@ async fn get_statement(caller: Caller, asked: Asked, api: web::Data<Api>) -> Res
     let statement = if caller.is_reseller() { statement } else { statement.client_copy() };
     let (media_type, extension, bytes) = match query.format {
         Format::Json => ("application/json", "json", statement.to_json()?.into_bytes()),
-        Format::Csv => ("text/csv; charset=utf-8", "csv", file::csv(&statement)?.into_bytes()),
+        Format::Csv => ("text/csv; charset=utf-8", "csv", file::csv(&statement).into_bytes()),
         // Some tens of milliseconds of work, which no other request should wait for.
         Format::Pdf => ("application/pdf", "pdf", file::pdf_bytes(statement).await?),
     };
