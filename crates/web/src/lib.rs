@@ -6,6 +6,7 @@
 pub mod api;
 pub mod application;
 pub mod commands;
+mod dashboard;
 pub mod exchange_rates;
 pub mod gateway;
 pub mod health;
