@@ -61,6 +61,8 @@ pub(crate) fn run_all(
     let cluster = Cluster::start(interrupts)?;
     // Tests of failing disks make system calls fail by it.
     debian::need("strace", interrupts)?;
+    // Tests of the dashboard drive a browser; the package brings Chromium with it.
+    debian::need_from("chromedriver", "chromium-driver", interrupts)?;
     let binary = build_binary(interrupts)?;
     let mut sum = Tally::default();
     let mut first_failure = 0;
