@@ -4,6 +4,7 @@
 //! are real. `cargo xtask test` builds the binary before it runs these tests.
 
 pub mod browser;
+pub mod chrome;
 pub mod client;
 pub mod exported;
 pub mod fake_registry;

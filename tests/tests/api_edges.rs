@@ -214,7 +214,6 @@ fn the_page_of_a_sign_in_link_is_there_and_runs_nothing_foreign() {
         run(async {
             for (path, kind) in [
                 ("/sign-in/link", "text/html; charset=utf-8"),
-                ("/sign-in/link.js", "text/javascript"),
                 ("/api/docs", "text/html; charset=utf-8"),
                 ("/api/docs/api.css", "text/css"),
                 ("/api/docs/api.js", "text/javascript"),

@@ -31,7 +31,7 @@ fn hash(previous: &str, line: &Value) -> String {
         Value::String(value) => told(value),
         number => told(&number.to_string()),
     });
-    let text = told(previous) + &fields.concat();
+    let text = told(previous) + fields.concat().as_str();
     format!("{:x}", bytes::Bytes::copy_from_slice(&Sha256::digest(text)))
 }
 

@@ -12,6 +12,8 @@ mod broadcast;
 mod by_hand;
 mod checking;
 mod crash;
+mod dashboard_browser;
+mod dashboard_pages;
 mod database_away;
 mod exchange_rates;
 mod full_disk;

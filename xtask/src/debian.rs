@@ -39,6 +39,11 @@ pub(crate) fn install(package: &str, interrupts: &Interrupts) -> Result<()> {
 
 /// Sees to it that a program can be started whose package has the same name.
 pub(crate) fn need(program: &str, interrupts: &Interrupts) -> Result<()> {
+    need_from(program, program, interrupts)
+}
+
+/// Sees to it that a program of a package can be started.
+pub(crate) fn need_from(program: &str, package: &str, interrupts: &Interrupts) -> Result<()> {
     let mut version = Command::new(program);
     version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if version.status().is_ok_and(|status| status.success()) {
@@ -46,7 +51,7 @@ pub(crate) fn need(program: &str, interrupts: &Interrupts) -> Result<()> {
     }
     ensure!(
         may_install(is_root()?),
-        "The tests need {program}. Install it, for example: sudo apt-get update && sudo apt-get install -y {program}"
+        "The tests need {program}. Install it, for example: sudo apt-get update && sudo apt-get install -y {package}"
     );
-    install(program, interrupts)
+    install(package, interrupts)
 }

@@ -1,10 +1,13 @@
 //! `cargo xtask openapi`: writes the description of the API, which is checked in, from the handlers.
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, workspace_root};
+use crate::{interrupts::Interrupts, test::build_binary, workspace_root};
 
 /// Where the description is kept.
 const FILE: &str = "docs/openapi.json";
@@ -15,9 +18,8 @@ const FILE: &str = "docs/openapi.json";
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<ExitCode> {
-    let mut print = cargo();
-    print.args(["run", "--quiet", "--all-features", "--bin", "mai-usage", "--", "openapi"]);
-    let printed = print.output().context("cargo cannot be run")?;
+    let binary = build_binary(&Interrupts::catch()?)?;
+    let printed = Command::new(binary).arg("openapi").output().context("mai-usage cannot be run")?;
     ensure!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let path = workspace_root().join(FILE);
     fs::write(&path, printed.stdout).with_context(|| format!("cannot write {}", path.display()))?;

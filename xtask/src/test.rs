@@ -61,6 +61,8 @@ pub(crate) fn run_all(
     let cluster = Cluster::start(interrupts)?;
     // Tests of failing disks make system calls fail by it.
     debian::need("strace", interrupts)?;
+    // Tests of the dashboard drive a browser; the package brings Chromium with it.
+    debian::need_from("chromedriver", "chromium-driver", interrupts)?;
     let binary = build_binary(interrupts)?;
     let mut sum = Tally::default();
     let mut first_failure = 0;
@@ -78,9 +80,9 @@ pub(crate) fn run_all(
     Ok((sum, first_failure))
 }
 
-/// The end-to-end tests drive the real program. Its libraries are built as for the tests, or else everything
+/// Builds the program, which end-to-end tests drive. Its libraries are built as for the tests, or else everything
 /// would be built twice.
-fn build_binary(interrupts: &Interrupts) -> Result<String> {
+pub(crate) fn build_binary(interrupts: &Interrupts) -> Result<String> {
     let mut build = cargo();
     build.args(["build", "--workspace", "--all-features", "--bin", "mai-usage"]);
     let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;

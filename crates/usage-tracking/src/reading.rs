@@ -21,6 +21,7 @@ use crate::{
         engagement::{self, Engagement},
         fleet::{self, ClientSort, Fleet},
         models::{self, ModelSort, ProviderUsage},
+        overview::{self, Overview},
         own::{self, OwnUsage},
         series::{self, DailyUsage, GroupBy, Metric},
         trend::{self, Trend},
@@ -269,6 +270,22 @@ impl ClientUsageTable {
             trend::read(conn, &asked.id, asked.range.to().min(asked.today), months, asked.current)
         };
         self.ask(org, Days { start: None, end }, read).await
+    }
+
+    /// The usage of a range of days at a glance, with the last `months` months, from one snapshot.
+    pub async fn overview(
+        &self,
+        org: &OrganizationId,
+        days: Days,
+        grouping: (GroupBy, Metric, usize),
+        months: u32,
+    ) -> Result<Overview> {
+        let months = months.clamp(1, MAX_TREND_MONTHS);
+        let read = move |conn: &mut DbConnection, asked: Asked| {
+            let Asked { id, organization, today, range, current } = asked;
+            overview::read(conn, (&id, organization.name), (range, today), grouping, months, current)
+        };
+        self.ask(org, days, read).await
     }
 
     /// How the members take part over a range of days.

@@ -3,7 +3,9 @@
 pub mod costs;
 pub mod engagement;
 pub mod fleet;
+pub mod forecast;
 pub mod models;
+pub mod overview;
 pub mod own;
 pub mod series;
 pub mod trend;

@@ -7,6 +7,7 @@ pub mod alerts;
 pub mod api;
 pub mod application;
 pub mod commands;
+mod dashboard;
 pub mod exchange_rates;
 pub mod gateway;
 pub mod health;

@@ -116,6 +116,22 @@ impl Caller {
         Ok(organization)
     }
 
+    /// Whoever sent a form of ours, with the proof that it carries.
+    pub(crate) async fn of_form(request: &HttpRequest, api: &Api, proof: &str) -> Result<Self, ApiError> {
+        credentials::of_form(request, api, proof).await?.admitted(request, api)
+    }
+
+    /// Refuses whoever asks too often, and remembers the others for the entry about a refusal, which is
+    /// written when the handler is over.
+    fn admitted(self, request: &HttpRequest, api: &Api) -> Result<Self, ApiError> {
+        // The reseller is whoever runs the service.
+        if !self.is_reseller() {
+            api.rates.take_for_caller(&self.actor, api.clock.now())?;
+        }
+        request.extensions_mut().insert(self.clone());
+        Ok(self)
+    }
+
     /// The services in the name of the caller, so that the audit log knows who changed what.
     pub(crate) fn services(&self, api: &Api) -> OrganizationServices {
         api.services.acting_as(&self.actor)
@@ -130,14 +146,7 @@ impl FromRequest for Caller {
         let request = request.clone();
         Box::pin(async move {
             let api = request.app_data::<web::Data<Api>>().ok_or_else(ApiError::misconfigured)?.clone();
-            let caller = credentials::caller(&request, &api).await?;
-            // The reseller is whoever runs the service.
-            if !caller.is_reseller() {
-                api.rates.take_for_caller(&caller.actor, api.clock.now())?;
-            }
-            // For the entry about a refusal, which is written when the handler is over.
-            request.extensions_mut().insert(caller.clone());
-            Ok(caller)
+            credentials::caller(&request, &api).await?.admitted(&request, &api)
         })
     }
 }

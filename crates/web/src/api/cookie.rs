@@ -25,7 +25,7 @@ const HOST_NAME: &str = "__Host-mai_session";
 const PROOF: &str = "x-csrf-token";
 
 /// The session of a request, where it has one.
-pub(super) fn session(request: &HttpRequest, api: &Api) -> Option<SecretString> {
+pub(crate) fn session(request: &HttpRequest, api: &Api) -> Option<SecretString> {
     named(request, name(is_by_https(request, api)))
 }
 
@@ -48,7 +48,7 @@ fn named(request: &HttpRequest, wanted: &str) -> Option<SecretString> {
 }
 
 /// The header that gives a browser its session until `ends_at`.
-pub(super) fn set(
+pub(crate) fn set(
     request: &HttpRequest,
     api: &Api,
     token: &SecretString,
@@ -60,7 +60,7 @@ pub(super) fn set(
 }
 
 /// The header that takes a browser's session away.
-pub(super) fn clear(request: &HttpRequest, api: &Api) -> (HeaderName, String) {
+pub(crate) fn clear(request: &HttpRequest, api: &Api) -> (HeaderName, String) {
     (header::SET_COOKIE, cookie(request, api, "", 0))
 }
 
@@ -79,9 +79,13 @@ pub(super) fn proof(session: &SecretString) -> String {
 }
 
 /// 403 for a change that does not carry the proof, or that another site sent.
-pub(super) fn check(request: &HttpRequest, api: &Api, session: &SecretString) -> Result<(), ApiError> {
+pub(super) fn check(
+    request: &HttpRequest,
+    api: &Api,
+    session: &SecretString,
+    presented: &str,
+) -> Result<(), ApiError> {
     same_origin(request, api)?;
-    let presented = text(request.headers().get(PROOF)).unwrap_or_default();
     if bool::from(presented.as_bytes().ct_eq(proof(session).as_bytes())) {
         Ok(())
     } else {
@@ -89,8 +93,13 @@ pub(super) fn check(request: &HttpRequest, api: &Api, session: &SecretString) ->
     }
 }
 
+/// The proof in the header of a request.
+pub(super) fn presented(request: &HttpRequest) -> &str {
+    text(request.headers().get(PROOF)).unwrap_or_default()
+}
+
 /// 403 for a request that a page of another site sent. Programs say nothing of where they are.
-pub(super) fn same_origin(request: &HttpRequest, api: &Api) -> Result<(), ApiError> {
+pub(crate) fn same_origin(request: &HttpRequest, api: &Api) -> Result<(), ApiError> {
     let refused = || ApiError::csrf("the request comes from a page of another site");
     let headers = request.headers();
     if let Some(site) = text(headers.get("sec-fetch-site"))

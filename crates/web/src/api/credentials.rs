@@ -25,11 +25,18 @@ use crate::{
 pub(super) async fn caller(request: &HttpRequest, api: &Api) -> Result<Caller, ApiError> {
     match (bearer(request), cookie::session(request, api)) {
         (Some(token), _) => by_token(request, api, token).await,
-        (None, Some(session)) => by_session(request, api, session).await,
+        (None, Some(session)) => by_session(request, api, session, cookie::presented(request)).await,
         (None, None) => Err(ApiError::unauthorized(
             "an API token is needed, in the header `Authorization: Bearer …`, or a session",
         )),
     }
+}
+
+/// Whoever sent a form of ours, with the proof that a field of it has.
+pub(super) async fn of_form(request: &HttpRequest, api: &Api, proof: &str) -> Result<Caller, ApiError> {
+    let session = cookie::session(request, api);
+    let session = session.ok_or_else(|| ApiError::unauthorized("a session is needed"))?;
+    by_session(request, api, session, proof).await
 }
 
 /// Whoever has a token. Tokens that we never made count as failed attempts of their address, and once there
@@ -96,14 +103,20 @@ fn standing_of(token: &ApiTokenModel) -> Standing {
     Standing { role: token.role, client_org_id: token.client_org_id.clone(), user_id: token.user_id.clone() }
 }
 
-async fn by_session(request: &HttpRequest, api: &Api, token: SecretString) -> Result<Caller, ApiError> {
+async fn by_session(
+    request: &HttpRequest,
+    api: &Api,
+    token: SecretString,
+    proof: &str,
+) -> Result<Caller, ApiError> {
     let model = api.services.session_db.find(&token).await?;
     let standing = match model.kind {
         SessionKind::OpenWebui => confirmed(api, &model).await?,
         SessionKind::Password | SessionKind::Link => model.standing(),
     };
     let owner = model.actor();
-    let checked = if request.method().is_safe() { Ok(()) } else { cookie::check(request, api, &token) };
+    let checked =
+        if request.method().is_safe() { Ok(()) } else { cookie::check(request, api, &token, proof) };
     let session = BrowserSession { model, csrf_token: cookie::proof(&token) };
     let caller = Caller {
         role: Role::try_from(standing)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, get, web};
 use mai_model_prices::{CATALOGUE, ModelPrice, PriceList, Source};
 use mai_openrouter::{PriceKind, PriceOverride, UnitPrices};
-use mai_primitives::{MarkupRate, ModelName, UnitPrice, UnixTime};
+use mai_primitives::{MarkupRate, ModelName, UnitPrice, UnixTime, Usd};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -136,6 +136,30 @@ struct Override {
     million: PerMillion,
 }
 
+/// Whether a model is one of the catalogue.
+pub(crate) fn is_in_catalogue(model: &ModelPrice) -> bool {
+    CATALOGUE.iter().any(|one| one.id == model.id.as_str())
+}
+
+/// The prices of an organization, as the dashboard shows them.
+#[derive(Clone, Copy)]
+pub(crate) struct ClientPrices(Markup);
+
+impl ClientPrices {
+    /// The prices by a markup.
+    pub(crate) fn of(rate: MarkupRate) -> Self {
+        Self(Markup(Some(rate)))
+    }
+
+    /// What a million tokens of the prompt and of the answer cost; none where it is not known.
+    pub(crate) fn per_million(self, model: &ModelPrice) -> Result<(Option<Usd>, Option<Usd>), ApiError> {
+        let Some(pricing) = &model.pricing else { return Ok((None, None)) };
+        let million =
+            |kind| Ok::<_, ApiError>(self.0.price(&pricing.prices, kind)?.map(UnitPrice::per_million));
+        Ok((million(PriceKind::Prompt)?, million(PriceKind::Completion)?))
+    }
+}
+
 /// What is asked of a client for a raw price.
 #[derive(Clone, Copy)]
 struct Markup(Option<MarkupRate>);
@@ -207,9 +231,7 @@ impl Answer {
         sees_raw_price: bool,
         now: UnixTime,
     ) -> Result<Self, ApiError> {
-        let is_offered = |model: &Arc<ModelPrice>| {
-            which == Which::All || CATALOGUE.iter().any(|one| one.id == model.id.as_str())
-        };
+        let is_offered = |model: &Arc<ModelPrice>| which == Which::All || is_in_catalogue(model);
         let models = list.models().iter().filter(|model| is_offered(model));
         let models =
             models.map(|model| markup.model(model, sees_raw_price)).collect::<Result<Vec<_>, _>>()?;

@@ -1,5 +1,4 @@
-//! The pages beside the API: `/api/docs` shows its description and sends requests, `/sign-in/link` opens a
-//! one-time link.
+//! The page beside the API: `/api/docs` shows its description and sends requests.
 
 use actix_web::{HttpResponse, http::header, web};
 
@@ -7,7 +6,7 @@ use actix_web::{HttpResponse, http::header, web};
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The pages and their files; they are no operations of the API, so its description has none of them.
+/// The page and its files; they are no operations of the API, so its description has none of them.
 pub fn routes(config: &mut web::ServiceConfig) {
     let file = |kind: &'static str, text: &'static str| {
         move || async move {
@@ -29,13 +28,5 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route(
             "/api/docs/api.js",
             web::get().to(file("text/javascript", include_str!("../../assets/api.js"))),
-        )
-        .route(
-            "/sign-in/link",
-            web::get().to(file("text/html; charset=utf-8", include_str!("../../assets/sign_in_link.html"))),
-        )
-        .route(
-            "/sign-in/link.js",
-            web::get().to(file("text/javascript", include_str!("../../assets/sign_in_link.js"))),
         );
 }

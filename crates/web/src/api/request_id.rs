@@ -5,9 +5,8 @@ use std::{
     pin::Pin,
 };
 
-use actix_web::HttpMessage;
 use actix_web::{
-    Error,
+    Error, HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::header::{HeaderName, HeaderValue},
@@ -17,6 +16,11 @@ use tracing::Instrument;
 /// The id of a request, among its extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestIdOf(pub(crate) String);
+
+/// The id of a request, where it has one already.
+pub(crate) fn of(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestIdOf>().map(|id| id.0.clone())
+}
 
 /// The middleware that gives each request its id.
 #[derive(Debug, Clone, Copy)]

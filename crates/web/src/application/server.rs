@@ -11,7 +11,8 @@ use utoipa_actix_web::AppExt;
 
 use crate::{
     api::{self, Api},
-    gateway::{self, CallLimits, Gateway, GatewayError, RateLimits, Said, Stopping},
+    dashboard,
+    gateway::{self, CallLimits, Gateway, RateLimits, Said, Stopping},
     health::{self, Health},
     metrics::{self, Metrics},
     settings::Settings,
@@ -90,9 +91,10 @@ pub(super) fn bind(
             .configure(api::routes)
             .into_app()
             .configure(api::pages::routes)
+            .configure(dashboard::routes)
             .service(web::scope("/api/v1").configure(gateway::routes))
             .service(web::scope("/v1").configure(gateway::routes))
-            .default_service(web::to(|| async { GatewayError::UnknownRoute.response() }))
+            .default_service(web::to(dashboard::unknown))
     };
     let mut server = HttpServer::new(app)
         .disable_signals()

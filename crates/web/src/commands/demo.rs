@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mai_mock_openrouter::{Mock, MockSettings, nano_usd};
 use mai_organization::{
     ClientOrganizationPatch, MasterKey, ProcessedGenerationModel,
-    client_organization::{Change, NewApiToken, NewGatewayKey, Role, TokenScope},
+    client_organization::{Change, NewAccount, NewApiToken, NewGatewayKey, Role, Standing, TokenScope},
     generation_processing::query,
 };
 use mai_primitives::{
@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 use super::{demo_chat, serve::stop_signal};
-use crate::{application::Application, settings::Settings, telemetry};
+use crate::{application::Application, dashboard::Tab, settings::Settings, telemetry};
 
 /// What the demonstration does.
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ struct Credentials {
     organization: OrganizationId,
     key: SecretString,
     token: SecretString,
+    /// What signs an administrator in at the dashboard, once.
+    link: SecretString,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<()> {
@@ -116,7 +118,14 @@ async fn prepare(application: &Application, clock: &dyn Clock) -> Result<Credent
         scope: TokenScope::Full,
         expires_at: None,
     };
+    let administrator = NewAccount {
+        email: "demo@example.com".to_owned(),
+        name: "Demo".to_owned(),
+        standing: Standing { role: Role::Admin, client_org_id: Some(organization.clone()), user_id: None },
+    };
+    let account = services.account_db.create(administrator).await?;
     Ok(Credentials {
+        link: services.sign_in_link_db.create(Some(&organization), &account.id).await?.token,
         key: services.gateway_key_db.create(&organization, key).await?.key,
         token: services.api_token_db.create(token).await?.token,
         organization,
@@ -183,6 +192,12 @@ fn print_row(row: &ProcessedGenerationModel) -> Result<()> {
 }
 
 fn print_invitation(base: &str, credentials: &Credentials) -> Result<()> {
+    let overview = Tab::Overview.path(&credentials.organization);
+    say!("\nDashboard: {base}{overview}")?;
+    say!(
+        "  sign in with one click: {base}/sign-in/link?next={overview}#{}",
+        credentials.link.expose_secret()
+    )?;
     say!("\nServing at {base} until Ctrl-C. Try it:\n")?;
     say!(
         "  curl -N {base}/v1/chat/completions -H 'Authorization: Bearer {}' \\",

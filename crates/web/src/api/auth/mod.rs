@@ -134,7 +134,7 @@ async fn welcome(
 const NOT_KEPT: (&str, &str) = ("cache-control", "no-store");
 
 /// Begins an attempt to sign in, of the address that the connection comes from.
-fn attempt<'a>(request: &HttpRequest, api: &'a Api) -> Result<Attempt<'a>, ApiError> {
+pub(crate) fn attempt<'a>(request: &HttpRequest, api: &'a Api) -> Result<Attempt<'a>, ApiError> {
     let address = request.peer_addr().ok_or_else(ApiError::misconfigured)?.ip();
     api.attempts.begin(address).map_err(ApiError::too_many_attempts)
 }

@@ -1,0 +1,93 @@
+//! The files that the pages need. Each has the hash of its content in its name, so that browsers may keep it
+//! for good and never show a page with a file of another version.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpResponse, http::header, web};
+use ring::digest::{SHA256, digest};
+
+/// A file and the name under which it is served.
+struct Asset {
+    name: String,
+    kind: &'static str,
+    content: &'static str,
+}
+
+/// How many hexadecimal digits of the hash are in a name.
+const HASH_DIGITS: usize = 12;
+
+impl Asset {
+    fn new(stem: &str, extension: &str, kind: &'static str, content: &'static str) -> Self {
+        let hash = digest(&SHA256, content.as_bytes());
+        let nibbles = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16));
+        let hash: String = digits.take(HASH_DIGITS).collect();
+        Self { name: format!("{stem}.{hash}.{extension}"), kind, content }
+    }
+
+    fn path(&self) -> String {
+        format!("/assets/{}", self.name)
+    }
+}
+
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("dashboard", "css", "text/css; charset=utf-8", include_str!("../../assets/dashboard.css"))
+});
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("dashboard", "js", "text/javascript; charset=utf-8", include_str!("../../assets/dashboard.js"))
+});
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("../../assets/icon.svg")));
+
+/// Where the style is.
+pub(crate) fn style() -> String {
+    STYLE.path()
+}
+
+/// Where the script is.
+pub(crate) fn script() -> String {
+    SCRIPT.path()
+}
+
+/// Where the icon is.
+pub(crate) fn icon() -> String {
+    ICON.path()
+}
+
+/// `GET /assets/{name}`
+pub(crate) async fn asset(name: web::Path<String>) -> HttpResponse {
+    let found = [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.name == *name);
+    let Some(asset) = found else { return HttpResponse::NotFound().finish() };
+    HttpResponse::Ok()
+        .content_type(asset.kind)
+        .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(asset.content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_file_is_served_under_the_name_of_its_content_only() {
+        for asset in [&*STYLE, &*SCRIPT, &*ICON] {
+            let answer = super::asset(web::Path::from(asset.name.clone())).await;
+            assert_eq!(answer.status(), 200);
+            let kept = answer.headers().get(header::CACHE_CONTROL).unwrap().to_str().unwrap();
+            assert!(kept.contains("immutable"), "{kept}");
+        }
+        let old = web::Path::from("dashboard.000000000000.css".to_owned());
+        assert_eq!(super::asset(old).await.status(), 404);
+        assert!(
+            style().starts_with("/assets/dashboard.")
+                && style().len() == "/assets/dashboard..css".len() + HASH_DIGITS
+        );
+    }
+
+    #[test]
+    fn what_a_page_needs_is_small() {
+        assert!(SCRIPT.content.len() < 8_000, "{} bytes of script", SCRIPT.content.len());
+        assert!(STYLE.content.len() < 32_000, "{} bytes of style", STYLE.content.len());
+    }
+}

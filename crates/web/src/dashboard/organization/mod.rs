@@ -1,0 +1,116 @@
+//! The pages of an organization. Each tab is an address of its own; what a member may not see is refused here
+//! and not only left out of the tabs.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use mai_organization::{client_organization::OrganizationEntry, usage_tracking::Conversion};
+use mai_primitives::{OrganizationId, UnixTime, UsageDate};
+
+use super::{
+    figures::rate_line,
+    format,
+    frame::{Frame, Tab},
+    range::Range,
+    visit::Visit,
+};
+use crate::api::{
+    ApiError,
+    caller::{Caller, Role},
+};
+
+mod chart;
+mod daily;
+mod exports;
+mod models;
+mod overview;
+mod own;
+mod pricing;
+mod providers;
+mod subscription;
+mod users;
+
+/// What is below `/organizations/{organization}`.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("", web::get().to(overview))
+        .route("/users", web::get().to(async |visit: Visit| visit.answer(users::show).await))
+        .route("/models", web::get().to(async |visit: Visit| visit.answer(models::show).await))
+        .route("/providers", web::get().to(async |visit: Visit| visit.answer(providers::show).await))
+        .route("/subscription", web::get().to(async |visit: Visit| visit.answer(subscription::show).await))
+        .route("/pricing", web::get().to(async |visit: Visit| visit.answer(pricing::show).await))
+        .route("/exports", web::get().to(async |visit: Visit| visit.answer(exports::show).await));
+}
+
+/// The first page: the organization's usage, or a member's own.
+async fn overview(visit: Visit) -> HttpResponse {
+    let work = async |visit: &Visit| {
+        let here = Here::open(visit, Tab::Overview).await?;
+        match here.caller.role.clone() {
+            Role::Member(_, user) => own::show(visit, here, user).await,
+            Role::Admin(_) | Role::Reseller => overview::show(visit, here).await,
+        }
+    };
+    visit.answer(work).await
+}
+
+/// Where a visitor is: an organization that it may see, at one of its tabs.
+struct Here {
+    caller: Caller,
+    id: OrganizationId,
+    organization: Arc<OrganizationEntry>,
+    tab: Tab,
+    today: UsageDate,
+}
+
+impl Here {
+    /// 401, 403 and 404 as the API has them.
+    async fn open(visit: &Visit, tab: Tab) -> Result<Self, ApiError> {
+        let caller = visit.caller().await?;
+        let named = visit.part("organization")?;
+        let id = match tab {
+            Tab::Overview | Tab::Pricing => caller.organization(Some(&named))?,
+            Tab::Users | Tab::Models | Tab::Providers | Tab::Subscription | Tab::Exports => {
+                caller.administered(Some(&named))?
+            }
+        };
+        let organization = visit.known(&id)?;
+        Ok(Self { today: visit.today(&organization), caller, id, organization, tab })
+    }
+
+    /// The frame of the page.
+    async fn frame(&self, visit: &Visit) -> Result<Frame, ApiError> {
+        let is_member = matches!(self.caller.role, Role::Member(..));
+        let title = visit.language.text(self.tab.label(is_member));
+        let frame = visit.frame(&title).signed_in(visit, &self.caller).await?;
+        Ok(frame.of_organization(&self.caller, &self.organization, self.tab))
+    }
+
+    /// The range of the page.
+    fn range(&self, visit: &Visit) -> Result<Range, ApiError> {
+        Range::of(&visit.address, visit.language, self.today)
+    }
+
+    /// The foot's lines: up to when usage is there, and by which rate the latest days are converted.
+    fn freshness(&self, visit: &Visit, frame: &mut Frame, last: Option<UnixTime>, conversion: &Conversion) {
+        if let Some(last) = last {
+            let at = format::instant(frame.language, self.organization.calendar, last);
+            let ago = format::ago(frame.language, visit.now(), last);
+            frame.freshness.push(frame.language.with_all("foot-recorded", &[("at", &at), ("ago", &ago)]));
+        }
+        if let Some(rate) = &conversion.current {
+            frame.freshness.push(rate_line(frame, rate));
+        }
+        frame.freshness.push(frame.with("foot-zone", self.organization.calendar.zone()));
+    }
+}
+
+/// A chosen one of some links.
+fn choices(visit: &Visit, name: &str, chosen: &str, all: &[(&str, &str)]) -> Vec<super::frame::Link> {
+    let link = |(code, key): &(&str, &str)| super::frame::Link {
+        href: visit.address.with(&[(name, code), ("page", "")]).link(),
+        label: visit.language.text(key),
+        is_current: *code == chosen,
+    };
+    all.iter().map(link).collect()
+}

@@ -1,0 +1,294 @@
+//! An organization's usage at a glance.
+
+use actix_web::HttpResponse;
+use askama::Template;
+use mai_organization::usage_tracking::{
+    Totals,
+    stats::{
+        overview::Overview,
+        series::{GroupBy, Metric, SeriesOf},
+    },
+};
+use mai_primitives::{UsageDate, Usd, display, ratio};
+
+use super::{
+    Here,
+    chart::{self, Chart, Line},
+    choices,
+    daily::{self, Days},
+};
+use crate::{
+    api::ApiError,
+    dashboard::{
+        charts::{self, COLOURS, HeatMap},
+        figures::{Amount, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
+        format,
+        frame::{Frame, Link},
+        range::Range,
+        visit::{Visit, page},
+    },
+};
+
+/// How many months are compared.
+const MONTHS: u32 = 12;
+/// How many weeks the map of activity shows.
+const WEEKS: u64 = 27;
+
+pub(super) const METRICS: [(&str, &str); 3] =
+    [("cost", "cost"), ("tokens", "tokens"), ("requests", "requests")];
+const GROUPS: [(&str, &str); 4] = [
+    ("model", "group-model"),
+    ("provider", "group-provider"),
+    ("user", "group-user"),
+    ("none", "group-none"),
+];
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page {
+    frame: Frame,
+    range: Range,
+    notices: Vec<Notice>,
+    tiles: Vec<Tile>,
+    metrics: Vec<Link>,
+    groups: Vec<Link>,
+    chart: Chart,
+    top_models: Vec<Ranked>,
+    summary: Vec<(String, String)>,
+    days: Days,
+    months: Vec<Month>,
+    heat_map: String,
+    /// What connects a client, where nothing was ever used.
+    start: Option<String>,
+}
+
+struct Month {
+    name: String,
+    is_running: bool,
+    tokens: String,
+    requests: String,
+    users: String,
+    cost: Amount,
+    change: String,
+    width: i64,
+}
+
+/// The metric that an address names.
+pub(super) fn metric(visit: &Visit) -> Result<(Metric, &'static str), ApiError> {
+    match visit.address.get("metric") {
+        None | Some("cost") => Ok((Metric::Cost, "cost")),
+        Some("tokens") => Ok((Metric::Tokens, "tokens")),
+        Some("requests") => Ok((Metric::Requests, "requests")),
+        Some(_) => Err(ApiError::field("metric", "must be cost, tokens or requests")),
+    }
+}
+
+fn group_by(visit: &Visit) -> Result<(GroupBy, &'static str), ApiError> {
+    match visit.address.get("group") {
+        None | Some("model") => Ok((GroupBy::Model, "model")),
+        Some("provider") => Ok((GroupBy::Provider, "provider")),
+        Some("user") => Ok((GroupBy::User, "user")),
+        Some("none") => Ok((GroupBy::Nothing, "none")),
+        Some(_) => Err(ApiError::field("group", "must be model, provider, user or none")),
+    }
+}
+
+/// The page.
+pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiError> {
+    let range = here.range(visit)?;
+    let ((metric, metric_code), (group, group_code)) = (metric(visit)?, group_by(visit)?);
+    let usage = &visit.api.services.client_usage_db;
+    let found = usage.overview(&here.id, range.asked(), (group, metric, COLOURS), MONTHS).await?;
+    let row = visit.api.services.client_organization_db.get_any_by_id(&here.id).await?;
+    let limit = row.and_then(|row| row.monthly_limit);
+    let mut frame = here.frame(visit).await?;
+    frame.is_live = range.days.to() == here.today;
+    here.freshness(visit, &mut frame, found.last_activity, &found.daily.conversion);
+    let lines = lines(&frame, &found, metric);
+    let forecast = expected(&found, &range, metric);
+    let title = frame.t(match metric {
+        Metric::Cost => "chart-cost",
+        Metric::Tokens => "chart-tokens",
+        Metric::Requests => "chart-requests",
+    });
+    let is_new =
+        found.activity.is_empty() && found.months.iter().all(|month| month.figures.totals.requests == 0);
+    let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS).render();
+    let page_ = Page {
+        notices: rate_notices(&frame, &found.daily.conversion),
+        tiles: tiles(&frame, &found, &range, limit)?,
+        metrics: choices(visit, "metric", metric_code, &METRICS),
+        groups: choices(visit, "group", group_code, &GROUPS),
+        chart: chart::chart(&frame, &range, metric, title, &lines, &forecast)?,
+        top_models: top_models(&frame, &found),
+        summary: summary(&frame, &found),
+        days: daily::days(visit, &frame, &found.daily, here.today)?,
+        months: months(&frame, &found),
+        heat_map: heat_map.map_err(|error| ApiError::internal(&error, None))?,
+        start: is_new.then(|| start(visit)),
+        range,
+        frame,
+    };
+    page(&page_)
+}
+
+/// The series of the chart; the whole as one where the days are not taken apart.
+fn lines(frame: &Frame, found: &Overview, metric: Metric) -> Vec<Line> {
+    let dates: Vec<UsageDate> = found.daily.days.iter().map(|row| row.usage_date).collect();
+    if found.daily.series.is_empty() {
+        let days = found.daily.days.iter().map(|row| (row.usage_date, metric.of(&Totals::from(row))));
+        let total = metric.of(&found.daily.totals);
+        return vec![Line { name: frame.t("all"), is_other: false, total, days: days.collect() }];
+    }
+    let line = |series: &mai_organization::usage_tracking::stats::series::Series| {
+        let (name, is_other) = match &series.who {
+            SeriesOf::One { name, .. } if name.is_empty() => (frame.t("unknown"), false),
+            SeriesOf::One { name, .. } => (name.clone(), false),
+            SeriesOf::Others => (frame.t("other"), true),
+        };
+        let values = series.per_day.iter().map(|(totals, _)| metric.of(totals));
+        let days = dates.iter().copied().zip(values).collect();
+        Line { name, is_other, total: metric.of(&series.totals), days }
+    };
+    found.daily.series.iter().map(line).collect()
+}
+
+/// What is expected of the days after today: of cost, in the present month.
+fn expected(found: &Overview, range: &Range, metric: Metric) -> Vec<(UsageDate, i64)> {
+    let forecast = found.forecast.as_ref().filter(|_| metric == Metric::Cost && range.is_this_month);
+    let days = forecast.into_iter().flat_map(|forecast| &forecast.days);
+    days.map(|(day, cost)| (*day, cost.nanos())).collect()
+}
+
+fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> Result<Vec<Tile>, ApiError> {
+    let (totals, before) = (&found.daily.totals, &found.before);
+    let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
+        found.daily.days.iter().map(|row| value(&Totals::from(row))).collect()
+    };
+    let amount = Amount::new(totals.markup_cost, found.daily.cost_pln);
+    let is_estimated = found.daily.conversion.days_estimated > 0 && amount.pln.is_some();
+    let in_pln = match &amount.pln {
+        Some(pln) if is_estimated => frame.with("tile-estimated", pln),
+        Some(pln) => pln.clone(),
+        None => frame.t("tile-no-pln"),
+    };
+    let label = frame.t(if range.is_this_month { "tile-cost-month" } else { "tile-cost" });
+    let average = |sum: i64| {
+        let days = found.engagement.days_begun.max(1);
+        frame.with("tile-per-day", &format::compact(frame.language, sum / days))
+    };
+    let engagement = &found.engagement;
+    Ok(vec![
+        Tile::new(label, amount.usd, in_pln).compared(cost(totals), cost(before)).drawn(&per_day(cost))?,
+        Tile::new(frame.t("tokens"), frame.number(totals.tokens), average(totals.tokens))
+            .compared(totals.tokens, before.tokens)
+            .drawn(&per_day(|totals| totals.tokens))?,
+        Tile::new(frame.t("requests"), frame.number(totals.requests), average(totals.requests))
+            .compared(totals.requests, before.requests)
+            .drawn(&per_day(|totals| totals.requests))?,
+        Tile::new(
+            frame.t("active-users"),
+            frame.number(engagement.active_users),
+            frame.language.count("tile-of-members", engagement.members),
+        )
+        .drawn(&found.daily.days.iter().map(|row| row.unique_users).collect::<Vec<_>>())?,
+        limit_tile(frame, found, limit),
+        forecast_tile(frame, found),
+    ])
+}
+
+/// The present month against the organization's limit, whatever range is shown.
+fn limit_tile(frame: &Frame, found: &Overview, limit: Option<Usd>) -> Tile {
+    let label = frame.t("tile-limit");
+    let Some(limit) = limit else {
+        return Tile::new(label, frame.t("tile-no-limit"), frame.t("tile-no-limit-note"));
+    };
+    let used = found.months.last().map_or(0, |month| month.figures.totals.markup_cost.nanos());
+    let ppm = ratio::parts_per_million(used, limit.nanos()).unwrap_or(0);
+    let state = match ppm {
+        ..800_000 => "ok",
+        800_000..1_000_000 => "warn",
+        _ => "bad",
+    };
+    let note = frame.with("tile-limit-of", &display::usd(limit));
+    let tile = Tile::new(label, format::percent(ppm), note);
+    Tile { progress: Some((charts::width(used, limit.nanos()), state)), ..tile }
+}
+
+fn forecast_tile(frame: &Frame, found: &Overview) -> Tile {
+    let label = frame.t("tile-forecast");
+    match &found.forecast {
+        Some(forecast) => {
+            let (low, high) = (display::usd(forecast.low), display::usd(forecast.high));
+            let note = frame.language.with_all("tile-forecast-range", &[("low", &low), ("high", &high)]);
+            Tile::new(label, display::usd(forecast.total), note)
+        }
+        None => Tile::new(label, "–".to_owned(), frame.t("tile-no-forecast")),
+    }
+}
+
+fn top_models(frame: &Frame, found: &Overview) -> Vec<Ranked> {
+    let items = found.top_models.iter().map(|top| Item::new(top.model_name.to_string(), top.total_tokens));
+    ranking(items.collect(), found.daily.totals.tokens, |tokens| frame.number(tokens))
+}
+
+/// The lines of the monthly summary.
+fn summary(frame: &Frame, found: &Overview) -> Vec<(String, String)> {
+    let (engagement, days) = (&found.engagement, &found.daily.days);
+    let cost = found.daily.totals.markup_cost;
+    let unit = |count: i64| ratio::unit_cost(cost, count, 1).map_or_else(|| "–".to_owned(), display::usd);
+    let busiest = days.iter().max_by_key(|row| row.total_tokens);
+    let dearest = days.iter().max_by_key(|row| row.markup_cost);
+    let day = |row: Option<&mai_organization::ClientDailyUsageModel>| {
+        row.map_or_else(|| "–".to_owned(), |row| format::date(frame.language, row.usage_date))
+    };
+    let change = ratio::change_per_million(cost.nanos(), found.before.markup_cost.nanos());
+    let lines = [
+        ("summary-active-users", frame.number(engagement.active_users)),
+        ("summary-new-users", frame.number(engagement.new_users)),
+        ("summary-idle-members", frame.number(engagement.members_without_usage)),
+        (
+            "summary-days",
+            frame.language.with_all(
+                "summary-days-of",
+                &[
+                    ("active", &frame.number(engagement.active_days)),
+                    ("all", &frame.number(engagement.days_begun)),
+                ],
+            ),
+        ),
+        ("summary-cost-per-day", unit(engagement.days_begun)),
+        ("summary-cost-per-user", unit(engagement.active_users)),
+        ("summary-busiest", day(busiest)),
+        ("summary-dearest", day(dearest)),
+        ("summary-change", change.map_or_else(|| "–".to_owned(), format::change)),
+    ];
+    lines.into_iter().map(|(key, value)| (frame.language.text(key), value)).collect()
+}
+
+/// The newest month first; those before the first one with usage are left out.
+fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
+    let used = found.months.iter().skip_while(|month| month.figures.totals.requests == 0);
+    let greatest = found.months.iter().map(|month| cost(&month.figures.totals)).max().unwrap_or(0);
+    let mut months: Vec<Month> = used
+        .map(|month| Month {
+            name: format::month(frame.language, month.range.from()),
+            is_running: !month.is_complete,
+            tokens: frame.number(month.figures.totals.tokens),
+            requests: frame.number(month.figures.totals.requests),
+            users: frame.number(month.figures.active_users),
+            cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln),
+            change: month.change.cost_ppm.map_or_else(|| "–".to_owned(), format::change),
+            width: charts::width(cost(&month.figures.totals), greatest),
+        })
+        .collect();
+    months.reverse();
+    months
+}
+
+/// The base URL that a client needs.
+fn start(visit: &Visit) -> String {
+    let connection = visit.request.connection_info();
+    let own = || format!("{}://{}", connection.scheme(), connection.host());
+    format!("{}/v1", visit.api.public_url.clone().unwrap_or_else(own))
+}

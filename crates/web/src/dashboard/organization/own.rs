@@ -1,0 +1,112 @@
+//! What a member sees: its own usage, and nobody else's.
+
+use actix_web::HttpResponse;
+use askama::Template;
+use mai_organization::usage_tracking::{Totals, stats::series::Metric};
+use mai_primitives::UserId;
+
+use super::{
+    Here,
+    chart::{self, Chart, Line},
+    choices,
+    overview::{METRICS, metric},
+};
+use crate::{
+    api::ApiError,
+    dashboard::{
+        figures::{Amount, Notice, Tile, cost, rate_notices},
+        format,
+        frame::{Frame, Link},
+        range::Range,
+        table::{Pager, paged},
+        visit::{Visit, page},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "own.html")]
+struct Page {
+    frame: Frame,
+    range: Range,
+    notices: Vec<Notice>,
+    tiles: Vec<Tile>,
+    metrics: Vec<Link>,
+    chart: Chart,
+    rows: Vec<Day>,
+    pager: Pager,
+    tokens: String,
+    requests: String,
+    cost: Amount,
+}
+
+struct Day {
+    date: String,
+    weekday: &'static str,
+    is_today: bool,
+    tokens: String,
+    requests: String,
+    cost: Amount,
+}
+
+/// The page.
+pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<HttpResponse, ApiError> {
+    let range = here.range(visit)?;
+    let (metric, code) = metric(visit)?;
+    let own = visit.api.services.client_usage_db.own_usage(&here.id, Some(user), range.asked()).await?;
+    let mut frame = here.frame(visit).await?;
+    let last = own.days.iter().map(|row| row.updated_at).max();
+    frame.is_live = range.days.to() == here.today;
+    here.freshness(visit, &mut frame, last, &own.conversion);
+    let line = Line {
+        name: frame.t("tab-own"),
+        is_other: false,
+        total: metric.of(&own.totals),
+        days: own.days.iter().map(|row| (row.usage_date, metric.of(&Totals::from(row)))).collect(),
+    };
+    let title = frame.t(match metric {
+        Metric::Cost => "chart-own-cost",
+        Metric::Tokens => "chart-own-tokens",
+        Metric::Requests => "chart-own-requests",
+    });
+    let amount = Amount::new(own.totals.markup_cost, own.cost_pln);
+    let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
+        own.days.iter().map(|row| value(&Totals::from(row))).collect()
+    };
+    let days = i64::try_from(own.days.len()).unwrap_or(i64::MAX);
+    let tiles = vec![
+        Tile::new(frame.t("cost"), amount.usd.clone(), amount.pln_text().to_owned()).drawn(&per_day(cost))?,
+        Tile::new(frame.t("tokens"), frame.number(own.totals.tokens), String::new())
+            .drawn(&per_day(|totals| totals.tokens))?,
+        Tile::new(frame.t("requests"), frame.number(own.totals.requests), String::new())
+            .drawn(&per_day(|totals| totals.requests))?,
+        Tile::new(
+            frame.t("days-active"),
+            frame.number(days),
+            frame.language.count("tile-of-days", range.days.days()),
+        ),
+    ];
+    let newest: Vec<_> = own.days.iter().zip(&own.days_pln).rev().collect();
+    let (shown, pager) = paged(newest, &visit.address, &frame)?;
+    let rows = shown.into_iter().map(|(row, pln)| Day {
+        date: format::date(frame.language, row.usage_date),
+        weekday: format::weekday(frame.language, row.usage_date),
+        is_today: row.usage_date == here.today,
+        tokens: frame.number(row.total_tokens),
+        requests: frame.number(row.total_requests),
+        cost: Amount::new(row.markup_cost, *pln),
+    });
+    let page_ = Page {
+        rows: rows.collect(),
+        pager,
+        tiles,
+        notices: rate_notices(&frame, &own.conversion),
+        metrics: choices(visit, "metric", code, &METRICS),
+        chart: chart::chart(&frame, &range, metric, title, &[line], &[])?,
+        tokens: frame.number(own.totals.tokens),
+        requests: frame.number(own.totals.requests),
+        cost: amount,
+        range,
+        frame,
+    };
+    page(&page_)
+}

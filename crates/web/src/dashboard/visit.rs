@@ -1,0 +1,164 @@
+//! [`Visit`]: a request for a page, and how it is answered, also where something goes wrong.
+
+use std::{
+    future::{Ready, ready},
+    time::Duration,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{StatusCode, header},
+    web,
+};
+use askama::Template;
+use mai_organization::client_organization::OrganizationEntry;
+use mai_primitives::{OrganizationId, UnixTime, UsageDate};
+
+use super::{
+    address::Address,
+    frame::Frame,
+    language::Language,
+    preferences::{self, Theme},
+    problem,
+};
+use crate::api::{
+    Api, ApiError,
+    caller::{Caller, unknown_organization},
+    pages::CONTENT_SECURITY_POLICY,
+};
+
+/// How long a page may take. After that its reader is told that the database is slow.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request for a page.
+pub(crate) struct Visit {
+    /// The request.
+    pub(crate) request: HttpRequest,
+    /// What answers it.
+    pub(crate) api: web::Data<Api>,
+    /// The language of the page.
+    pub(crate) language: Language,
+    /// The colours of the page.
+    pub(crate) theme: Theme,
+    /// What was asked for.
+    pub(crate) address: Address,
+}
+
+impl FromRequest for Visit {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let api = request.app_data::<web::Data<Api>>().cloned().ok_or_else(ApiError::misconfigured);
+        ready(api.map(|api| Self {
+            language: preferences::language(request),
+            theme: preferences::theme(request),
+            address: Address::of(request),
+            request: request.clone(),
+            api,
+        }))
+    }
+}
+
+impl Visit {
+    /// The answer of `work`, or a page that says what went wrong and what helps. Whoever is not signed in is
+    /// led to the sign-in page and from there back.
+    pub(crate) async fn answer(
+        &self,
+        work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
+    ) -> HttpResponse {
+        if let Some(switched) = preferences::switched(self) {
+            return switched;
+        }
+        match tokio::time::timeout(PATIENCE, work(self)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(),
+            Ok(Err(refusal)) => problem::page(self, &refusal).await,
+            Err(_) => {
+                tracing::warn!(path = self.address.path(), "a page was not ready in time");
+                problem::page(self, &too_slow()).await
+            }
+        }
+    }
+
+    fn to_sign_in(&self) -> HttpResponse {
+        let next = self.address.link();
+        let sign_in = Address::to("/sign-in");
+        redirect(&if next == "/" { sign_in } else { sign_in.with(&[("next", &next)]) }.link())
+    }
+
+    /// Who asks.
+    pub(crate) async fn caller(&self) -> Result<Caller, ApiError> {
+        Caller::extract(&self.request).await
+    }
+
+    /// The present instant.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.api.clock.now().into()
+    }
+
+    /// What is known in memory of an organization.
+    pub(crate) fn known(&self, id: &OrganizationId) -> Result<std::sync::Arc<OrganizationEntry>, ApiError> {
+        self.api.directory.current().organization(id).cloned().ok_or_else(unknown_organization)
+    }
+
+    /// The present day of an organization.
+    pub(crate) fn today(&self, organization: &OrganizationEntry) -> UsageDate {
+        organization.calendar.usage_date(self.api.clock.now())
+    }
+
+    /// A part of the path, decoded.
+    pub(crate) fn part(&self, name: &str) -> Result<String, ApiError> {
+        let part = self.request.match_info().get(name).ok_or_else(ApiError::misconfigured)?;
+        let decoded = percent_encoding::percent_decode_str(part).decode_utf8();
+        decoded.map(std::borrow::Cow::into_owned).map_err(|_| unknown_organization())
+    }
+
+    /// The frame of a page that nobody needs to be signed in for.
+    pub(crate) fn frame(&self, title: &str) -> Frame {
+        Frame::new(self, title)
+    }
+}
+
+/// 503: the database did not answer in time. The code is that of pages only.
+fn too_slow() -> ApiError {
+    ApiError {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "page_timeout",
+        message: "the page was not ready in time".to_owned(),
+        field: None,
+        retry_after: None,
+    }
+}
+
+/// A page as it is sent: kept by nobody, framed by nobody, with nothing inline.
+pub(crate) fn page(template: &impl Template) -> Result<HttpResponse, ApiError> {
+    page_as(template, HttpResponse::Ok().finish())
+}
+
+/// A page with the status of an answer.
+pub(crate) fn page_as(template: &impl Template, answer: HttpResponse) -> Result<HttpResponse, ApiError> {
+    let text = template.render().map_err(|error| ApiError::internal(&error, None))?;
+    let mut answer = answer.set_body(text).map_into_boxed_body();
+    let headers = answer.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "Cookie, Accept-Language"),
+    ] {
+        headers.insert(name, header::HeaderValue::from_static(value));
+    }
+    Ok(answer)
+}
+
+/// Sends a browser to another page, which it asks for by GET.
+pub(crate) fn redirect(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}

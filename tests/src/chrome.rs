@@ -1,0 +1,144 @@
+//! A real browser, driven through chromedriver. Chromium and its driver are Debian's; `cargo xtask test` sees to
+//! it that they are there.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use thirtyfour::{By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement};
+
+use crate::gateway::free_port;
+
+/// How long a page may take to become what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A browser with one window.
+pub struct Chrome {
+    /// The window.
+    pub driver: WebDriver,
+    base: String,
+    process: Child,
+}
+
+impl Chrome {
+    /// Starts a browser for the pages of a server, 1440 pixels wide.
+    pub async fn start(base: &str, runs_script: bool) -> Self {
+        crate::install_tls();
+        let port = free_port();
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("chromedriver is installed");
+        let mut wanted = DesiredCapabilities::chrome();
+        for argument in
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,1000"]
+        {
+            wanted.add_arg(argument).expect("an argument");
+        }
+        if !runs_script {
+            let settings = serde_json::json!({ "profile.managed_default_content_settings.javascript": 2 });
+            wanted.add_experimental_option("prefs", settings).expect("settings");
+        }
+        let begun = Instant::now();
+        let driver = loop {
+            match WebDriver::new(format!("http://127.0.0.1:{port}"), wanted.clone()).await {
+                Ok(driver) => break driver,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "chromedriver does not answer: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        Self { driver, base: base.to_owned(), process }
+    }
+
+    /// Opens a page of the server.
+    pub async fn open(&self, path: &str) {
+        self.driver.goto(format!("{}{path}", self.base)).await.expect("the page opens");
+    }
+
+    /// The path and the query of the page.
+    pub async fn path(&self) -> String {
+        let url = self.driver.current_url().await.expect("an address");
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    }
+
+    /// The first element that a CSS selector finds, as soon as there is one.
+    pub async fn find(&self, css: &str) -> WebElement {
+        let begun = Instant::now();
+        loop {
+            match self.driver.find(By::Css(css)).await {
+                Ok(element) => return element,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "{css}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The visible text of the first element that a CSS selector finds.
+    pub async fn text(&self, css: &str) -> String {
+        self.find(css).await.text().await.expect("a text")
+    }
+
+    /// How many elements a CSS selector finds now.
+    pub async fn count(&self, css: &str) -> usize {
+        self.driver.find_all(By::Css(css)).await.expect("elements").len()
+    }
+
+    /// Clicks on the first element that a CSS selector finds.
+    pub async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Types into a field.
+    pub async fn type_into(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.expect("it can be cleared");
+        field.send_keys(text).await.expect("it takes text");
+    }
+
+    /// Waits until the address is this one.
+    pub async fn wait_for_path(&self, wanted: &str) {
+        let begun = Instant::now();
+        while self.path().await != wanted {
+            assert!(begun.elapsed() < PATIENCE, "{} and not {wanted}", self.path().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the first element that a CSS selector finds shows this text.
+    pub async fn wait_for_text(&self, css: &str, wanted: &str) {
+        let begun = Instant::now();
+        loop {
+            // The element may be replaced while it is read.
+            let shown = match self.driver.find(By::Css(css)).await {
+                Ok(element) => element.text().await.unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if shown.contains(wanted) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{css} shows {shown:?} and not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a script of the test returns.
+    pub async fn script(&self, script: &str) -> serde_json::Value {
+        let returned = self.driver.execute(script, Vec::new()).await.expect("the script runs");
+        returned.json().clone()
+    }
+
+    /// Closes the browser.
+    pub async fn close(mut self) {
+        self.driver.clone().quit().await.expect("the browser closes");
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Chrome {
+    /// Also where a test has failed.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
