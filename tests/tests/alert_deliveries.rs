@@ -152,12 +152,12 @@ fn a_webhook_is_signed_and_tried_again_with_growing_pauses() {
         process.clock.advance_millis(1_000_000_000);
         assert_eq!(deliverer.round().await.unwrap(), 0, "it is done");
 
-        let received = receiver.received();
-        let [first, second, third] = [0, 1, 2].map(|place| told(&received[place]));
+        let requests = receiver.received();
+        let [first, second, third] = [0, 1, 2].map(|place| told(&requests[place]));
         assert_eq!((&first.0, &first.1), (&second.0, &second.1));
         assert_eq!((&first.0, &first.1), (&third.0, &third.1));
         assert_eq!((second.2 - first.2, third.2 - second.2), (5, 30));
-        for request in &received {
+        for request in &requests {
             assert_eq!(matches(request, &secret(&made)), [true]);
             assert_eq!(request.headers["content-type"], "application/json");
         }
@@ -207,12 +207,12 @@ fn what_always_fails_is_given_up_and_can_be_replayed() {
         // What has arrived can be sent once more as well.
         process.deliveries.replay(&org(), None, &row.id).await.unwrap();
         assert_eq!(deliverer.round().await.unwrap(), 1);
-        let received = receiver.received();
-        assert_eq!(received.len(), 13);
-        let (first, last) = (told(&received[0]), told(&received[12]));
+        let requests = receiver.received();
+        assert_eq!(requests.len(), 13);
+        let (first, last) = (told(&requests[0]), told(&requests[12]));
         assert_eq!((first.0, first.1), (last.0, last.1), "the same id and the same bytes");
         assert!(first.2 < last.2);
-        assert_eq!(matches(&received[12], &secret(&made)), [true]);
+        assert_eq!(matches(&requests[12], &secret(&made)), [true]);
     });
 }
 
@@ -228,11 +228,11 @@ fn both_secrets_sign_for_a_while() {
         process.clock.advance_millis(GRACE * 1_000);
         process.raise(80).await;
         deliverer.round().await.unwrap();
-        let received = receiver.received();
-        assert_eq!(matches(&received[0], &secret(&new)), [true, false]);
-        assert_eq!(matches(&received[0], &secret(&made)), [false, true]);
-        assert_eq!(matches(&received[1], &secret(&new)), [true]);
-        assert_eq!(matches(&received[1], &secret(&made)), [false]);
+        let requests = receiver.received();
+        assert_eq!(matches(&requests[0], &secret(&new)), [true, false]);
+        assert_eq!(matches(&requests[0], &secret(&made)), [false, true]);
+        assert_eq!(matches(&requests[1], &secret(&new)), [true]);
+        assert_eq!(matches(&requests[1], &secret(&made)), [false]);
     });
 }
 
@@ -258,9 +258,9 @@ fn a_process_that_is_killed_in_the_middle_is_followed_by_another() {
         assert_eq!(other.round().await.unwrap(), 1);
         let row = process.delivery().await;
         assert_eq!((row.state, row.attempts), (DeliveryState::Delivered, 2));
-        let received = receiver.received();
-        assert_eq!(received.len(), 2);
-        let (first, second) = (told(&received[0]), told(&received[1]));
+        let requests = receiver.received();
+        assert_eq!(requests.len(), 2);
+        let (first, second) = (told(&requests[0]), told(&requests[1]));
         assert_eq!((first.0, first.1), (second.0, second.1), "the receiver knows the repetition by its id");
     });
 }

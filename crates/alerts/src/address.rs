@@ -91,10 +91,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // Of 2000::/3, without what IETF protocols use (Teredo among it), documentation, and 6to4, which can
     // stand for any IPv4 address.
     let is_global = a & 0xe000 == 0x2000;
-    let is_special = (a == 0x2001 && b < 0x200)
-        || (a == 0x2001 && b == 0xdb8)
-        || a == 0x2002
-        || (a == 0x3fff && b < 0x1000);
+    let is_special = (a == 0x2001 && (b < 0x200 || b == 0xdb8)) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
     is_global && !is_special
 }
 

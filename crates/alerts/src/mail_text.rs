@@ -31,20 +31,21 @@ pub fn mail_text(alert: &AlertModel, language: Language) -> MailText {
             "This message was sent by mAI Usage. An administrator of the organization can change where alerts go."
         }
     };
-    let lines: String = rows.iter().map(|(label, value)| format!("{label}: {value}\n")).collect();
-    let cells: String = rows
+    let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label}: {value}\n")).collect();
+    let cells: Vec<String> = rows
         .iter()
         .map(|(label, value)| {
             format!("<tr><th align=\"left\">{}</th><td>{}</td></tr>\n", escaped(label), escaped(value))
         })
         .collect();
     MailText {
-        text: format!("{intro}\n\n{lines}\n{footer}\n"),
+        text: format!("{intro}\n\n{}\n{footer}\n", lines.concat()),
         html: format!(
             "<!DOCTYPE html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\"><title>{}</title></head>\n\
-             <body>\n<p>{}</p>\n<table cellpadding=\"4\">\n{cells}</table>\n<p><small>{}</small></p>\n</body>\n</html>\n",
+             <body>\n<p>{}</p>\n<table cellpadding=\"4\">\n{}</table>\n<p><small>{}</small></p>\n</body>\n</html>\n",
             escaped(&subject),
             escaped(&intro),
+            cells.concat(),
             escaped(footer),
         ),
         subject,

@@ -39,7 +39,7 @@ fn an_organization_reaches_its_own_destinations_only() {
         let table = &fixture.destinations;
         let own = table.create(webhook(Some("a"))).await.unwrap().model;
         let resellers = table.create(mail(None)).await.unwrap().model;
-        assert_eq!(table.list(Some(org("a"))).await.unwrap(), [own.clone()]);
+        assert_eq!(table.list(Some(org("a"))).await.unwrap(), std::slice::from_ref(&own));
         assert_eq!(table.list(None).await.unwrap().len(), 2);
         for (owner, id) in [(org("b"), &own.id), (org("a"), &resellers.id)] {
             let owner = Some(owner);
