@@ -8,7 +8,7 @@ use mai_capture::{
     record::{Record, Sent},
 };
 use mai_client_organization::{LimitSubject, Limits};
-use mai_journal::{Journal, Position};
+use mai_journal::{Journal, JournalSettings, Position};
 use mai_primitives::{UsageDate, Usd};
 use mai_storage::testing::TestDb;
 
@@ -154,9 +154,11 @@ fn a_call_holds_its_reservation_until_its_record_says_more() {
 #[test]
 fn a_call_that_is_not_admitted_leaves_nothing() {
     run(async {
-        // So small that it is full at once.
-        let road = Road::with(|settings| mai_journal::JournalSettings { max_bytes: 1, ..settings });
-        append(&road.journal, &[opened(&call("org_a", true), "gen-1")]).await;
+        let small = |settings| JournalSettings { segment_bytes: 1 << 16, max_bytes: 1 << 16, ..settings };
+        let road = Road::with(small);
+        while road.recorder.admit().is_ok() {
+            append(&road.journal, &[opened(&call("org_a", true), "gen-1")]).await;
+        }
         let guard = LimitGuard::default();
         let limits = Limits::new(Some(Usd::from_nanos(100)), []);
         let reserve = || guard.reserve(&limits, &call("org_a", true), Usd::from_nanos(100)).unwrap();

@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 use mai_capture::{Call, LimitGuard, OverLimit, Reservation};
-use mai_model_prices::{ModelPrices, PriceList};
+use mai_model_prices::{ModelPrice, ModelPrices};
 use mai_openrouter::{GenerationRequest, Route, input_tokens_at_most};
 use mai_organization::client_organization::{LimitSubject, OrganizationEntry};
 use mai_primitives::{UsageDate, Usd};
@@ -59,8 +59,14 @@ impl CallLimits {
         if organization.limits.is_empty() {
             return Ok(None);
         }
-        let raw = estimate(&self.prices.current(), route, asked, body);
-        let amount = raw.and_then(|raw| organization.markup_rate.apply(raw)).unwrap_or(UNKNOWN_PRICE);
+        let prices = self.prices.current();
+        let amount = match asked.model.as_deref().and_then(|model| prices.priced(model)) {
+            None => UNKNOWN_PRICE,
+            // What leaves the range of amounts is more than any bound.
+            Some(model) => estimate(model, route, asked, body)
+                .and_then(|raw| organization.markup_rate.apply(raw))
+                .unwrap_or(self.at_most),
+        };
         let has_other_prices = matches!(route, Route::Images | Route::Speech | Route::Transcriptions);
         let amount = if has_other_prices { amount.max(UNKNOWN_PRICE) } else { amount };
         self.take(organization, call, amount).map(Some)
@@ -110,9 +116,8 @@ const fn place(subject: &LimitSubject) -> usize {
     }
 }
 
-/// What a call may cost at most at ordinary prices, before any markup; none where nobody knows the price.
-fn estimate(prices: &PriceList, route: Route, asked: &GenerationRequest, body: &[u8]) -> Option<Usd> {
-    let model = prices.priced(asked.model.as_deref()?)?;
+/// What a call of a model may cost at most at ordinary prices, before any markup; none where that leaves the range.
+fn estimate(model: &ModelPrice, route: Route, asked: &GenerationRequest, body: &[u8]) -> Option<Usd> {
     let bound =
         |bound: Option<i64>| bound.and_then(|bound| u64::try_from(bound).ok()).filter(|bound| *bound > 0);
     let input = input_tokens_at_most(body).min(bound(model.context_length).unwrap_or(u64::MAX));
@@ -128,11 +133,15 @@ fn estimate(prices: &PriceList, route: Route, asked: &GenerationRequest, body: &
 
 #[cfg(test)]
 mod tests {
+    use mai_model_prices::PriceList;
+
     use super::*;
 
     fn estimated(route: Route, body: &str) -> Option<String> {
         let asked = GenerationRequest::parse(body.as_bytes()).unwrap();
-        estimate(&PriceList::built_in(), route, &asked, body.as_bytes()).map(|usd| usd.to_string())
+        let prices = PriceList::built_in();
+        let model = prices.priced(asked.model.as_deref()?)?;
+        estimate(model, route, &asked, body.as_bytes()).map(|usd| usd.to_string())
     }
 
     #[test]
@@ -141,14 +150,13 @@ mod tests {
         let chat = |more: &str| {
             estimated(Route::ChatCompletions, &format!(r#"{{"model":"openai/gpt-4o-mini"{more}}}"#))
         };
-        // 30 bytes.
         assert_eq!(chat(r#","max_tokens":1000"#).as_deref(), Some("0.0006024"));
         assert_eq!(
             chat(r#","max_tokens":10,"max_completion_tokens":1000,"n":2"#).as_deref(),
-            Some("0.00121155")
+            Some("0.00120405")
         );
-        assert_eq!(chat("").as_deref(), Some("0.00245925"), "4,096 tokens");
-        assert_eq!(chat(r#","max_tokens":"many","n":null"#).as_deref(), Some("0.0024624"));
+        assert_eq!(chat("").as_deref(), Some("0.0024591"), "4,096 tokens");
+        assert_eq!(chat(r#","max_tokens":"many","n":null"#).as_deref(), Some("0.0024606"));
         assert_eq!(chat(r#","max_tokens":18446744073709551615"#), None, "out of range");
         let variant = r#"{"model":"openai/gpt-4o-mini:nitro","max_tokens":0}"#;
         assert_eq!(estimated(Route::ChatCompletions, variant).as_deref(), Some("0.00000255"));
