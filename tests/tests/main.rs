@@ -22,6 +22,7 @@ mod inactive_members;
 mod ingest;
 mod key_life;
 mod left_streams;
+mod limit_alerts;
 mod limits;
 mod limits_of_processes;
 mod local_days;

@@ -34,4 +34,4 @@ pub use destinations::DestinationTable;
 pub use error::{Error, Result};
 pub use mail::Mailer;
 pub use service::{AlertQuery, AlertTable, raise};
-pub use threshold::{LimitState, THRESHOLDS, thresholds_passed};
+pub use threshold::{THRESHOLDS, thresholds_passed};

@@ -1,46 +1,9 @@
 //! Which parts of a limit are used up.
 
-use mai_primitives::{OrganizationId, Usd};
-
-use crate::alert::{AlertKind, Measure, NewAlert, Scope};
+use mai_primitives::Usd;
 
 /// The parts of a limit that raise an alert, in percent.
 pub const THRESHOLDS: [i32; 3] = [50, 80, 100];
-
-/// How much of a limit is used up in a month.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitState {
-    /// The organization.
-    pub client_org_id: OrganizationId,
-    /// What the limit is on.
-    pub scope: Scope,
-    /// The member's user id or the model's name; empty for the organization.
-    pub subject: String,
-    /// The organization's local month, `YYYY-MM`.
-    pub period: String,
-    /// The limit, in the client's price.
-    pub limit: Usd,
-    /// What is spent, in the client's price.
-    pub spent: Usd,
-}
-
-impl LimitState {
-    /// An alert for each threshold that is passed.
-    pub fn alerts(&self) -> impl Iterator<Item = NewAlert> + '_ {
-        thresholds_passed(self.limit, self.spent).map(|threshold| NewAlert {
-            client_org_id: self.client_org_id.clone(),
-            kind: AlertKind::LimitReached,
-            scope: self.scope,
-            subject: self.subject.clone(),
-            period: self.period.clone(),
-            threshold,
-            measure: Measure::Spend,
-            value: self.spent.nanos(),
-            bound: self.limit.nanos(),
-            typical: None,
-        })
-    }
-}
 
 /// The thresholds of a limit that `spent` has reached, the lowest first. A limit of zero or less is a
 /// lock and has no parts, so it passes none.

@@ -3,15 +3,26 @@
 //! Nothing here is on the way of a request. What was missed while the database was away is noticed
 //! afterwards, because what was raised is known from the database and not from memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, TimeDelta, Utc};
 use mai_alerts::{
     AlertKind, AlertTable, Channel, Deliverer, DeliveryTable, DestinationTable, NewAlert, Scope,
+    thresholds_passed,
 };
 use mai_batch::{AnomalyModel, Measure, SubjectKind, anomalies::query::new_since};
-use mai_organization::MasterKey;
-use mai_primitives::{Clock, UnixTime};
+use mai_billing::{BillingMonth, LimitState};
+use mai_model_prices::ModelPrices;
+use mai_organization::{
+    MasterKey,
+    client_organization::{LimitSubject, query::active_organizations},
+};
+use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::Storage;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,6 +35,9 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How far back anomalies are looked at, in seconds: seven days. It bounds what is read, and is longer than
 /// any process is away between finding an anomaly and raising the alert.
 const ANOMALIES_SINCE: i64 = 7 * 86_400;
+
+/// How long after its end a month is still looked at: its last usage may be booked late.
+const MONTH_LASTS: TimeDelta = TimeDelta::days(3);
 
 /// The services of alerts. Clones share them.
 #[derive(Clone)]
@@ -83,16 +97,49 @@ impl Alerts {
     }
 
     /// Raises what is worth an alert, until `stop`.
-    pub async fn notice(self, storage: Storage, clock: Arc<dyn Clock>, stop: CancellationToken) {
-        let mut anomalies = Told::default();
-        loop {
-            let looked = stop.run_until_cancelled(self.notice_anomalies(&storage, clock.now().into())).await;
-            let Some(looked) = looked else { return };
-            anomalies.tell("anomalies", looked);
-            if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-                return;
+    pub async fn notice(
+        self,
+        storage: Storage,
+        prices: ModelPrices,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) {
+        let (mut limits, mut anomalies) = (Told::default(), Told::default());
+        let look = async {
+            loop {
+                limits.tell("limits", self.notice_limits(&storage, &prices, clock.now()).await);
+                anomalies.tell("anomalies", self.notice_anomalies(&storage, clock.now().into()).await);
+                tokio::time::sleep(EVERY).await;
             }
-        }
+        };
+        stop.run_until_cancelled(look).await;
+    }
+
+    /// Raises an alert for each part of a limit that is used up, and returns how many were new.
+    async fn notice_limits(
+        &self,
+        storage: &Storage,
+        prices: &ModelPrices,
+        now: DateTime<Utc>,
+    ) -> Result<usize> {
+        let prices = prices.current();
+        let passed = storage.read(move |conn| {
+            let mut months: BTreeMap<BillingMonth, Vec<OrganizationId>> = BTreeMap::new();
+            for organization in active_organizations(conn)? {
+                let calendar = organization.calendar()?;
+                let month = |at| BillingMonth::of(calendar.usage_date(at));
+                for month in BTreeSet::from([month(now), month(now - MONTH_LASTS)]) {
+                    months.entry(month).or_default().push(organization.id.clone());
+                }
+            }
+            let mut passed = Vec::new();
+            for (month, organizations) in months {
+                let states = mai_billing::states(conn, &organizations, month, &prices)?;
+                passed.extend(states.iter().flat_map(of_limit));
+            }
+            Ok::<_, mai_billing::Error>(passed)
+        });
+        Ok(self.raised.raise(passed.await?).await?)
     }
 
     /// Raises an alert for each anomaly that nobody has acknowledged, and returns how many were new.
@@ -126,6 +173,29 @@ impl Told {
             }
         }
     }
+}
+
+/// An alert for each part of a limit that is used up. What is only reserved is not spent yet.
+fn of_limit(state: &LimitState) -> impl Iterator<Item = NewAlert> {
+    thresholds_passed(state.limit, state.spent).map(|threshold| {
+        let (scope, subject) = match &state.subject {
+            LimitSubject::Organization => (Scope::Organization, String::new()),
+            LimitSubject::Member(user) => (Scope::Member, user.to_string()),
+            LimitSubject::Model(model) => (Scope::Model, model.to_string()),
+        };
+        NewAlert {
+            client_org_id: state.client_org_id.clone(),
+            kind: AlertKind::LimitReached,
+            scope,
+            subject,
+            period: state.month.to_string(),
+            threshold,
+            measure: mai_alerts::Measure::Spend,
+            value: state.spent.nanos(),
+            bound: state.limit.nanos(),
+            typical: None,
+        }
+    })
 }
 
 /// The alert about an anomaly.

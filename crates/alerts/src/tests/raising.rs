@@ -3,17 +3,24 @@
 use mai_primitives::Usd;
 
 use super::{each, limit, mail, org, webhook};
-use crate::{AlertKind, AlertQuery, Channel, LimitState, Measure, NewAlert, Scope, raise, service};
+use crate::{AlertKind, AlertQuery, Channel, Measure, NewAlert, Scope, raise, service, thresholds_passed};
 
-fn state(limit: i64, spent: i64) -> LimitState {
-    LimitState {
+/// An alert for each part of a member's limit that is used up.
+fn used(limit: i64, spent: i64) -> Vec<NewAlert> {
+    let passed = thresholds_passed(Usd::from_nanos(limit), Usd::from_nanos(spent));
+    let alert = |threshold| NewAlert {
         client_org_id: org("a"),
+        kind: AlertKind::LimitReached,
         scope: Scope::Member,
         subject: "anna".into(),
         period: "2026-11".into(),
-        limit: Usd::from_nanos(limit),
-        spent: Usd::from_nanos(spent),
-    }
+        threshold,
+        measure: Measure::Spend,
+        value: spent,
+        bound: limit,
+        typical: None,
+    };
+    passed.map(alert).collect()
 }
 
 #[test]
@@ -53,8 +60,7 @@ fn an_alert_is_raised_once_a_period_and_goes_to_whom_it_concerns() {
 #[test]
 fn what_was_said_stays_said_when_the_limit_changes_within_the_month() {
     each(async |fixture| {
-        let raise =
-            async |limit, spent| fixture.alerts.raise(state(limit, spent).alerts().collect()).await.unwrap();
+        let raise = async |limit, spent| fixture.alerts.raise(used(limit, spent)).await.unwrap();
         assert_eq!(raise(10, 8).await, 2, "50 and 80");
         // The limit is raised: 80 of it is not reached any more, and will be again.
         assert_eq!(raise(20, 8).await, 0);

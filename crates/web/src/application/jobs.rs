@@ -1,7 +1,7 @@
 //! What runs beside the server until the service stops.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -47,21 +47,31 @@ pub(super) struct Background {
     pub(super) limits: LimitKeeper,
 }
 
+/// What the jobs work with, beside the database.
+pub(super) struct Parts<G, K> {
+    pub(super) journal: Journal,
+    pub(super) recorder: Recorder,
+    pub(super) guard: LimitGuard,
+    pub(super) data_dir: PathBuf,
+    pub(super) generations: G,
+    pub(super) keys: K,
+    pub(super) prices: ModelPriceTable,
+    pub(super) members: Option<MemberSync>,
+    pub(super) rates: RateKeeper,
+    pub(super) alerts: Alerts,
+    pub(super) batch: Batch,
+    pub(super) runner: Runner,
+}
+
 /// Starts everything that runs beside the server. Nothing may have been written to the journal yet.
 pub(super) fn start(
     beginning: Beginning,
     services: &OrganizationServices,
-    (journal, recorder): (&Journal, &Recorder),
-    (guard, data_dir): (&LimitGuard, &Path),
-    (generations, keys, prices): (
-        impl GenerationSource + 'static,
-        impl KeyUsageSource + 'static,
-        ModelPriceTable,
-    ),
-    (members, rates, alerts): (Option<MemberSync>, RateKeeper, Alerts),
-    (batch, runner): (Batch, Runner),
+    parts: Parts<impl GenerationSource + 'static, impl KeyUsageSource + 'static>,
     clock: &Arc<dyn Clock>,
 ) -> Background {
+    let Parts { journal, recorder, guard, data_dir, generations, keys, prices, .. } = parts;
+    let Parts { members, rates, alerts, batch, runner, .. } = parts;
     let Beginning { storage, directory, awaited, saver, master_key } = beginning;
     let applier =
         Applier::new(journal.clone(), storage.clone(), Arc::clone(clock)).with_limits(guard.clone());
@@ -88,22 +98,22 @@ pub(super) fn start(
         applier: applier_state.clone(),
         journal: journal.clone(),
         clock: Arc::clone(clock),
-        folder: data_dir.to_owned(),
+        folder: data_dir,
     };
     let mut jobs = Jobs::default();
     jobs.spawn(|stop| limits.clone().run(stop));
     jobs.spawn_when_admitted(&storage, |stop| applier.run(stop));
     let (books, now) = (storage.clone(), Arc::clone(clock));
-    jobs.spawn(|stop| recorder.clone().keep_trying(books, now, stop));
+    jobs.spawn(|stop| recorder.keep_trying(books, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| reconciler.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| key_reader.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| runner.run(stop));
     jobs.spawn_when_admitted(&storage, |stop| keep_sessions(services.clone(), stop));
-    let now = Arc::clone(clock);
+    let (current_prices, now) = (prices.prices().clone(), Arc::clone(clock));
     jobs.spawn_when_admitted(&storage, |stop| model_prices::keep(prices, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| rates.run(stop));
     let (watcher, noticed, now) = (alerts.clone(), storage.clone(), Arc::clone(clock));
-    jobs.spawn_when_admitted(&storage, |stop| watcher.notice(noticed, now, stop));
+    jobs.spawn_when_admitted(&storage, |stop| watcher.notice(noticed, current_prices, now, stop));
     jobs.spawn_when_admitted(&storage, |stop| alerts.deliver(stop));
     if let Some(members) = members {
         jobs.spawn_when_admitted(&storage, |stop| members.run(stop));

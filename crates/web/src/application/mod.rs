@@ -105,11 +105,20 @@ impl Application {
         let Background { jobs, applier, figures, limits: keeper } = jobs::start(
             beginning,
             &services,
-            (&journal, &recorder),
-            (&guard, &settings.data_dir),
-            (generations, openrouter.clone(), model_prices.clone()),
-            (member_sync, rates.clone(), alerts.clone()),
-            (batch.clone(), runner),
+            jobs::Parts {
+                journal: journal.clone(),
+                recorder: recorder.clone(),
+                guard: guard.clone(),
+                data_dir: settings.data_dir.clone(),
+                generations,
+                keys: openrouter.clone(),
+                prices: model_prices.clone(),
+                members: member_sync,
+                rates: rates.clone(),
+                alerts: alerts.clone(),
+                batch: batch.clone(),
+                runner,
+            },
             &clock,
         );
 
