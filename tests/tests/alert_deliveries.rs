@@ -197,14 +197,13 @@ fn what_always_fails_is_given_up_and_can_be_replayed() {
         receiver.plan(&[500]);
         assert_eq!(deliverer.round().await.unwrap(), 1);
         let row = process.delivery().await;
-        assert_eq!(
-            (row.state, row.tries, row.attempts),
-            (DeliveryState::Waiting, 1, 11),
-            "the pauses begin anew"
-        );
+        let counts = (row.state, row.tries, row.attempts);
+        assert_eq!(counts, (DeliveryState::Waiting, 1, 11), "the pauses begin anew");
         process.clock.advance_millis(5_000);
         assert_eq!(deliverer.round().await.unwrap(), 1);
-        // What has arrived can be sent once more as well.
+        // What has arrived can be sent once more as well, though not at once.
+        assert!(process.deliveries.replay(&org(), None, &row.id).await.is_err());
+        process.clock.advance_millis(60_000);
         process.deliveries.replay(&org(), None, &row.id).await.unwrap();
         assert_eq!(deliverer.round().await.unwrap(), 1);
         let requests = receiver.received();

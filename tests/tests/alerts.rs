@@ -1,6 +1,7 @@
 //! Alerts by the real binary: who hears of an anomaly, what an administrator reaches, and mail without a server.
 
 use diesel::prelude::*;
+use mai_alerts::schema::alert_deliveries;
 use mai_batch::{AnomalyModel, Measure, SubjectKind, schema::usage_anomalies};
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_primitives::{Clock, OrganizationId, SystemClock, UnixTime, UsageDate, Usd};
@@ -42,6 +43,18 @@ fn find_anomaly(database: &TestDb, organization: &str) {
         Ok::<_, mai_storage::Error>(())
     };
     database.storage.write_blocking(insert).unwrap();
+}
+
+/// All attempts were made a minute earlier.
+fn a_minute_passes(database: &TestDb) {
+    let earlier = |conn: &mut DbConnection| {
+        let at = UnixTime::from(SystemClock.now()).plus_seconds(-60);
+        diesel::update(alert_deliveries::table)
+            .set(alert_deliveries::last_attempt_at.eq(Some(at)))
+            .execute(conn)?;
+        Ok::<_, mai_storage::Error>(())
+    };
+    database.storage.write_blocking(earlier).unwrap();
 }
 
 async fn status(gateway: &Gateway, method: &str, route: &str, token: &str, body: &Value) -> (u16, Value) {
@@ -140,6 +153,9 @@ fn an_anomaly_reaches_the_organization_and_the_reseller() {
             let replay = format!("alert-deliveries/{}/replay", mine["id"].as_str().unwrap());
             let (code, _) = status(&gateway, "POST", &replay, &theirs.token, &Value::Null).await;
             assert_eq!(code, 404);
+            let (code, refused) = status(&gateway, "POST", &replay, &ours.token, &Value::Null).await;
+            assert_eq!((code, &refused["code"]), (409, &json!("wrong_state")), "it was tried a moment ago");
+            a_minute_passes(database);
             let (code, replayed) = status(&gateway, "POST", &replay, &ours.token, &Value::Null).await;
             assert_eq!((code, &replayed["delivery"]["state"]), (200, &json!("waiting")));
         });

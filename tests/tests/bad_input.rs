@@ -46,7 +46,7 @@ fn refusals_have_their_status_and_code_and_never_reach_upstream() {
                 "{key} {shown}"
             );
         }
-        for path in ["/v1/unknown", "/api/v1/chat", "/", "/v1/completions"] {
+        for path in ["/v1/unknown", "/api/v1/chat", "/nothing", "/v1/completions"] {
             let answer = Client::new(&gateway.base, &organization.key).get(path).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.error_code().as_str()),

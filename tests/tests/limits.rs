@@ -260,9 +260,9 @@ async fn shown_to_each(installation: &Installation, gateway: &Gateway, organizat
     let arguments = ["limits", "set", "--org", &organization.id, "--member", "anna", "--usd", "2", "--json"];
     let set = installation.json(&arguments);
     assert_eq!((&set["scope"], &set["monthly_limit_usd"]), (&json!("member"), &json!("2")));
+    assert_eq!(set["known"], true);
     let listed = installation.json(&["limits", "list", "--org", &organization.id, "--json"]);
-    let shown: Vec<_> =
-        listed.as_array().unwrap().iter().map(|row| row["subject"].as_str().unwrap()).collect();
+    let shown: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["subject"]).collect();
     assert_eq!(shown, ["anna", "mock/ok"]);
     assert!(listed.as_array().unwrap().iter().all(|row| row["spent_usd"] != "0"), "{listed}");
 

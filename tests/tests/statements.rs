@@ -107,6 +107,24 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
+diesel::table! {
+    /// As far as a test breaks it.
+    billing_profiles (client_org_id) {
+        client_org_id -> Text,
+        vat -> Nullable<Text>,
+    }
+}
+
+/// Stores for an organization's profile what no program writes, so that none of its statements can be made.
+fn break_profile(storage: &Storage, organization: &str) {
+    let broken = storage.write_blocking(|conn| {
+        let vat = billing_profiles::vat.eq("none");
+        let done = diesel::update(billing_profiles::table.find(organization)).set(vat).execute(conn)?;
+        Ok::<_, mai_storage::Error>(done)
+    });
+    assert_eq!(broken.unwrap(), 1);
+}
+
 const SELLER: &str = r#"{ "seller_name": "Odsprzedaż Sp. z o.o.", "seller_address": "ul. Długa 1\nKraków", "seller_tax_id": "676-000" }"#;
 
 #[test]
@@ -192,7 +210,11 @@ fn a_month_is_closed_by_the_api_and_read_by_its_organization() {
             {
                 assert_eq!(content_type(&gateway, &format!("{one}?format={format}")).await, kind);
             }
-            assert!(holds(&get(&gateway, &one, RESELLER).await.body, "\"raw_cost_usd\":2.5"));
+            // The reseller gets what is stored, which has the hash that was taken of it.
+            let stored = get(&gateway, &one, RESELLER).await;
+            assert!(holds(&stored.body, "\"raw_cost_usd\":2.5"));
+            let listed = get(&gateway, &own, RESELLER).await.json();
+            assert_eq!(listed["items"][0]["document_sha256"], stored.sha256());
             assert!(pdf.body.starts_with(b"%PDF-1.7") && holds(&pdf.body, "/StructTreeRoot"));
             let text = String::from_utf8(csv.body.clone()).unwrap();
             let lines: Vec<&str> = text.lines().collect();
@@ -239,6 +261,23 @@ fn a_month_is_closed_by_the_api_and_read_by_its_organization() {
             let log = get(&gateway, "audit-log?action=statement", RESELLER).await.json();
             assert_eq!(log["items"].as_array().unwrap().len(), 1);
             assert_eq!(log["items"][0]["details"]["number"], number);
+
+            // One that cannot be made stops no other.
+            let route = format!("clients/{}/billing-profile", theirs.id);
+            reseller(&gateway, "PATCH", &route, &json!({ "language": "en" }), 200).await;
+            break_profile(&database.storage, &theirs.id);
+            let listed = reseller(&gateway, "GET", "statements", &Value::Null, 200).await;
+            let issued = reseller(&gateway, "POST", "statements/issue", &form, 200).await;
+            for answer in [listed, issued] {
+                let items = &answer["items"];
+                assert_eq!((&items[0]["state"], &items[0]["error"]), (&json!("issued"), &Value::Null));
+                assert_eq!(
+                    (&items[1]["client_org_id"], &items[1]["state"], &items[1]["error"]["code"]),
+                    (&json!(theirs.id), &json!("failed"), &json!("internal"))
+                );
+            }
+            let named = json!({ "month": month, "client_org_id": theirs.id });
+            reseller(&gateway, "POST", "statements/issue", &named, 500).await;
         });
     });
 }
@@ -249,7 +288,7 @@ fn a_month_is_closed_on_the_command_line() {
         let mock = Mock::start(MockSettings::default()).unwrap();
         let installation = Installation::new(database, &mock).with("MAI_FALLBACK_USD_PLN_RATE", "4.0");
         let ours = installation.organization("Ours");
-        installation.organization("Theirs");
+        let theirs = installation.organization("Theirs");
         book(database, &ours.id, "gen-1", "openai/o3");
         let month = last_day().to_string()[..7].to_owned();
         // The configured rate bills nothing.
@@ -268,6 +307,8 @@ fn a_month_is_closed_on_the_command_line() {
         run(async {
             let seller: Value = serde_json::from_str(SELLER).unwrap();
             reseller(&gateway, "POST", "billing-settings", &seller, 200).await;
+            let route = format!("clients/{}/billing-profile", theirs.id);
+            reseller(&gateway, "PATCH", &route, &json!({ "language": "en" }), 200).await;
         });
         assert!(gateway.stop().success());
         let issue = ["close-month", "--month", &month, "--org", &ours.id, "--issue", "--json"];
@@ -279,5 +320,16 @@ fn a_month_is_closed_on_the_command_line() {
         assert_eq!(again["statements"][0]["number"], issued["statements"][0]["number"]);
         let checked = installation.json(&["verify", "--json"]);
         assert_eq!(checked["statements"], json!({ "checked": 1, "broken": [] }));
+
+        // One that cannot be made is told and stops no other.
+        break_profile(&database.storage, &theirs.id);
+        let all = installation.run(&["close-month", "--month", &month, "--json"]);
+        assert_eq!(all.status.code(), Some(1));
+        let shown: Value = serde_json::from_slice(&all.stdout).unwrap();
+        assert_eq!(shown["counts"], json!({ "failed": 1, "issued": 1 }));
+        let failed = shown["statements"].as_array().unwrap().iter().find(|one| one["state"] == "failed");
+        let failed = failed.unwrap();
+        assert_eq!(failed["client_org_id"], theirs.id);
+        assert!(failed["error"].as_str().unwrap().contains("the VAT `none`"), "{failed}");
     });
 }

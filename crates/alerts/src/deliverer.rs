@@ -3,9 +3,13 @@
 //! Deliveries are at least once: where a process dies, or its database goes away, between sending and writing
 //! that down, the delivery is sent again when its claim has run out. Receivers know repetitions by their id.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
+use mai_audit_log::Actor;
 use mai_global_settings::MasterKey;
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::Storage;
@@ -15,13 +19,15 @@ use tracing::{error, info, warn};
 
 use crate::{
     address::Reach,
+    alert::AlertModel,
     deliveries::{claim, is_due, parts, settle},
     delivery::{DeliveryModel, Outcome, Verdict},
-    destination::Channel,
+    destination::{Channel, DestinationModel},
     destinations::secrets,
     error::Result,
     mail::Mailer,
     mail_text::mail_text,
+    retention::{Cleaned, clean},
     service::AlertTable,
     signature::sign,
     webhook::WebhookSender,
@@ -29,6 +35,8 @@ use crate::{
 
 /// How often it looks for what is due.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often it looks for what is too old.
+const CLEAN_EVERY: Duration = Duration::from_secs(3_600);
 /// How many attempts are made at once, so that a slow receiver holds up no other.
 const AT_ONCE: usize = 32;
 /// How long attempts that are under way may take at a stop. What does not end is repeated by others.
@@ -72,8 +80,12 @@ impl Deliverer {
     /// Delivers until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let mut attempts = JoinSet::new();
-        let mut failing = false;
+        let (mut failing, mut cleaned) = (false, None::<Instant>);
         while !stop.is_cancelled() {
+            if cleaned.is_none_or(|at| at.elapsed() >= CLEAN_EVERY) {
+                cleaned = Some(Instant::now());
+                self.clean().await;
+            }
             while attempts.try_join_next().is_some() {}
             match self.claim(AT_ONCE.saturating_sub(attempts.len())).await {
                 Ok(claimed) => {
@@ -96,23 +108,35 @@ impl Deliverer {
         tokio::time::timeout(STOP_WITHIN, finished).await.ok();
     }
 
+    /// Deletes and gives up what is too old. Where that fails, the next hour's attempt does the same.
+    async fn clean(&self) {
+        let now = self.now();
+        match self.0.storage.write(move |conn| clean(conn, now)).await {
+            Ok(Cleaned { alerts: 0, given_up: 0 }) => {}
+            Ok(Cleaned { alerts, given_up }) => info!(alerts, given_up, "old alerts were cleaned up"),
+            Err(cause) => warn!(error = %cause, "old alerts cannot be cleaned up at the moment"),
+        }
+    }
+
     /// Delivers what is due now, and returns how many attempts that were.
     pub async fn round(&self) -> Result<usize> {
         let claimed = self.claim(AT_ONCE).await?;
-        let attempts = join_all(claimed.into_iter().map(|row| self.attempt(row, true))).await;
+        let attempts = join_all(claimed.into_iter().map(|row| self.attempt(row))).await;
         Ok(attempts.into_iter().collect::<Result<Vec<_>>>()?.len())
     }
 
-    /// Sends an alert about nothing to one destination, now and once. It is about an organization; an owner
-    /// reaches its own destinations only. Returns what became of it.
+    /// Sends an alert about nothing to one destination, now and once, in the name of `actor`. It is about an
+    /// organization; an owner reaches its own destinations only. Returns what became of it.
     pub async fn test(
         &self,
         owner: Option<OrganizationId>,
         destination: &str,
         organization: &OrganizationId,
+        actor: Actor,
     ) -> Result<DeliveryModel> {
-        let row = self.0.alerts.test(owner, destination, organization).await?;
-        self.attempt(row, false).await
+        let row = self.0.alerts.test(owner, destination, organization, actor).await?;
+        // Where whoever has asked leaves, the attempt ends and the delivery stays as it is stored: failed.
+        self.attempt(row).await
     }
 
     /// Takes what is due, at most so much.
@@ -135,7 +159,7 @@ impl Deliverer {
 
     async fn attempt_and_tell(&self, row: DeliveryModel) {
         let (id, organization, attempts) = (row.id.clone(), row.client_org_id.clone(), row.attempts);
-        match self.attempt(row, true).await {
+        match self.attempt(row).await {
             // Not what was wrong, which may name an address; the list of deliveries has that.
             Ok(row) => info!(
                 delivery.id = id, organization.id = %organization, attempts, state = %row.state,
@@ -148,19 +172,24 @@ impl Deliverer {
     }
 
     /// Makes an attempt that was claimed, and writes down what became of it.
-    pub(crate) async fn attempt(&self, row: DeliveryModel, may_try_again: bool) -> Result<DeliveryModel> {
-        let outcome = self.send(&row).await?;
-        let now = self.now();
-        self.0.storage.write(move |conn| settle(conn, row.clone(), &outcome, may_try_again, now)).await
-    }
-
-    async fn send(&self, row: &DeliveryModel) -> Result<Outcome> {
+    pub(crate) async fn attempt(&self, row: DeliveryModel) -> Result<DeliveryModel> {
         let looked_up = row.clone();
         let (alert, destination) = self.0.storage.read(move |conn| parts(conn, &looked_up)).await?;
+        let outcome = self.send(&row, &alert, &destination).await?;
+        let (now, target) = (self.now(), destination.target);
+        self.0.storage.write(move |conn| settle(conn, row.clone(), (&outcome, &target), now)).await
+    }
+
+    async fn send(
+        &self,
+        row: &DeliveryModel,
+        alert: &AlertModel,
+        destination: &DestinationModel,
+    ) -> Result<Outcome> {
         let now = self.now();
         match destination.channel {
             Channel::Webhook => {
-                let signature = secrets(&self.0.master_key, &destination, now)
+                let signature = secrets(&self.0.master_key, destination, now)
                     .and_then(|secrets| Ok(sign(&secrets, &alert.id, now.seconds(), &alert.body)?));
                 let signature = match signature {
                     Ok(signature) => signature,
@@ -174,7 +203,7 @@ impl Deliverer {
                 let Some(mailer) = &self.0.mailer else {
                     return Ok(Outcome::failed(Verdict::Again, None, "no mail server is set up"));
                 };
-                let mail = mail_text(&alert, destination.language);
+                let mail = mail_text(alert, destination.language);
                 match mailer.send(&destination.target, &row.id, mail, now).await {
                     Ok(outcome) => Ok(outcome),
                     Err(cause) => Ok(Outcome::failed(Verdict::Again, None, &cause.to_string())),

@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use diesel::{dsl::min, prelude::*};
+use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::{BATCH_ROWS, DbConnection, Storage, load_for_update, load_unlocked_for_update, on_backend};
 use uuid::Uuid;
 
 use crate::{
-    alert::AlertModel,
+    alert::{AlertKind, AlertModel},
     delivery::{DeliveryModel, DeliveryState, LEASE, Outcome, Verdict, pause_after},
     destination::{Channel, DestinationModel},
-    destinations::{self, find},
+    destinations::{self, count_replay, find_to_change},
     error::{Error, Result},
     schema::{alert_deliveries as table, alert_destinations, alerts},
 };
+
+/// How long after its last attempt a delivery cannot be replayed, in seconds.
+const REST: i64 = 60;
 
 /// Which deliveries.
 #[derive(Debug, Clone, Default)]
@@ -32,23 +35,6 @@ pub struct DeliveryQuery {
     pub before: Option<(UnixTime, String)>,
     /// How many at most.
     pub limit: i64,
-}
-
-/// How many deliveries wait or have failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Webhooks that wait, to active destinations.
-    pub waiting_webhooks: i64,
-    /// Mail that waits, to active destinations.
-    pub waiting_mail: i64,
-    /// Webhooks that were given up.
-    pub failed_webhooks: i64,
-    /// Mail that was given up.
-    pub failed_mail: i64,
-    /// When the oldest webhook that waits was made.
-    pub oldest_webhook: Option<UnixTime>,
-    /// When the oldest mail that waits was made.
-    pub oldest_mail: Option<UnixTime>,
 }
 
 /// Lists and replays deliveries.
@@ -77,7 +63,8 @@ impl DeliveryTable {
     }
 
     /// Sends an alert about an organization once more, with the same id and the same bytes, wherever the
-    /// delivery stands. An `owner` reaches those to its own destinations only.
+    /// delivery stands, but for one that was tried within the last minute, for tests, and for more replays than a
+    /// destination may have in an hour. An `owner` reaches those to its own destinations only.
     pub async fn replay(
         &self,
         organization: &OrganizationId,
@@ -88,16 +75,22 @@ impl DeliveryTable {
         let (organization, id) = (organization.clone(), id.to_owned());
         self.storage
             .write(move |conn| {
-                let row = table::table.find((&organization, &id));
-                let found: Vec<DeliveryModel> =
-                    load_for_update!(conn, row.select(DeliveryModel::as_select()))?;
-                let mut row = found.into_iter().next().ok_or(Error::UnknownDelivery)?;
-                match find(conn, owner.as_ref(), &row.destination_id) {
+                let row = || table::table.find((&organization, &id));
+                let destination: Option<String> =
+                    row().select(table::destination_id).first(conn).optional()?;
+                let destination = destination.ok_or(Error::UnknownDelivery)?;
+                // The destination first, as whoever removes it.
+                match find_to_change(conn, owner.as_ref(), &destination) {
                     Ok(destination) if destination.is_active => {}
                     Ok(_) => return Err(Error::WrongState("the destination is inactive")),
                     Err(Error::UnknownDestination) => return Err(Error::UnknownDelivery),
                     Err(other) => return Err(other),
                 }
+                let found: Vec<DeliveryModel> =
+                    load_for_update!(conn, row().select(DeliveryModel::as_select()))?;
+                let mut row = found.into_iter().next().ok_or(Error::UnknownDelivery)?;
+                require_replayable(conn, &row, now)?;
+                count_replay(conn, &destination, now)?;
                 (row.state, row.tries, row.next_attempt_at) = (DeliveryState::Waiting, 0, now);
                 (row.claim, row.claimed_until) = (None, None);
                 diesel::update(table::table.find((&organization, &id))).set(again(now)).execute(conn)?;
@@ -108,8 +101,9 @@ impl DeliveryTable {
             .await
     }
 
-    /// Sends once more what has failed at a destination and was made at an instant or later. Returns how many
-    /// deliveries that are.
+    /// Sends once more what has failed at a destination and was made at an instant or later, but for tests and for
+    /// what was tried within the last minute. Returns how many deliveries that are. It counts as one replay of the
+    /// destination.
     pub async fn replay_failed(
         &self,
         owner: Option<OrganizationId>,
@@ -119,14 +113,19 @@ impl DeliveryTable {
         let (now, actor, id) = (UnixTime::from(self.clock.now()), self.actor.clone(), destination.to_owned());
         self.storage
             .write(move |conn| {
-                let destination = find(conn, owner.as_ref(), &id)?;
+                let destination = find_to_change(conn, owner.as_ref(), &id)?;
                 if !destination.is_active {
                     return Err(Error::WrongState("the destination is inactive"));
                 }
+                count_replay(conn, &id, now)?;
+                let tests = alerts::table.filter(alerts::kind.eq(AlertKind::Test)).select(alerts::id);
+                let is_old = table::last_attempt_at.le(now.plus_seconds(-REST));
                 let failed = table::table
                     .filter(table::destination_id.eq(&id))
                     .filter(table::state.eq(DeliveryState::Failed))
-                    .filter(table::created_at.ge(since));
+                    .filter(table::created_at.ge(since))
+                    .filter(table::last_attempt_at.is_null().or(is_old))
+                    .filter(table::alert_id.ne_all(tests));
                 let count = diesel::update(failed).set(again(now)).execute(conn)?;
                 let details = Details::none().with("since", since.seconds()).with("deliveries", count);
                 let owner = destination.client_org_id.as_ref();
@@ -136,6 +135,19 @@ impl DeliveryTable {
             })
             .await
     }
+}
+
+/// Refuses to replay what was tried a moment ago, which would be a way to flood a receiver, and a test, of which
+/// another can be sent.
+fn require_replayable(conn: &mut DbConnection, row: &DeliveryModel, now: UnixTime) -> Result<()> {
+    if row.last_attempt_at.is_some_and(|at| now < at.plus_seconds(REST)) {
+        return Err(Error::WrongState("it was tried less than a minute ago; try again later"));
+    }
+    let alert = alerts::table.find((&row.client_org_id, &row.alert_id));
+    if alert.select(alerts::kind).first::<AlertKind>(conn)? == AlertKind::Test {
+        return Err(Error::WrongState("it is a test; send another one"));
+    }
+    Ok(())
 }
 
 /// What makes a delivery due at an instant as if it was new. Nobody has it in hand then.
@@ -185,20 +197,25 @@ fn list(conn: &mut DbConnection, query: &DeliveryQuery) -> Result<Vec<DeliveryMo
     Ok(rows.load(conn)?)
 }
 
-/// Makes the deliveries of an alert, one for each destination.
+/// Makes the deliveries of an alert, one for each destination. That of a test has failed unless its only attempt
+/// says otherwise: where that dies with its process, nothing must try it again.
 pub(crate) fn make(
     conn: &mut DbConnection,
     alert: &AlertModel,
     destinations: &[DestinationModel],
     now: UnixTime,
 ) -> Result<Vec<DeliveryModel>> {
+    let (state, last_error) = match alert.kind {
+        AlertKind::Test => (DeliveryState::Failed, Some("the attempt did not end")),
+        AlertKind::LimitReached | AlertKind::Anomaly => (DeliveryState::Waiting, None),
+    };
     let row = |destination: &DestinationModel| DeliveryModel {
         client_org_id: alert.client_org_id.clone(),
         id: Uuid::new_v4().to_string(),
         alert_id: alert.id.clone(),
         destination_id: destination.id.clone(),
         channel: destination.channel,
-        state: DeliveryState::Waiting,
+        state,
         attempts: 0,
         tries: 0,
         next_attempt_at: now,
@@ -206,7 +223,7 @@ pub(crate) fn make(
         claimed_until: None,
         last_attempt_at: None,
         last_status: None,
-        last_error: None,
+        last_error: last_error.map(str::to_owned),
         delivered_at: None,
         created_at: now,
     };
@@ -231,20 +248,28 @@ pub(crate) fn give_up(conn: &mut DbConnection, destination: &str, why: &str) -> 
     Ok(diesel::update(waiting).set(change).execute(conn)?)
 }
 
+/// What is due by some ways at an instant: it waits, nobody has it in hand, and its destination is active. A macro,
+/// because the type of such a query cannot be written.
+macro_rules! due {
+    ($channels:expr, $now:expr) => {
+        table::table
+            .filter(table::state.eq(DeliveryState::Waiting))
+            .filter(table::next_attempt_at.le($now))
+            .filter(table::claimed_until.is_null().or(table::claimed_until.le($now)))
+            .filter(table::channel.eq_any($channels))
+            .filter(
+                table::destination_id.eq_any(
+                    alert_destinations::table
+                        .filter(alert_destinations::is_active.eq(true))
+                        .select(alert_destinations::id),
+                ),
+            )
+    };
+}
+
 /// Whether something is due by one of the ways, so that it is worth a transaction that writes.
 pub(crate) fn is_due(conn: &mut DbConnection, channels: &[Channel], now: UnixTime) -> Result<bool> {
-    let active = alert_destinations::table
-        .filter(alert_destinations::is_active.eq(true))
-        .select(alert_destinations::id);
-    let first: Option<String> = table::table
-        .filter(table::state.eq(DeliveryState::Waiting))
-        .filter(table::next_attempt_at.le(now))
-        .filter(table::claimed_until.is_null().or(table::claimed_until.le(now)))
-        .filter(table::channel.eq_any(channels))
-        .filter(table::destination_id.eq_any(active))
-        .select(table::id)
-        .first(conn)
-        .optional()?;
+    let first: Option<String> = due!(channels, now).select(table::id).first(conn).optional()?;
     Ok(first.is_some())
 }
 
@@ -256,17 +281,7 @@ pub(crate) fn claim(
     limit: i64,
     now: UnixTime,
 ) -> Result<Vec<DeliveryModel>> {
-    let active = alert_destinations::table
-        .filter(alert_destinations::is_active.eq(true))
-        .select(alert_destinations::id);
-    let due = table::table
-        .filter(table::state.eq(DeliveryState::Waiting))
-        .filter(table::next_attempt_at.le(now))
-        .filter(table::claimed_until.is_null().or(table::claimed_until.le(now)))
-        .filter(table::channel.eq_any(channels))
-        .filter(table::destination_id.eq_any(active))
-        .order((table::next_attempt_at, table::id))
-        .limit(limit);
+    let due = due!(channels, now).order((table::next_attempt_at, table::id)).limit(limit);
     let rows: Vec<DeliveryModel> = load_unlocked_for_update!(conn, due.select(DeliveryModel::as_select()))?;
     rows.into_iter().map(|row| take(conn, row, now)).collect()
 }
@@ -298,16 +313,17 @@ pub(crate) fn parts(conn: &mut DbConnection, row: &DeliveryModel) -> Result<(Ale
     Ok((alert.first(conn)?, destination.first(conn)?))
 }
 
-/// Writes down what became of an attempt, and returns the delivery. What is no longer in the attempt's hands,
-/// because its time ran out or somebody asked for a replay, stays as it is.
+/// Writes down what became of an attempt to send to `target`, and returns the delivery. What is no longer in the
+/// attempt's hands, because its time ran out or somebody asked for a replay, stays as it is. What has failed when it
+/// was begun, a test, is not tried again.
 pub(crate) fn settle(
     conn: &mut DbConnection,
     mut row: DeliveryModel,
-    outcome: &Outcome,
-    may_try_again: bool,
+    (outcome, target): (&Outcome, &str),
     now: UnixTime,
 ) -> Result<DeliveryModel> {
-    let pause = pause_after(row.tries).filter(|_| may_try_again && outcome.verdict == Verdict::Again);
+    let may_try_again = row.state == DeliveryState::Waiting && outcome.verdict == Verdict::Again;
+    let pause = pause_after(row.tries).filter(|_| may_try_again);
     row.state = match (outcome.verdict, pause) {
         (Verdict::Delivered, _) => DeliveryState::Delivered,
         (_, Some(_)) => DeliveryState::Waiting,
@@ -333,40 +349,8 @@ pub(crate) fn settle(
         ))
         .execute(conn)?;
     if written > 0 && outcome.verdict == Verdict::Gone {
-        destinations::gone(conn, &row.destination_id, now)?;
+        destinations::gone(conn, &row.destination_id, target, now)?;
     }
     (row.claim, row.claimed_until) = (None, None);
     Ok(row)
-}
-
-/// What waits and what has failed. Nothing waits for an inactive destination, although it may go on later.
-pub fn backlog(conn: &mut DbConnection) -> Result<Backlog> {
-    let active = alert_destinations::table
-        .filter(alert_destinations::is_active.eq(true))
-        .select(alert_destinations::id);
-    let waiting: Vec<(Channel, i64, Option<UnixTime>)> = table::table
-        .filter(table::state.eq(DeliveryState::Waiting))
-        .filter(table::destination_id.eq_any(active))
-        .group_by(table::channel)
-        .select((table::channel, diesel::dsl::count_star(), min(table::created_at)))
-        .load(conn)?;
-    let failed: Vec<(Channel, i64)> = table::table
-        .filter(table::state.eq(DeliveryState::Failed))
-        .group_by(table::channel)
-        .select((table::channel, diesel::dsl::count_star()))
-        .load(conn)?;
-    let mut backlog = Backlog::default();
-    for (channel, count) in failed {
-        match channel {
-            Channel::Webhook => backlog.failed_webhooks = count,
-            Channel::Email => backlog.failed_mail = count,
-        }
-    }
-    for (channel, count, oldest) in waiting {
-        match channel {
-            Channel::Webhook => (backlog.waiting_webhooks, backlog.oldest_webhook) = (count, oldest),
-            Channel::Email => (backlog.waiting_mail, backlog.oldest_mail) = (count, oldest),
-        }
-    }
-    Ok(backlog)
 }

@@ -7,7 +7,7 @@ use mai_audit_log::{Actor, Details, NewEntry, append};
 use mai_client_organization::query::organization;
 use mai_global_settings::MasterKey;
 use mai_primitives::{Clock, OrganizationId, UnixTime};
-use mai_storage::{DbConnection, Storage};
+use mai_storage::{DbConnection, Storage, load_for_update};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -26,6 +26,9 @@ use crate::{
 pub const GRACE: i64 = 86_400;
 /// The longest such time: 30 days.
 pub const GRACE_AT_MOST: i64 = 30 * 86_400;
+
+/// How many replays there may be at one destination in an hour, so that they are no way to flood anybody.
+const REPLAYS_AN_HOUR: i32 = 30;
 
 /// How many destinations an organization, or the reseller, may have, so that one alert stays a few mails.
 pub const DESTINATIONS_AT_MOST: usize = 100;
@@ -135,7 +138,7 @@ impl DestinationTable {
             (UnixTime::from(self.clock.now()), self.actor.clone(), id.to_owned(), self.reach);
         self.storage
             .write(move |conn| {
-                let mut row = find(conn, owner.as_ref(), &id)?;
+                let mut row = find_to_change(conn, owner.as_ref(), &id)?;
                 let mut details = Details::none();
                 if let Some(text) = &patch.target {
                     row.target = target(row.channel, text, reach)?;
@@ -176,9 +179,14 @@ impl DestinationTable {
         let (now, actor, id) = (UnixTime::from(self.clock.now()), self.actor.clone(), id.to_owned());
         self.storage
             .write(move |conn| {
-                let mut row = find(conn, owner.as_ref(), &id)?;
-                (row.is_active, row.removed_at, row.updated_at) = (false, Some(now), now);
-                store(conn, &row)?;
+                let row = find_to_change(conn, owner.as_ref(), &id)?;
+                diesel::update(table::table.find(&id))
+                    .set((
+                        table::is_active.eq(false),
+                        table::removed_at.eq(Some(now)),
+                        table::updated_at.eq(now),
+                    ))
+                    .execute(conn)?;
                 let given_up = deliveries::give_up(conn, &id, "the destination was removed")?;
                 let details = Details::none().with("given_up", given_up);
                 tell(conn, &actor, now, &row, "alert_destination.remove", details)
@@ -203,7 +211,7 @@ impl DestinationTable {
         let model = self
             .storage
             .write(move |conn| {
-                let mut row = find(conn, owner.as_ref(), &id)?;
+                let mut row = find_to_change(conn, owner.as_ref(), &id)?;
                 let Some(old) = &row.secret else {
                     return Err(Error::WrongState("only webhooks have a secret"));
                 };
@@ -213,7 +221,14 @@ impl DestinationTable {
                 row.previous_until = (grace > 0).then(|| now.plus_seconds(grace));
                 row.secret = Some(master_key.seal(&sealed_for("secret", &id), &new)?);
                 row.updated_at = now;
-                store(conn, &row)?;
+                diesel::update(table::table.find(&id))
+                    .set((
+                        table::secret.eq(&row.secret),
+                        table::previous_secret.eq(&row.previous_secret),
+                        table::previous_until.eq(row.previous_until),
+                        table::updated_at.eq(now),
+                    ))
+                    .execute(conn)?;
                 let details = Details::none().with("grace_seconds", grace);
                 tell(conn, &actor, now, &row, "alert_destination.rotate_secret", details)?;
                 Ok(row)
@@ -258,21 +273,59 @@ pub(crate) fn find(
         .select(DestinationModel::as_select())
         .first(conn)
         .optional()?;
+    of_owner(row, owner)
+}
+
+/// As [`find`], and nobody else changes it until the transaction ends. Else of two changes at once the later would
+/// write what the earlier has replaced.
+pub(crate) fn find_to_change(
+    conn: &mut DbConnection,
+    owner: Option<&OrganizationId>,
+    id: &str,
+) -> Result<DestinationModel> {
+    let row = table::table.find(id).filter(table::removed_at.is_null());
+    let found: Vec<DestinationModel> = load_for_update!(conn, row.select(DestinationModel::as_select()))?;
+    of_owner(found.into_iter().next(), owner)
+}
+
+fn of_owner(row: Option<DestinationModel>, owner: Option<&OrganizationId>) -> Result<DestinationModel> {
     row.filter(|row| owner.is_none() || row.client_org_id.as_ref() == owner).ok_or(Error::UnknownDestination)
 }
 
-/// Notes that a receiver is gone, and sends nothing there any more.
-pub(crate) fn gone(conn: &mut DbConnection, id: &str, now: UnixTime) -> Result<()> {
-    let mut row = match find(conn, None, id) {
+/// Notes that a receiver is gone, and sends nothing there any more; unless the destination leads elsewhere since
+/// something was sent to `target`, for then nobody knows of the new receiver.
+pub(crate) fn gone(conn: &mut DbConnection, id: &str, target: &str, now: UnixTime) -> Result<()> {
+    let row = match find_to_change(conn, None, id) {
         // Somebody was faster.
         Err(Error::UnknownDestination) => return Ok(()),
         found => found?,
     };
-    (row.is_active, row.gone_at, row.updated_at) = (false, Some(now), now);
-    store(conn, &row)?;
+    if row.target != target {
+        return Ok(());
+    }
+    diesel::update(table::table.find(id))
+        .set((table::is_active.eq(false), table::gone_at.eq(Some(now)), table::updated_at.eq(now)))
+        .execute(conn)?;
     tell(conn, &Actor::system(), now, &row, "alert_destination.gone", Details::none())
 }
 
+/// Counts a replay at a destination, which the caller has [locked](find_to_change); refused where there were too many
+/// within an hour.
+pub(crate) fn count_replay(conn: &mut DbConnection, id: &str, now: UnixTime) -> Result<()> {
+    let (from, replays): (Option<UnixTime>, i32) =
+        table::table.find(id).select((table::replays_from, table::replays)).first(conn)?;
+    let hour = from.filter(|from| now < from.plus_seconds(3_600));
+    let (from, replays) = hour.map_or((now, 0), |from| (from, replays));
+    if replays >= REPLAYS_AN_HOUR {
+        return Err(Error::WrongState("there were 30 replays within an hour; try again later"));
+    }
+    diesel::update(table::table.find(id))
+        .set((table::replays_from.eq(Some(from)), table::replays.eq(replays.saturating_add(1))))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Writes what a change may be about, and nothing else.
 fn store(conn: &mut DbConnection, row: &DestinationModel) -> Result<()> {
     diesel::update(table::table.find(&row.id))
         .set((
@@ -283,17 +336,13 @@ fn store(conn: &mut DbConnection, row: &DestinationModel) -> Result<()> {
             table::wants_anomalies.eq(row.wants_anomalies),
             table::is_active.eq(row.is_active),
             table::gone_at.eq(row.gone_at),
-            table::secret.eq(&row.secret),
-            table::previous_secret.eq(&row.previous_secret),
-            table::previous_until.eq(row.previous_until),
-            table::removed_at.eq(row.removed_at),
             table::updated_at.eq(row.updated_at),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-fn tell(
+pub(crate) fn tell(
     conn: &mut DbConnection,
     actor: &Actor,
     now: UnixTime,

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod alert;
+pub mod backlog;
 pub mod deliverer;
 pub mod deliveries;
 pub mod delivery;
@@ -15,6 +16,7 @@ pub mod destinations;
 pub mod error;
 pub mod mail;
 pub mod mail_text;
+pub mod retention;
 pub mod schema;
 pub mod service;
 pub mod signature;
@@ -26,12 +28,14 @@ mod webhook;
 
 pub use address::Reach;
 pub use alert::{AlertKind, AlertModel, Measure, NewAlert, Scope};
+pub use backlog::{Backlog, backlog};
 pub use deliverer::Deliverer;
-pub use deliveries::{Backlog, DeliveryQuery, DeliveryTable, backlog};
+pub use deliveries::{DeliveryQuery, DeliveryTable};
 pub use delivery::{DeliveryModel, DeliveryState};
 pub use destination::{Channel, DestinationModel, DestinationPatch, Language, NewDestination, WithSecret};
 pub use destinations::DestinationTable;
 pub use error::{Error, Result};
 pub use mail::Mailer;
+pub use retention::{Cleaned, clean};
 pub use service::{AlertQuery, AlertTable, raise};
 pub use threshold::{THRESHOLDS, thresholds_passed};

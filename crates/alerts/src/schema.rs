@@ -35,6 +35,10 @@ diesel::table! {
         created_at -> BigInt,
         /// When it was last changed.
         updated_at -> BigInt,
+        /// The begin of the hour in which replays are counted.
+        replays_from -> Nullable<BigInt>,
+        /// How many there were since.
+        replays -> Integer,
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use diesel::prelude::*;
+use mai_audit_log::{Actor, Details};
 use mai_client_organization::{members::member, query::organization};
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Storage, on_backend};
@@ -16,7 +17,7 @@ use crate::{
     deliveries,
     delivery::DeliveryModel,
     destination::DestinationModel,
-    destinations::find,
+    destinations::{find, tell},
     error::{Error, Result},
     schema::{alert_destinations, alerts},
 };
@@ -101,12 +102,14 @@ impl AlertTable {
             .await
     }
 
-    /// Makes an alert about nothing, for one destination only, with its delivery in the caller's hands.
+    /// Makes an alert about nothing, for one destination only, with its delivery in the caller's hands. The audit log
+    /// tells who has asked for it.
     pub(crate) async fn test(
         &self,
         owner: Option<OrganizationId>,
         destination: &str,
         organization: &OrganizationId,
+        actor: Actor,
     ) -> Result<DeliveryModel> {
         let (now, id) = (UnixTime::from(self.clock.now()), destination.to_owned());
         let alert = NewAlert {
@@ -144,6 +147,8 @@ impl AlertTable {
                 let row = insert(conn, &alert, now)?.ok_or(Error::Storage(mai_storage::Error::NotFound))?;
                 let made = deliveries::make(conn, &row, std::slice::from_ref(&destination), now)?;
                 let delivery = made.into_iter().next().ok_or(Error::Storage(mai_storage::Error::NotFound))?;
+                let details = Details::none().with("client_org_id", alert.client_org_id.as_str());
+                tell(conn, &actor, now, &destination, "alert_destination.test", details)?;
                 deliveries::take(conn, delivery, now)
             })
             .await

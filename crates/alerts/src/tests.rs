@@ -3,6 +3,7 @@
 mod destinations;
 mod mail;
 mod raising;
+mod retention;
 
 use std::sync::Arc;
 

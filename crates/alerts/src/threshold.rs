@@ -2,7 +2,8 @@
 
 use mai_primitives::Usd;
 
-/// The parts of a limit that raise an alert, in percent.
+/// The parts of a limit that raise an alert, in percent. `WARNING_PERCENT` of the crate `mai-billing`, from where on lists
+/// show a warning, is one of them; a test of the crate that uses both holds them together.
 pub const THRESHOLDS: [i32; 3] = [50, 80, 100];
 
 /// The thresholds of a limit that `spent` has reached, the lowest first. A limit of zero or less is a

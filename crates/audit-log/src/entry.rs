@@ -1,5 +1,7 @@
 //! What an entry says.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use mai_primitives::{OrganizationId, UnixTime};
 use serde_json::{Map, Value};
@@ -46,9 +48,9 @@ pub struct AuditEntryModel {
 /// The field of the details that only the reseller may read.
 pub const CONFIDENTIAL: &str = "confidential";
 
-/// What is told beside the action: names of fields and their new values, never a secret.
+/// What is told beside the action: names of fields, in their order, and their new values, never a secret.
 #[derive(Debug, Clone, Default)]
-pub struct Details(Map<String, Value>);
+pub struct Details(BTreeMap<String, Value>);
 
 impl Details {
     /// Nothing more to tell.
@@ -70,7 +72,7 @@ impl Details {
     /// With one more field that only the reseller may read, such as a raw cost: below [`CONFIDENTIAL`].
     #[must_use]
     pub fn with_confidential(mut self, name: &str, value: impl Into<Value>) -> Self {
-        let below = self.0.entry(CONFIDENTIAL).or_insert_with(|| Value::Object(Map::new()));
+        let below = self.0.entry(CONFIDENTIAL.to_owned()).or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(below) = below {
             below.insert(name.to_owned(), value.into());
         }
@@ -137,7 +139,7 @@ impl<'a> NewEntry<'a> {
             action: cut(self.action),
             target: cut(self.target),
             result: cut(self.result),
-            details: Value::Object(self.details.0.clone()).to_string(),
+            details: Value::Object(self.details.0.clone().into_iter().collect()).to_string(),
             hash: String::new(),
         };
         row.hash = row.hash_behind(previous);

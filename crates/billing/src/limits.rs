@@ -4,7 +4,8 @@
 //! generations of the month whose cost is not known yet. Both together count against the limit. What is in flight in
 //! a gateway at this moment is not in the database.
 //!
-//! A limit of a model counts whatever [`PriceList::family`] calls by the model's name.
+//! A limit of a model counts whatever [`PriceList::family`] calls as it calls the name under which the limit was set, so
+//! that the limit also holds when a later list has another id for that name.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,7 +30,8 @@ mod tests;
 /// How many organizations one statement asks about.
 const AT_ONCE: usize = 100;
 
-/// From how many percent on a limit is worth a warning.
+/// From how many percent on a limit is worth a warning. It is one of the thresholds of alerts, `mai_alerts::THRESHOLDS`,
+/// so that whoever is told by an alert finds the same in the lists; a test of the crate that uses both holds them together.
 pub const WARNING_PERCENT: i64 = 80;
 
 /// A limit and what counts against it in a month. Amounts are in client price.
@@ -97,6 +99,29 @@ impl LimitState {
     }
 }
 
+/// What a price list makes of the name of a model that is to have a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitedModel {
+    /// It has the model under this name.
+    Known,
+    /// It has no such model. One may come, and calls of it are counted, but the name may as well be misspelt.
+    Unknown,
+    /// The model is counted under another name, which is the one to set a limit of.
+    CountedAs(ModelName),
+}
+
+impl LimitedModel {
+    /// Looks a name up. One with a variant such as `:free` is refused by whoever stores it.
+    pub fn of(name: &ModelName, prices: &PriceList) -> Self {
+        let family = prices.family(name);
+        match prices.find(name.as_str()) {
+            _ if family != *name && !name.as_str().contains(':') => Self::CountedAs(family),
+            Some(_) => Self::Known,
+            None => Self::Unknown,
+        }
+    }
+}
+
 /// Every limit of these organizations with its state in a month: of each organization first its own, then its members'
 /// and its models' by name. Organizations without limits have none.
 pub fn states(
@@ -111,10 +136,14 @@ pub fn states(
         let used = Used::read(conn, &found, month, prices)?;
         found.sort_unstable();
         states.extend(found.into_iter().map(|(client_org_id, subject, limit)| {
-            let key = (client_org_id, subject);
+            let counted = match &subject {
+                LimitSubject::Model(model) => LimitSubject::Model(prices.family(model)),
+                LimitSubject::Organization | LimitSubject::Member(_) => subject.clone(),
+            };
+            let key = (client_org_id, counted);
             let [spent, pending] = [&used.spent, &used.pending]
                 .map(|sums| Usd::from_nanos(sums.get(&key).copied().unwrap_or_default()));
-            let (client_org_id, subject) = key;
+            let (client_org_id, _) = key;
             LimitState { client_org_id, month, subject, limit, spent, pending }
         }));
     }

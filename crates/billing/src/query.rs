@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use diesel::{dsl::max, prelude::*};
-use mai_client_organization::{ClientOrganizationModel, member_changes::members_before};
+use mai_client_organization::{
+    ClientOrganizationModel,
+    member_changes::{members_before, was_active_before},
+};
 use mai_global_settings::query::subscription as settings;
 use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection, on_backend};
@@ -38,6 +41,18 @@ pub fn frozen(
     Subscription::from_rows(row, lines).map(Some)
 }
 
+/// The last frozen month of an organization.
+pub(crate) fn last_frozen_of(
+    conn: &mut DbConnection,
+    organization: &OrganizationId,
+) -> Result<Option<BillingMonth>> {
+    let last: Option<UsageDate> = subscription_months::table
+        .filter(subscription_months::client_org_id.eq(organization))
+        .select(max(subscription_months::month))
+        .first(conn)?;
+    Ok(last.map(BillingMonth::of))
+}
+
 /// The last frozen month of each organization that has one.
 pub fn last_frozen(conn: &mut DbConnection) -> Result<HashMap<OrganizationId, BillingMonth>> {
     let rows: Vec<(OrganizationId, Option<UsageDate>)> = subscription_months::table
@@ -47,7 +62,8 @@ pub fn last_frozen(conn: &mut DbConnection) -> Result<HashMap<OrganizationId, Bi
     Ok(rows.into_iter().filter_map(|(id, first)| Some((id, BillingMonth::of(first?)))).collect())
 }
 
-/// A month by the present settings, and by the members as they are or, once it is over, were at its end.
+/// A month by the present settings, and by the organization and its members as they are or, once it is over, were at its
+/// end. An organization that was not active then, or did not exist yet, needs no seats.
 pub fn computed(
     conn: &mut DbConnection,
     organization: &ClientOrganizationModel,
@@ -56,7 +72,11 @@ pub fn computed(
     let (tiers, roles) = settings(conn)?;
     let calendar = organization.calendar()?;
     let end = calendar.start_of(month.last().plus_days(1));
-    let members = members_before(conn, &organization.id, end)?;
+    let members = if was_active_before(conn, organization, end)? {
+        members_before(conn, &organization.id, end)?
+    } else {
+        Vec::new()
+    };
     let seats = seats(members, &roles, calendar, month);
     charge(month, tiers, seats).ok_or(Error::OutOfRange(month))
 }

@@ -71,19 +71,17 @@ impl SubscriptionTable {
             .await
     }
 
-    /// The months of active organizations that are over and not frozen, each organization's in their order:
-    /// those after the last one that is frozen, or from the organization's first one on.
+    /// The months that are over and not frozen, each organization's in their order: those after the last one
+    /// that is frozen, or from the organization's first one on.
     pub async fn unfrozen_months(&self) -> Result<Vec<(OrganizationId, BillingMonth)>> {
         let now = self.clock.now();
         self.storage
             .read(move |conn| {
                 let last = query::last_frozen(conn)?;
                 let mut months = Vec::new();
-                for organization in organizations(conn)?.into_iter().filter(|one| one.is_active) {
-                    let calendar = organization.calendar()?;
-                    let present = BillingMonth::of(calendar.usage_date(now));
-                    let created = calendar.day_at(organization.created_at).map_or(present, BillingMonth::of);
-                    let mut month = last.get(&organization.id).map_or(created, |last| last.after());
+                for organization in organizations(conn)? {
+                    let present = BillingMonth::of(organization.calendar()?.usage_date(now));
+                    let mut month = first_open(&organization, last.get(&organization.id).copied())?;
                     while month < present {
                         months.push((organization.id.clone(), month));
                         month = month.after();
@@ -94,8 +92,8 @@ impl SubscriptionTable {
             .await
     }
 
-    /// Freezes a month that is over, by the settings and the members of now, so that nothing changes it later. A month that
-    /// is frozen already stays as it is, and is returned.
+    /// Freezes a month that is over, by the settings of now, so that nothing changes it later, and before it whatever month is
+    /// still open. A month that is frozen already stays as it is, and is returned.
     pub async fn freeze_month(&self, id: &OrganizationId, month: BillingMonth) -> Result<Subscription> {
         let (id, now, actor) = (id.clone(), self.clock.now(), self.actor.clone());
         self.storage
@@ -119,16 +117,43 @@ pub(crate) fn freeze_now(
     if month >= BillingMonth::of(organization.calendar()?.usage_date(now)) {
         return Err(Error::NotOver(month));
     }
+    // None may be left open behind a frozen one, because only those after the last one are looked for.
+    let last = query::last_frozen_of(conn, id)?;
+    let mut open = first_open(organization, last)?;
+    while open < month {
+        freeze_one(conn, organization, open, now, actor)?;
+        open = open.after();
+    }
+    freeze_one(conn, organization, month, now, actor)?;
+    query::frozen(conn, id, month)?.ok_or(Error::Storage(mai_storage::Error::NotFound))
+}
+
+/// The first month that is not frozen.
+fn first_open(organization: &ClientOrganizationModel, last: Option<BillingMonth>) -> Result<BillingMonth> {
+    if let Some(last) = last {
+        return Ok(last.after());
+    }
+    let created = organization.calendar()?.day_at(organization.created_at);
+    created.map(BillingMonth::of).ok_or_else(|| Error::Stored(format!("no date of `{}`", organization.id)))
+}
+
+fn freeze_one(
+    conn: &mut DbConnection,
+    organization: &ClientOrganizationModel,
+    month: BillingMonth,
+    now: DateTime<Utc>,
+    actor: &Actor,
+) -> Result<()> {
     let subscription = query::computed(conn, organization, month)?;
-    if query::freeze(conn, id, &subscription, now.into())? {
+    if query::freeze(conn, &organization.id, &subscription, now.into())? {
         let details = Details::none()
             .with("total_users", subscription.lines.len())
             .with("total_cost_pln", subscription.total.to_string());
         let month = month.to_string();
-        let entry = NewEntry::done(Some(id), "subscription.freeze", &month).with(details);
+        let entry = NewEntry::done(Some(&organization.id), "subscription.freeze", &month).with(details);
         append(conn, actor, now.into(), &entry)?;
     }
-    query::frozen(conn, id, month)?.ok_or(Error::Storage(mai_storage::Error::NotFound))
+    Ok(())
 }
 
 pub(crate) fn require(conn: &mut DbConnection, id: &OrganizationId) -> Result<ClientOrganizationModel> {

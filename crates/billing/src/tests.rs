@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use diesel::prelude::*;
 use mai_audit_log::{AuditQuery, service::list};
 use mai_client_organization::{
     ClientOrganizationForm, ClientOrganizationTable, MemberForm, MemberPatch, MemberRole, MemberSource,
     MemberTable,
 };
 use mai_global_settings::{Change, GlobalSettingsForm, GlobalSettingsTable, MasterKey};
-use mai_primitives::{ManualClock, OrganizationId, UserId};
+use mai_primitives::{ManualClock, OrganizationId, UnixTime, UserId};
 use mai_storage::{Storage, testing::TestDb};
 
 use crate::{BillingMonth, Error, Subscription, SubscriptionTable};
@@ -17,6 +18,7 @@ struct Fixture {
     storage: Storage,
     clock: ManualClock,
     organization: OrganizationId,
+    organizations: ClientOrganizationTable,
     members: MemberTable,
     settings: GlobalSettingsTable,
     table: SubscriptionTable,
@@ -94,6 +96,7 @@ fn each(test: impl AsyncFn(&Fixture)) {
         runtime.block_on(test(&Fixture {
             storage: storage.clone(),
             organization,
+            organizations: organizations.clone(),
             members: MemberTable::new(storage.clone(), now()),
             settings: GlobalSettingsTable::new(storage.clone(), key, now()),
             table: SubscriptionTable::new(storage.clone(), now()),
@@ -209,6 +212,47 @@ fn a_month_that_is_frozen_late_has_who_needed_a_seat_at_its_end() {
         let now = fixture.month(None).await;
         let users: Vec<_> = now.lines.iter().map(|line| line.seat.user_id.as_str()).collect();
         assert_eq!(users, ["back", "waiting"]);
+    });
+}
+
+#[test]
+fn an_organization_pays_for_months_at_whose_end_it_is_there_and_active() {
+    each(async |fixture| {
+        // The register from which anna comes knows her for longer than we know the organization.
+        fixture.add("anna", MemberRole::Admin).await;
+        let of_old = fixture.storage.write_blocking(|conn| {
+            use mai_client_organization::schema::members as t;
+            let row = diesel::update(t::table).set(t::created_at.eq(UnixTime::from_seconds(1_700_000_000)));
+            Ok::<_, mai_storage::Error>(row.execute(conn)?)
+        });
+        assert_eq!(of_old.unwrap(), 1);
+        // Closed on the first of November before the month was frozen, open again on the last of January.
+        fixture.at("2026-11-01T07:00:00Z");
+        assert!(fixture.organizations.deactivate(&fixture.organization).await.unwrap());
+        fixture.at("2027-01-31T12:00:00Z");
+        assert!(fixture.organizations.activate(&fixture.organization).await.unwrap());
+
+        fixture.at("2027-02-03T12:00:00Z");
+        let mut totals = Vec::new();
+        for (_, month) in fixture.table.unfrozen_months().await.unwrap() {
+            let frozen = fixture.freeze(&month.to_string()).await.unwrap();
+            totals.push((month.to_string(), frozen.total.to_string()));
+        }
+        let expected = [("2026-10", "79.00"), ("2026-11", "0.00"), ("2026-12", "0.00"), ("2027-01", "79.00")];
+        assert_eq!(totals, expected.map(|(month, total)| (month.to_owned(), total.to_owned())));
+        assert_eq!(fixture.month(Some("2026-09")).await.lines, [], "before it was there");
+    });
+}
+
+#[test]
+fn what_is_open_behind_a_frozen_month_is_frozen_with_it() {
+    each(async |fixture| {
+        fixture.add("anna", MemberRole::Admin).await;
+        fixture.at("2027-01-02T12:00:00Z");
+        fixture.freeze("2026-12").await.unwrap();
+        assert_eq!(fixture.table.unfrozen_months().await.unwrap(), []);
+        let months: Vec<String> = fixture.frozen_entries().into_iter().map(|(month, _)| month).collect();
+        assert_eq!(months, ["2026-12", "2026-11", "2026-10"]);
     });
 }
 

@@ -6,6 +6,7 @@
 //! journal grows.
 
 use std::{
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use mai_journal::{Admission, Batch, Journal, JournalError, Position};
-use mai_primitives::Clock;
+use mai_primitives::{Clock, OrganizationId};
 use mai_storage::{Storage, TransactionError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     applier::open_calls::{Change, OpenCalls},
-    call::Call,
+    call::{Call, ExchangeId},
     limits::LimitGuard,
     record::{OpenCall, Record, RecordFormatError, Settled},
 };
@@ -132,6 +133,8 @@ pub struct Applier {
     next: Position,
     open: OpenCalls,
     limits: LimitGuard,
+    /// The calls of a batch that was booked in part of which limits know it.
+    told: HashSet<ExchangeId>,
 }
 
 /// What a step found in the journal.
@@ -177,6 +180,7 @@ impl Applier {
             next,
             open: OpenCalls::default(),
             limits: LimitGuard::default(),
+            told: HashSet::new(),
         }
     }
 
@@ -268,11 +272,22 @@ impl Applier {
         Ok(if is_all { Step::Partial } else { Step::Full })
     }
 
-    /// Books calls, all of them or with an error; then limits know that the next reading has them.
-    async fn apply(&self, settled: Vec<Settled>, held: Vec<Call>) -> Result<(), ApplyError> {
-        let _turn = self.limits.turn().await;
-        self.books.apply(settled).await?;
-        self.limits.booked(&held);
+    /// Books calls, all of them or with an error. Limits know of each organization that is booked that the next reading
+    /// has its calls. A repetition after an error brings them again, so which ones were told is remembered until all
+    /// are booked.
+    async fn apply(&mut self, settled: Vec<Settled>, held: Vec<Call>) -> Result<(), ApplyError> {
+        let mut held_of: HashMap<OrganizationId, Vec<Call>> = HashMap::new();
+        for call in held {
+            held_of.entry(call.organization.clone()).or_default().push(call);
+        }
+        let (limits, told) = (&self.limits, &mut self.told);
+        let _turn = limits.turn().await;
+        let is_booked = |organization: &OrganizationId| {
+            let calls = held_of.remove(organization).unwrap_or_default();
+            limits.booked(calls.iter().filter(|call| told.insert(call.exchange.clone())));
+        };
+        self.books.apply(settled, is_booked).await?;
+        told.clear();
         Ok(())
     }
 

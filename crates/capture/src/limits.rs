@@ -101,19 +101,20 @@ impl LimitGuard {
     /// A limit lets a call through while it is not used up and has room for the whole amount; so with a limit of 0
     /// nothing passes, not even what is free. Where nothing was read of a month yet, only own calls count.
     pub fn reserve(&self, limits: &Limits, call: &Call, amount: Usd) -> Result<Reservation, OverLimit> {
-        let held = Held {
-            nanos: amount.nanos().max(0),
-            user: limits.member_behind(&call.user).clone(),
-            model: call.requested_model.as_ref().map(|model| self.0.prices.current().family(model)),
-        };
+        let prices = self.0.prices.current();
+        let model = call.requested_model.as_ref().map(|model| prices.family(model));
+        // A limit may have been set under a name that the list has made another's since.
+        let concerns = |name: &ModelName| model.as_ref().is_some_and(|model| prices.family(name) == *model);
+        let of_model = limits.models().filter(|(name, _)| concerns(name)).collect();
+        let held =
+            Held { nanos: amount.nanos().max(0), user: limits.member_behind(&call.user).clone(), model };
         let month = call.usage_date.first_of_month();
         let account = self.account(&call.organization);
-        let mut account = lock(&account);
-        let wants_reading = account.reserve(limits, month, &held)?;
-        drop(account);
+        let (wants_reading, reserved) = lock(&account).reserve(limits, of_model, month, &held);
         if wants_reading {
             self.0.wanted.notify_one();
         }
+        reserved?;
         let organization = call.organization.clone();
         Ok(Reservation { guard: self.clone(), organization, month, held: Some(held) })
     }
@@ -185,10 +186,22 @@ impl LimitGuard {
         account.is_none_or(|account| lock(&account).is_due(limits, month))
     }
 
+    /// Whether one of an organization's limits was never read, so that it would begin with a wrong sum.
+    pub fn is_unread(&self, organization: &OrganizationId, limits: &Limits, month: UsageDate) -> bool {
+        let account =
+            self.0.accounts.read().unwrap_or_else(PoisonError::into_inner).get(organization).cloned();
+        account.is_none_or(|account| lock(&account).is_unread(limits, month))
+    }
+
     /// What is held of a month for the calls of this process: those in flight, and those whose records are not booked.
     pub fn in_flight(&self, organization: &OrganizationId, month: UsageDate, subject: &LimitSubject) -> Usd {
         let account =
             self.0.accounts.read().unwrap_or_else(PoisonError::into_inner).get(organization).cloned();
+        let family = match subject {
+            LimitSubject::Model(model) => Some(LimitSubject::Model(self.0.prices.current().family(model))),
+            LimitSubject::Organization | LimitSubject::Member(_) => None,
+        };
+        let subject = family.as_ref().unwrap_or(subject);
         account.map_or(Usd::ZERO, |account| lock(&account).in_flight(month, subject))
     }
 

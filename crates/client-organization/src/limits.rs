@@ -81,7 +81,7 @@ impl fmt::Display for LimitSubject {
 pub struct Limits {
     organization: Option<i64>,
     members: HashMap<UserId, i64>,
-    models: HashMap<String, i64>,
+    models: HashMap<ModelName, i64>,
     /// Whose further ids these are, as far as the members have limits: their usage is booked for the member.
     further_ids: HashMap<UserId, UserId>,
 }
@@ -105,7 +105,7 @@ impl Limits {
         match subject {
             LimitSubject::Organization => self.organization = Some(limit.nanos()),
             LimitSubject::Member(user) => drop(self.members.insert(user, limit.nanos())),
-            LimitSubject::Model(model) => drop(self.models.insert(model.as_str().to_owned(), limit.nanos())),
+            LimitSubject::Model(model) => drop(self.models.insert(model, limit.nanos())),
         }
     }
 
@@ -124,15 +124,21 @@ impl Limits {
         self.members.get(user).copied().map(Usd::from_nanos)
     }
 
-    /// The limit of a model that has one, by its name without a variant.
+    /// The limit of a model that has one, by the name under which it was set.
     pub fn model(&self, model: &ModelName) -> Option<Usd> {
-        self.models.get(model.as_str()).copied().map(Usd::from_nanos)
+        self.models.get(model).copied().map(Usd::from_nanos)
+    }
+
+    /// The limits of models by the names under which they were set, in no order. Which calls they concern the price
+    /// list tells.
+    pub fn models(&self) -> impl Iterator<Item = (ModelName, Usd)> {
+        self.models.iter().map(|(name, nanos)| (name.clone(), Usd::from_nanos(*nanos)))
     }
 
     /// What there are limits of, in no order.
     pub fn subjects(&self) -> impl Iterator<Item = LimitSubject> {
         let members = self.members.keys().cloned().map(LimitSubject::Member);
-        let models = self.models.keys().filter_map(|model| ModelName::new(model).ok());
+        let models = self.models().map(|(model, _)| model);
         let organization = self.organization.map(|_| LimitSubject::Organization);
         organization.into_iter().chain(members).chain(models.map(LimitSubject::Model))
     }

@@ -1,4 +1,4 @@
-//! What members were before: their roles and whether they were active, at any past instant.
+//! What members and their organization were before: roles, and who was active, at any past instant.
 //!
 //! A seat of a month that is over is owed by who needed it then, however late the month is frozen and
 //! whatever was changed in between.
@@ -12,7 +12,8 @@ use mai_storage::{DbConnection, on_backend};
 use crate::{
     error::Result,
     members::{MemberModel, MemberRole},
-    schema::{member_changes, members},
+    model::ClientOrganizationModel,
+    schema::{member_changes, members, organization_changes},
 };
 
 /// What a member was until a change.
@@ -54,6 +55,41 @@ pub fn members_before(
         }
     }
     Ok(members)
+}
+
+/// Whether an organization was there and active just before an instant; for an instant to come, whether it is now.
+pub fn was_active_before(
+    conn: &mut DbConnection,
+    organization: &ClientOrganizationModel,
+    instant: UnixTime,
+) -> Result<bool> {
+    let first = organization_changes::table
+        .filter(organization_changes::client_org_id.eq(&organization.id))
+        .filter(organization_changes::changed_at.ge(instant))
+        .order(organization_changes::changed_at)
+        .select(organization_changes::was_active);
+    let was_active = first.first(conn).optional()?.unwrap_or(organization.is_active);
+    Ok(was_active && organization.created_at < instant)
+}
+
+/// Keeps whether an organization was active, where that is about to change.
+pub(crate) fn remember_organization(
+    conn: &mut DbConnection,
+    old: &ClientOrganizationModel,
+    is_active: bool,
+    now: UnixTime,
+) -> Result<()> {
+    if old.is_active != is_active {
+        on_backend!(conn, inner => diesel::insert_into(organization_changes::table)
+            .values((
+                organization_changes::client_org_id.eq(&old.id),
+                organization_changes::changed_at.eq(now),
+                organization_changes::was_active.eq(old.is_active),
+            ))
+            .on_conflict_do_nothing()
+            .execute(inner))?;
+    }
+    Ok(())
 }
 
 /// Keeps what members were, where `new` rows of one organization that are about to be stored make them

@@ -11,6 +11,7 @@ use mai_storage::{DbConnection, on_backend};
 pub use crate::register::register_seen;
 use crate::{
     error::{Error, Result},
+    member_changes::remember_organization,
     model::ClientOrganizationModel,
     schema::{client_organizations, organization_markup_rates},
 };
@@ -86,6 +87,7 @@ pub(crate) fn replace_organization(
     new: &ClientOrganizationModel,
 ) -> Result<()> {
     require_free_key(conn, new)?;
+    remember_organization(conn, old, new.is_active, new.updated_at)?;
     diesel::update(client_organizations::table.find(&new.id)).set(new).execute(conn)?;
     if new.markup_rate != old.markup_rate {
         let last = last_change_of_rate(conn, &new.id)?;
@@ -111,9 +113,10 @@ pub(crate) fn set_active(
     is_active: bool,
     now: UnixTime,
 ) -> Result<bool> {
-    let Some(organization) = organization(conn, id)? else { return Ok(false) };
-    if organization.is_active != is_active {
+    let Some(old) = organization(conn, id)? else { return Ok(false) };
+    if old.is_active != is_active {
         bump_revision(conn)?;
+        remember_organization(conn, &old, is_active, now)?;
         diesel::update(client_organizations::table.find(id))
             .set((client_organizations::is_active.eq(is_active), client_organizations::updated_at.eq(now)))
             .execute(conn)?;

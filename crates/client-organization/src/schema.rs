@@ -278,6 +278,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Whether an organization was active until a change of that.
+    organization_changes (client_org_id, changed_at) {
+        /// The organization.
+        client_org_id -> Text,
+        /// Unix seconds.
+        changed_at -> BigInt,
+        /// Whether it was active until then.
+        was_active -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, api_tokens, client_organizations, members, sessions,);
 
 diesel::table! {

@@ -1,6 +1,6 @@
 //! [`UsageLimitTable`]: sets and takes away what members and models may cost in a calendar month.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use diesel::prelude::*;
 use mai_audit_log::{Actor, Details, NewEntry, append};
@@ -13,8 +13,12 @@ use crate::{
     limits::{LimitScope, LimitSubject},
     members::member,
     query::require_organization,
-    schema::usage_limits,
+    schema::{client_organizations, usage_limits},
 };
+
+/// How many limits of members and models an organization may have. Each call of a model looks at all limits of models,
+/// and each reading of what was spent has a figure for every limit.
+pub const LIMITS_AT_MOST: i64 = 1_000;
 
 /// A limit of a member or a model.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -46,6 +50,17 @@ pub fn limits_of(conn: &mut DbConnection, organizations: &[OrganizationId]) -> R
         .order((usage_limits::client_org_id, usage_limits::scope, usage_limits::subject))
         .select(UsageLimitModel::as_select())
         .load(conn)?)
+}
+
+/// The organizations that have a limit of any kind, active or not.
+pub fn limited_organizations(conn: &mut DbConnection) -> Result<HashSet<OrganizationId>> {
+    let own: Vec<OrganizationId> = client_organizations::table
+        .filter(client_organizations::monthly_limit.is_not_null())
+        .select(client_organizations::id)
+        .load(conn)?;
+    let others: Vec<OrganizationId> =
+        usage_limits::table.select(usage_limits::client_org_id).distinct().load(conn)?;
+    Ok(own.into_iter().chain(others).collect())
 }
 
 /// Sets, lists and takes away limits of members and models.
@@ -82,7 +97,7 @@ impl UsageLimitTable {
     /// Sets a limit, in place of the one before. Setting the same again changes nothing.
     ///
     /// An unknown organization or member is [`Error::NotFound`]; an amount below zero, and a model with a
-    /// variant such as `:free`, [`Error::Invalid`].
+    /// variant such as `:free`, [`Error::Invalid`]; so is one limit more than [`LIMITS_AT_MOST`].
     pub async fn set(
         &self,
         organization: &OrganizationId,
@@ -106,6 +121,9 @@ impl UsageLimitTable {
                     && old.monthly_limit == new.monthly_limit
                 {
                     return Ok(old.clone());
+                }
+                if old.is_none() {
+                    require_room(conn, &new.client_org_id)?;
                 }
                 store(conn, &new)?;
                 let details = Details::none()
@@ -153,6 +171,15 @@ fn checked(
     }
     let (client_org_id, subject) = (organization.clone(), subject.to_owned());
     Ok(UsageLimitModel { client_org_id, scope, subject, monthly_limit, updated_at })
+}
+
+fn require_room(conn: &mut DbConnection, organization: &OrganizationId) -> Result<()> {
+    let limits = usage_limits::table.filter(usage_limits::client_org_id.eq(organization));
+    if limits.count().get_result::<i64>(conn)? >= LIMITS_AT_MOST {
+        let reason = format!("the organization has {LIMITS_AT_MOST} limits already; take one away first");
+        return Err(Error::invalid("subject", reason));
+    }
+    Ok(())
 }
 
 fn find(conn: &mut DbConnection, wanted: &UsageLimitModel) -> Result<Option<UsageLimitModel>> {

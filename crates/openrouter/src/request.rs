@@ -20,6 +20,10 @@ const FIELDS: [&str; 3] = ["model", "stream", "user"];
 const BOUNDS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 const ANSWERS: [&str; 1] = ["n"];
 
+/// The models to try one after the other. Without `model` the first of them is the one that is asked for; as the bounds
+/// it is never refused.
+const FALLBACKS: [&str; 1] = ["models"];
+
 /// A token of text has about four bytes, and seldom fewer than this.
 const BYTES_PER_TOKEN: u64 = 3;
 /// A token of a picture, a sound or a document has some hundred bytes of base64, and seldom fewer than this.
@@ -50,7 +54,7 @@ pub enum RequestError {
 /// What the gateway reads of a request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationRequest {
-    /// The requested model; none if missing or null.
+    /// The requested model; if missing or null the first of `models`, and none without those.
     pub model: Option<String>,
     /// Whether a streamed answer is wanted; missing and null mean no.
     pub stream: bool,
@@ -92,6 +96,8 @@ impl GenerationRequest {
                 found.max_tokens = found.max_tokens.max(member.value.parse().ok());
             } else if member.name_of(&ANSWERS).is_some() {
                 found.answers = found.answers.max(member.value.parse().ok());
+            } else if member.name_of(&FALLBACKS).is_some() {
+                found.fallbacks = found.fallbacks.or(Some(member.value));
             }
         })
         .map_err(|error| RequestError::NotJson(error.to_string()))?;
@@ -101,7 +107,7 @@ impl GenerationRequest {
             return Err(RequestError::Repeated(name));
         }
         Ok(Self {
-            model: read("model", "a string", &found.model)?,
+            model: read("model", "a string", &found.model)?.or_else(|| first(found.fallbacks)),
             stream: read("stream", "true or false", &found.stream)?.unwrap_or(false),
             user: read("user", "a string", &found.user)?,
             max_tokens: found.max_tokens,
@@ -147,6 +153,7 @@ struct Found<'a> {
     user: Place<'a>,
     max_tokens: Option<u64>,
     answers: Option<u64>,
+    fallbacks: Option<&'a str>,
     repeated: Option<&'static str>,
 }
 
@@ -171,6 +178,12 @@ fn read<'a, T: serde::Deserialize<'a>>(
 ) -> Result<Option<T>, RequestError> {
     let Some((text, _)) = found else { return Ok(None) };
     serde_json::from_str(text).map_err(|_| RequestError::WrongType { field, expected })
+}
+
+/// The first of a list of models; none of what is no list of names, which upstream may refuse.
+fn first(models: Option<&str>) -> Option<String> {
+    let models: Vec<String> = serde_json::from_str(models?).ok()?;
+    models.into_iter().next()
 }
 
 /// The body with its top-level `user` set, as three pieces to send one after the other.

@@ -10,9 +10,12 @@ let running = null;
 
 const page = () => document.getElementById("page");
 
+// Whether an answer is of somebody whose session has ended.
+const signedOut = (answer) => new URL(answer.url).pathname.startsWith("/sign-in");
+
 // The links and forms whose answer is another middle of the page.
 function swaps(url) {
-  return url.origin === location.origin && /^\/organizations(\/|$)/.test(url.pathname) && url.pathname + url.search !== "";
+  return url.origin === location.origin && /^\/organizations(\/|$)/.test(url.pathname);
 }
 
 function message(words, href) {
@@ -49,10 +52,11 @@ async function go(href, push) {
     const { answer, next } = await fetchPage(href, control.signal);
     const fresh = next.getElementById("page");
     // The session may have ended, or the place is another kind of page.
-    if (!fresh || new URL(answer.url).pathname.startsWith("/sign-in")) return location.assign(href);
+    if (!fresh || signedOut(answer)) return location.assign(href);
     const focused = document.activeElement?.id;
-    const place = document.activeElement?.closest(".switch, thead, .pager, .tabs") ? scrollY : null;
-    old.replaceWith(fresh);
+    const links = ".switch a, thead a, .pager a, .tabs a";
+    const followed = document.activeElement?.matches(links) ? document.activeElement.textContent.trim() : null;
+    page().replaceWith(fresh);
     document.title = next.title;
     for (const wanted of ["header.top .switch", "header.top .panel .switch"]) {
       const from = next.querySelector(wanted), to = document.querySelector(wanted);
@@ -60,9 +64,11 @@ async function go(href, push) {
     }
     if (push) history.pushState(null, "", href);
     enhance();
-    if (focused === "search") document.getElementById("search")?.focus();
-    else document.getElementById("content").focus({ preventScroll: true });
-    if (push && place === null) scrollTo(0, 0);
+    // Who has followed a link of a switch or a table is left on it.
+    const same = followed && [...document.querySelectorAll(links)].find((one) => one.textContent.trim() === followed);
+    const place = focused === "search" ? document.getElementById("search") : same;
+    (place || document.getElementById("content")).focus({ preventScroll: true });
+    if (push && followed === null) scrollTo(0, 0);
   } catch (error) {
     if (running !== control) return;
     message(control.signal.aborted ? text.slow : text.away, href);
@@ -70,7 +76,7 @@ async function go(href, push) {
     clearTimeout(slow);
     clearTimeout(shown);
     mark.remove();
-    old.removeAttribute("aria-busy");
+    if (running === control) old.removeAttribute("aria-busy");
   }
 }
 
@@ -88,7 +94,8 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.hasAttribute("download") || "plain" in link.dataset || link.target) return;
   const url = new URL(link.href);
-  if (!swaps(url) || !page()) return;
+  const isHere = url.pathname === location.pathname && url.search === location.search;
+  if (!swaps(url) || !page() || (isHere && url.hash)) return;
   event.preventDefault();
   go(url.href, true);
 });
@@ -115,7 +122,10 @@ function charts() {
     const legend = part.querySelector(".legend");
     const [label, total] = ["label", "total"].map((name) => legend.querySelector(`[data-read=${name}]`));
     const values = [...legend.querySelectorAll("[data-value]")];
+    let read = null;
     const show = (bar) => {
+      if (bar === read) return;
+      read = bar;
       const shown = bar?.dataset.values.split("|");
       label.textContent = bar ? bar.dataset.title : legend.dataset.label;
       total.textContent = bar ? bar.dataset.total : legend.dataset.total;
@@ -149,7 +159,8 @@ function link() {
   if (!token) return;
   form.querySelector(".paste").hidden = true;
   form.elements.token.value = token;
-  history.replaceState(null, "", location.pathname + location.search);
+  // Another language is another page, which needs the token as well.
+  for (const other of document.querySelectorAll(".switch a[href]")) other.hash = token;
 }
 
 function enhance() {
@@ -167,6 +178,7 @@ setInterval(async () => {
   const state = now.querySelector(".live");
   try {
     const { answer, next } = await fetchPage(location.href, AbortSignal.timeout(PATIENCE));
+    if (signedOut(answer)) return location.assign(location.href);
     if (!answer.ok || page() !== now) throw new TypeError("no page");
     state.textContent = "";
     state.classList.remove("lost");

@@ -130,7 +130,7 @@ ago-hours = { $n ->
    *[other] { $shown } hours ago
 }
 ago-days = { $n ->
-    [one] yesterday
+    [one] { $shown } day ago
    *[other] { $shown } days ago
 }
 ago-months = { $n ->
@@ -209,6 +209,7 @@ providers-search = Search by provider
 search = Search
 search-clear = Clear
 badge-inactive = inactive
+badge-inactive-organization = inactive
 badge-unregistered = not registered
 ranking-models = Cost by model
 ranking-providers = Cost by provider

@@ -135,7 +135,7 @@ ago-hours = { $n ->
    *[other] { $shown } godzin temu
 }
 ago-days = { $n ->
-    [one] wczoraj
+    [one] { $shown } dzień temu
    *[other] { $shown } dni temu
 }
 ago-months = { $n ->
@@ -152,7 +152,7 @@ ago-years = { $n ->
 tile-cost-month = Koszt w tym miesiącu
 tile-cost = Koszt
 tile-estimated = około { $value }
-tile-no-pln = Kwota w PLN będzie później
+tile-no-pln = Kwota w PLN po publikacji kursu
 tile-per-day = { $value } dziennie
 tile-of-members = { $n ->
     [one] z { $shown } użytkownika
@@ -169,7 +169,7 @@ tile-no-limit-note = Zużycie nie jest ograniczone
 tile-forecast = Prognoza na koniec miesiąca
 tile-forecast-range = od { $low } do { $high }
 tile-no-forecast = Wymaga zużycia w ostatnich czterech tygodniach
-change-title = wobec tylu samych dni wcześniej
+change-title = względem poprzedniego okresu tej samej długości
 
 chart-cost = Koszt w czasie
 chart-tokens = Tokeny w czasie
@@ -197,7 +197,7 @@ summary-busiest = Dzień z największą liczbą tokenów
 summary-dearest = Dzień o najwyższym koszcie
 summary-change = Koszt wobec poprzednich dni
 daily-breakdown = Zestawienie dzienne
-months-title = Miesiąc do miesiąca
+months-title = Porównanie miesięcy
 activity-title = Aktywność
 activity-description = { $n ->
     [one] Żądania w kolejnych dniach ostatniego półrocza, { $shown } dzień ze zużyciem.
@@ -215,7 +215,8 @@ models-search = Szukaj modelu
 providers-search = Szukaj dostawcy
 search = Szukaj
 search-clear = Wyczyść
-badge-inactive = nieaktywne
+badge-inactive = nieaktywny
+badge-inactive-organization = nieaktywna
 badge-unregistered = spoza rejestru
 ranking-models = Koszt według modelu
 ranking-providers = Koszt według dostawcy

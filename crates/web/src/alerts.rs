@@ -3,14 +3,10 @@
 //! Nothing here is on the way of a request. What was missed while the database was away is noticed
 //! afterwards, because what was raised is known from the database and not from memory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use mai_alerts::{
     AlertKind, AlertTable, Channel, Deliverer, DeliveryTable, DestinationTable, NewAlert, Scope,
     thresholds_passed,
@@ -20,7 +16,7 @@ use mai_billing::{BillingMonth, LimitState};
 use mai_model_prices::ModelPrices;
 use mai_organization::{
     MasterKey,
-    client_organization::{LimitSubject, query::active_organizations},
+    client_organization::{LimitSubject, query::active_organizations, usage_limits::limited_organizations},
 };
 use mai_primitives::{Clock, OrganizationId, UnixTime};
 use mai_storage::Storage;
@@ -35,9 +31,6 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How far back anomalies are looked at, in seconds: seven days. It bounds what is read, and is longer than
 /// any process is away between finding an anomaly and raising the alert.
 const ANOMALIES_SINCE: i64 = 7 * 86_400;
-
-/// How long after its end a month is still looked at: its last usage may be booked late.
-const MONTH_LASTS: TimeDelta = TimeDelta::days(3);
 
 /// The services of alerts. Clones share them.
 #[derive(Clone)]
@@ -115,7 +108,9 @@ impl Alerts {
         stop.run_until_cancelled(look).await;
     }
 
-    /// Raises an alert for each part of a limit that is used up, and returns how many were new.
+    /// Raises an alert for each part of a limit that is used up in the present month, and returns how many were new. A
+    /// month that is over is left alone: limits are those of today, and one set on the first of a month says nothing of
+    /// the month before.
     async fn notice_limits(
         &self,
         storage: &Storage,
@@ -125,11 +120,14 @@ impl Alerts {
         let prices = prices.current();
         let passed = storage.read(move |conn| {
             let mut months: BTreeMap<BillingMonth, Vec<OrganizationId>> = BTreeMap::new();
+            let limited = limited_organizations(conn)?;
+            if limited.is_empty() {
+                return Ok(Vec::new());
+            }
             for organization in active_organizations(conn)? {
-                let calendar = organization.calendar()?;
-                let month = |at| BillingMonth::of(calendar.usage_date(at));
-                for month in BTreeSet::from([month(now), month(now - MONTH_LASTS)]) {
-                    months.entry(month).or_default().push(organization.id.clone());
+                if limited.contains(&organization.id) {
+                    let month = BillingMonth::of(organization.calendar()?.usage_date(now));
+                    months.entry(month).or_default().push(organization.id);
                 }
             }
             let mut passed = Vec::new();
@@ -217,5 +215,38 @@ fn of_anomaly(row: AnomalyModel) -> NewAlert {
         value: row.value,
         bound: row.threshold,
         typical: Some(row.median),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mai_alerts::THRESHOLDS;
+    use mai_billing::limits::WARNING_PERCENT;
+
+    use super::*;
+
+    fn state(spent: i64) -> LimitState {
+        LimitState {
+            client_org_id: OrganizationId::new("a").unwrap(),
+            month: "2026-11".parse().unwrap(),
+            subject: LimitSubject::Organization,
+            limit: mai_primitives::Usd::from_nanos(1_000),
+            spent: mai_primitives::Usd::from_nanos(spent),
+            pending: mai_primitives::Usd::ZERO,
+        }
+    }
+
+    /// Lists warn from where an alert is raised on, and call a limit reached when the last one is.
+    #[test]
+    fn lists_warn_where_alerts_are_raised() {
+        assert!(THRESHOLDS.map(i64::from).contains(&WARNING_PERCENT));
+        assert_eq!(THRESHOLDS.last(), Some(&100));
+        for spent in [0, 499, 500, 799, 800, 999, 1_000, 2_000] {
+            let (state, warning) = (state(spent), i32::try_from(WARNING_PERCENT).unwrap());
+            let told: Vec<_> = of_limit(&state).map(|alert| alert.threshold).collect();
+            assert_eq!(told.contains(&warning), state.percent() >= WARNING_PERCENT, "{spent}");
+            let is_reached = state.standing() == mai_billing::LimitStanding::Reached;
+            assert_eq!(told.contains(&100), is_reached, "{spent}");
+        }
     }
 }

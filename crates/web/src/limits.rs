@@ -13,7 +13,8 @@ use mai_billing::{BillingMonth, LimitState};
 use mai_capture::{ApplierState, LimitGuard, Reading, SharedDirectory, causes, limits::recover};
 use mai_journal::{Journal, Position};
 use mai_model_prices::ModelPrices;
-use mai_primitives::{Clock, OrganizationId};
+use mai_organization::client_organization::Limits;
+use mai_primitives::{Clock, OrganizationId, UsageDate};
 use mai_storage::Storage;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 const READ_ALL_EVERY: Duration = Duration::from_secs(30);
 /// How many organizations one transaction reads. The booking of own records waits meanwhile.
 const AT_ONCE: usize = 100;
+/// How often readings are kept on disk at most, so that organizations with calls do not cost a durable write a second.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// How long the last reading waits at a stop until the last records are booked.
 const LAST_READING_WITHIN: Duration = Duration::from_secs(5);
 
@@ -80,6 +83,14 @@ pub struct LimitKeeper {
     pub folder: PathBuf,
 }
 
+/// What this process has kept on disk; nothing at its start, when the file is an earlier one's or not there.
+#[derive(Default)]
+struct Saved {
+    readings: Vec<Reading>,
+    /// When it was last tried.
+    at: Option<Instant>,
+}
+
 /// An organization and its present month.
 type Due = (OrganizationId, BillingMonth);
 
@@ -87,22 +98,37 @@ impl LimitKeeper {
     /// Reads whatever may have changed, or everything, and tells to where the journal's records are in the readings.
     pub async fn read(&self, all: bool) -> Result<Position, mai_billing::Error> {
         let position = self.applier.applied_to();
-        let mut due = self.due(all);
+        let due =
+            self.due(|organization, limits, month| all || self.guard.is_due(organization, limits, month));
+        self.read_due(due).await?;
+        Ok(position)
+    }
+
+    /// Reads what a change may have made wrong: the organization that was changed, whose limits may be new or back after
+    /// calls that nobody counted, and all others with a limit of which nothing was read yet.
+    pub async fn read_changed(&self, changed: Option<&str>) -> Result<(), mai_billing::Error> {
+        let due = self.due(|organization, limits, month| {
+            changed == Some(organization.as_str()) || self.guard.is_unread(organization, limits, month)
+        });
+        self.read_due(due).await
+    }
+
+    async fn read_due(&self, mut due: Vec<Due>) -> Result<(), mai_billing::Error> {
         due.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
         for of_a_month in due.chunk_by(|a, b| a.1 == b.1) {
             for some in of_a_month.chunks(AT_ONCE) {
                 self.read_some(some).await?;
             }
         }
-        Ok(position)
+        Ok(())
     }
 
-    fn due(&self, all: bool) -> Vec<Due> {
+    fn due(&self, is_meant: impl Fn(&OrganizationId, &Limits, UsageDate) -> bool) -> Vec<Due> {
         let (directory, now) = (self.directory.current(), self.clock.now());
         let limited = directory.organizations().filter(|organization| !organization.limits.is_empty());
         let due = limited.filter_map(|organization| {
             let month = BillingMonth::of(organization.calendar.usage_date(now));
-            let is_due = all || self.guard.is_due(&organization.id, &organization.limits, month.first());
+            let is_due = is_meant(&organization.id, &organization.limits, month.first());
             is_due.then(|| (organization.id.clone(), month))
         });
         due.collect()
@@ -121,7 +147,7 @@ impl LimitKeeper {
 
     /// Reads until `stop`, and once more when the last records are booked.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let (mut saved, mut failing, mut last_all) = (None, false, None::<Instant>);
+        let (mut saved, mut failing, mut last_all) = (Saved::default(), false, None::<Instant>);
         while stop.run_until_cancelled(self.pause()).await.is_some() {
             let all = last_all.is_none_or(|at| at.elapsed() >= READ_ALL_EVERY);
             match self.read(all).await {
@@ -133,7 +159,9 @@ impl LimitKeeper {
                     if all {
                         last_all = Some(Instant::now());
                     }
-                    self.save(&mut saved, position).await;
+                    if saved.at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
+                        self.save(&mut saved, position).await;
+                    }
                 }
                 Err(cause) => {
                     if !failing {
@@ -173,15 +201,17 @@ impl LimitKeeper {
     }
 
     /// Keeps the readings on disk where they are others than those that are kept.
-    async fn save(&self, saved: &mut Option<Vec<Reading>>, position: Position) {
+    async fn save(&self, saved: &mut Saved, position: Position) {
         let readings = self.guard.readings();
-        if saved.as_ref() == Some(&readings) || (saved.is_none() && readings.is_empty()) {
+        if saved.readings == readings {
             return;
         }
+        // Also where it fails: a disk that is full is not asked more often.
+        saved.at = Some(Instant::now());
         let kept = Kept { read_to: position.get(), readings: readings.clone() };
         let folder = self.folder.clone();
         match tokio::task::spawn_blocking(move || write(&folder, &kept)).await {
-            Ok(Ok(())) => *saved = Some(readings),
+            Ok(Ok(())) => saved.readings = readings,
             Ok(Err(cause)) => error!(error = %cause, "the last reading of what was spent cannot be kept"),
             Err(cause) => error!(error = %cause, "the last reading of what was spent cannot be kept"),
         }

@@ -69,6 +69,8 @@ CREATE TABLE statement_usage (
     tokens BIGINT NOT NULL,
     raw_cost BIGINT NOT NULL,
     markup_cost BIGINT NOT NULL,
+    -- What the line charges: a correction is what the month's total comes to without what was charged before.
+    cost_pln BIGINT NOT NULL,
     PRIMARY KEY (client_org_id, month, usage_month, model_name),
     FOREIGN KEY (client_org_id, month) REFERENCES statements (client_org_id, month)
 );

@@ -9,3 +9,11 @@ CREATE TABLE member_changes (
     PRIMARY KEY (client_org_id, user_id, changed_at),
     FOREIGN KEY (client_org_id, user_id) REFERENCES members (client_org_id, user_id)
 );
+
+-- The same of organizations: whether one was active until a change of that.
+CREATE TABLE organization_changes (
+    client_org_id TEXT NOT NULL REFERENCES client_organizations (id),
+    changed_at BIGINT NOT NULL,
+    was_active BOOLEAN NOT NULL,
+    PRIMARY KEY (client_org_id, changed_at)
+);

@@ -69,6 +69,8 @@ CREATE TABLE statement_usage (
     tokens INTEGER NOT NULL,
     raw_cost INTEGER NOT NULL,
     markup_cost INTEGER NOT NULL,
+    -- What the line charges: a correction is what the month's total comes to without what was charged before.
+    cost_pln INTEGER NOT NULL,
     PRIMARY KEY (client_org_id, month, usage_month, model_name),
     FOREIGN KEY (client_org_id, month) REFERENCES statements (client_org_id, month)
 ) STRICT;

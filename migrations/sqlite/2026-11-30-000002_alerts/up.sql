@@ -24,6 +24,9 @@ CREATE TABLE alert_destinations (
     removed_at INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    -- How many replays there were in the hour from then on.
+    replays_from INTEGER,
+    replays INTEGER NOT NULL DEFAULT 0,
     CHECK ((channel = 'webhook') = (secret IS NOT NULL))
 ) STRICT;
 
@@ -60,6 +63,7 @@ CREATE TABLE alerts (
 ) STRICT;
 
 CREATE INDEX idx_alerts_created ON alerts (created_at, id);
+CREATE INDEX idx_alerts_client_created ON alerts (client_org_id, created_at, id);
 
 CREATE TABLE alert_deliveries (
     client_org_id TEXT NOT NULL,

@@ -1,1 +1,2 @@
+DROP TABLE organization_changes;
 DROP TABLE member_changes;

@@ -28,8 +28,18 @@ impl Fixture {
     }
 
     async fn settled(&self, row: crate::DeliveryModel, outcome: Outcome) -> crate::DeliveryModel {
-        let now = self.now();
-        self.storage.write(move |conn| settle(conn, row.clone(), &outcome, true, now)).await.unwrap()
+        self.settled_at(row, outcome, "https://hooks.example/alerts").await
+    }
+
+    /// What became of an attempt that was sent to `target`.
+    async fn settled_at(
+        &self,
+        row: crate::DeliveryModel,
+        outcome: Outcome,
+        target: &str,
+    ) -> crate::DeliveryModel {
+        let (now, target) = (self.now(), target.to_owned());
+        self.storage.write(move |conn| settle(conn, row.clone(), (&outcome, &target), now)).await.unwrap()
     }
 }
 
@@ -195,6 +205,7 @@ fn nothing_goes_to_a_receiver_that_is_gone_until_somebody_says_so() {
         assert!(fixture.claimed(BOTH, 9).await.is_empty(), "what waits waits on");
         assert_eq!(fixture.alerts.raise(vec![limit("a", 100)]).await.unwrap(), 1);
         assert_eq!(fixture.every_delivery().await.len(), 2, "none for an inactive destination");
+        fixture.clock.advance_millis(60_000);
         let replayed = fixture.deliveries.replay(&org("a"), None, &claimed.id).await;
         assert!(matches!(replayed, Err(Error::WrongState(_))));
         let patch = DestinationPatch { is_active: Some(true), ..DestinationPatch::default() };
@@ -227,7 +238,7 @@ fn tests_are_no_way_to_flood_anybody() {
     each(async |fixture| {
         let id = fixture.destinations.create(mail(Some("a"))).await.unwrap().model.id;
         let test = async |owner: Option<&str>, about: &str| {
-            fixture.alerts.test(owner.map(org), &id, &org(about)).await
+            fixture.alerts.test(owner.map(org), &id, &org(about), Actor::system()).await
         };
         assert!(matches!(test(Some("b"), "b").await, Err(Error::UnknownDestination)));
         assert!(matches!(test(None, "b").await, Err(Error::Invalid { field: "client_org_id", .. })));
@@ -237,7 +248,103 @@ fn tests_are_no_way_to_flood_anybody() {
         }
         assert!(matches!(test(Some("a"), "a").await, Err(Error::WrongState(_))));
         fixture.clock.advance_millis(3_600_000);
-        test(Some("a"), "a").await.unwrap();
+        let last = test(Some("a"), "a").await.unwrap();
+        let query = AuditQuery { limit: 99, ..AuditQuery::default() };
+        let told = fixture.storage.read_blocking(|conn| entries(conn, &query)).unwrap();
+        assert_eq!(told.iter().filter(|one| one.action == "alert_destination.test").count(), 31);
+
+        // What its process has not ended nobody else tries, and it is not replayed.
+        fixture.clock.advance_millis(LEASE * 1_000);
+        assert!(fixture.claimed(BOTH, 99).await.is_empty());
+        let replayed = fixture.deliveries.replay(&org("a"), None, &last.id).await;
+        assert!(matches!(replayed, Err(Error::WrongState(_))));
+        let since = UnixTime::from_seconds(0);
+        assert_eq!(fixture.deliveries.replay_failed(None, &id, since).await.unwrap(), 0);
+        // An attempt that failed is the only one.
+        let failed = fixture.settled(last, Outcome::failed(Verdict::Again, None, "x")).await;
+        assert_eq!((failed.state, failed.last_error.as_deref()), (DeliveryState::Failed, Some("x")));
+        assert!(fixture.claimed(BOTH, 99).await.is_empty());
+    });
+}
+
+#[test]
+fn replays_are_no_way_to_flood_anybody() {
+    each(async |fixture| {
+        let id = fixture.destinations.create(webhook(Some("a"))).await.unwrap().model.id;
+        fixture.alerts.raise(vec![limit("a", 50)]).await.unwrap();
+        let row = fixture.every_delivery().await.remove(0);
+        let replay = async || fixture.deliveries.replay(&org("a"), None, &row.id).await;
+        for _ in 0..30 {
+            replay().await.unwrap();
+        }
+        assert!(matches!(replay().await, Err(Error::WrongState(_))));
+        let since = UnixTime::from_seconds(0);
+        assert!(fixture.deliveries.replay_failed(None, &id, since).await.is_err());
+        fixture.clock.advance_millis(3_600_000);
+        assert_eq!(fixture.deliveries.replay_failed(None, &id, since).await.unwrap(), 0);
+        // What was tried a moment ago has to rest.
+        let claimed = fixture.claimed(BOTH, 9).await.remove(0);
+        assert!(matches!(replay().await, Err(Error::WrongState(_))));
+        fixture.settled(claimed, Outcome::failed(Verdict::Gone, Some(404), "x")).await;
+        let patch = DestinationPatch { is_active: Some(true), ..DestinationPatch::default() };
+        fixture.destinations.update(None, &id, patch).await.unwrap();
+        assert_eq!(fixture.deliveries.replay_failed(None, &id, since).await.unwrap(), 0);
+        fixture.clock.advance_millis(60_000);
+        assert_eq!(fixture.deliveries.replay_failed(None, &id, since).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn changes_at_once_keep_what_the_others_have_changed() {
+    each(async |fixture| {
+        let made = fixture.destinations.create(webhook(Some("a"))).await.unwrap();
+        let id = &made.model.id;
+        let patch = |number: i32| DestinationPatch {
+            name: Some(format!("Hook {number}")),
+            is_active: Some(true),
+            ..DestinationPatch::default()
+        };
+        let updates = async {
+            for number in 0..20 {
+                fixture.destinations.update(None, id, patch(number)).await.unwrap();
+            }
+        };
+        let rotations = async {
+            let mut last = None;
+            for _ in 0..20 {
+                last = Some(fixture.destinations.rotate_secret(None, id, 0).await.unwrap());
+            }
+            last.unwrap()
+        };
+        let ((), last) = tokio::join!(updates, rotations);
+        let row = fixture.destinations.get(None, id).await.unwrap();
+        assert_eq!((row.secret, row.name.as_str()), (last.model.secret, "Hook 19"));
+
+        let (removed, _) = tokio::join!(
+            fixture.destinations.remove(None, id),
+            fixture.destinations.update(None, id, patch(20))
+        );
+        removed.unwrap();
+        assert!(matches!(fixture.destinations.get(None, id).await, Err(Error::UnknownDestination)));
+    });
+}
+
+#[test]
+fn a_receiver_that_is_gone_does_not_take_the_next_one_with_it() {
+    each(async |fixture| {
+        let id = fixture.destinations.create(webhook(Some("a"))).await.unwrap().model.id;
+        fixture.alerts.raise(vec![limit("a", 50), limit("a", 80)]).await.unwrap();
+        let claimed = fixture.claimed(BOTH, 9).await;
+        let elsewhere = "https://hooks.example/new";
+        let patch = DestinationPatch { target: Some(elsewhere.into()), ..DestinationPatch::default() };
+        fixture.destinations.update(None, &id, patch).await.unwrap();
+        let gone = || Outcome::failed(Verdict::Gone, Some(410), "gone");
+        let late = fixture.settled(claimed[0].clone(), gone()).await;
+        assert_eq!(late.state, DeliveryState::Failed);
+        let row = fixture.destinations.get(None, &id).await.unwrap();
+        assert_eq!((row.is_active, row.gone_at), (true, None));
+        fixture.settled_at(claimed[1].clone(), gone(), elsewhere).await;
+        assert!(!fixture.destinations.get(None, &id).await.unwrap().is_active);
     });
 }
 

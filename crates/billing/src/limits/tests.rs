@@ -194,6 +194,28 @@ fn each_limit_counts_what_is_its_own_in_its_month() {
     });
 }
 
+/// As when a list that came later has another id for the name.
+#[test]
+fn a_limit_by_a_dated_name_counts_the_model_whose_name_that_is() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    TestDb::each(|storage| {
+        runtime.block_on(organization(storage, "a", None, &[(LimitScope::Model, "x/a-20260318", "2")]));
+        let of = |model, number| generation("a", ("2026-07-15", "anna", model), 3, number);
+        book(storage, &[of("x/a", 1), of("x/a-20260318", 2), of("x/b", 3)]);
+        let pending = waiting(&of("x/a", 4), "x/a:free", Some(usd("0.5")));
+        storage.write_blocking(|conn| insert_pending(conn, std::slice::from_ref(&pending), NOON)).unwrap();
+        assert_eq!(shown(storage, &["a"]), [row("a model x/a-20260318", "2", "0.12", "0.5")]);
+    });
+}
+
+#[test]
+fn a_price_list_says_by_which_name_a_model_is_limited() {
+    let of = |name: &str| LimitedModel::of(&ModelName::new(name).unwrap(), &prices());
+    assert_eq!(of("x/a"), LimitedModel::Known);
+    assert_eq!(of("x/a-20260318"), LimitedModel::CountedAs(ModelName::new("x/a").unwrap()));
+    assert_eq!(of("x/misspelt"), LimitedModel::Unknown);
+}
+
 fn state(limit: i64, spent: i64, pending: i64) -> LimitState {
     LimitState {
         client_org_id: org("a"),

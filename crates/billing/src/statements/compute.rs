@@ -68,7 +68,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) table: Option<&'a PublishedRate>,
     pub(crate) used: BTreeMap<ModelName, Sums>,
     pub(crate) token_kinds: BTreeMap<ModelName, Tokens>,
-    pub(crate) seats: Option<Subscription>,
+    pub(crate) seats: Subscription,
     pub(crate) changes: Vec<(BilledMonth, Vec<Change>)>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn draft(parts: Parts<'_>) -> Result<Statement> {
     });
     let usage = usage(&parts, rate.as_ref())?;
     let corrections = corrections(&parts)?;
-    let subscription = parts.seats.as_ref().map(|seats| seat_lines(seats, month)).unwrap_or_default();
+    let subscription = seat_lines(&parts.seats, month);
     let (vat, note) = match parts.profile.vat {
         Some(vat) => (vat, parts.profile.vat_note.clone()),
         None => (parts.settings.vat, parts.settings.vat_note.clone()),
@@ -154,8 +154,7 @@ fn usage(parts: &Parts<'_>, rate: Option<&Rate>) -> Result<Vec<UsageLine>> {
 fn corrections(parts: &Parts<'_>) -> Result<Vec<Correction>> {
     let mut lines = Vec::new();
     for (billed, changes) in &parts.changes {
-        for Change { model, difference } in changes {
-            let out_of_range = || Error::OutOfRange(billed.month);
+        for Change { model, difference, cost_pln } in changes {
             lines.push(Correction {
                 month: billed.month.to_string(),
                 model: model.to_string(),
@@ -166,8 +165,8 @@ fn corrections(parts: &Parts<'_>) -> Result<Vec<Correction>> {
                 usd_pln: billed.usd_pln,
                 table_no: billed.table_no.clone(),
                 effective_date: billed.effective_date,
-                cost_pln: billed.usd_pln.convert(difference.markup_cost).ok_or_else(out_of_range)?,
-                own: Some(own(difference).ok_or_else(out_of_range)?),
+                cost_pln: *cost_pln,
+                own: Some(own(difference).ok_or(Error::OutOfRange(billed.month))?),
             });
         }
     }
@@ -193,7 +192,7 @@ fn seat_lines(subscription: &Subscription, month: BillingMonth) -> Vec<SeatLines
 }
 
 /// The sums; none where one leaves the range.
-fn totals(
+pub(crate) fn totals(
     usage: &[UsageLine],
     subscription: &[SeatLines],
     corrections: &[Correction],

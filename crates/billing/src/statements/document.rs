@@ -196,7 +196,8 @@ pub struct Correction {
     pub table_no: String,
     /// The day of that table.
     pub effective_date: UsageDate,
-    /// It in PLN by that rate, rounded half away from zero to the grosz.
+    /// What the month and model come to in PLN by that rate now, rounded half away from zero to the grosz, without what all
+    /// statements have charged of them before. So it may differ by a grosz from what the change alone would come to.
     #[serde(with = "exact::pln")]
     pub cost_pln: Pln,
     /// Only the reseller's copy has it.

@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diesel::{dsl::count_star, prelude::*};
+use diesel::{
+    dsl::{count_star, min},
+    prelude::*,
+};
 use mai_generation_processing::schema::{pending_generations as pending, processed_generations as ledger};
-use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, UsdPlnRate};
+use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UsdPlnRate};
 use mai_storage::{DbConnection, sum_i64};
-use mai_usage_tracking::{Totals, schema::client_model_daily_usage as daily};
+use mai_usage_tracking::{
+    Totals,
+    schema::{client_daily_usage as days, client_model_daily_usage as daily},
+};
 
 use super::schema::{statement_usage, statements};
-use crate::{error::Result, month::BillingMonth};
+use crate::{
+    error::{Error, Result},
+    month::BillingMonth,
+};
 
 /// Tokens of prompts and answers.
 pub(crate) type Tokens = (i64, i64);
@@ -20,7 +29,7 @@ pub(crate) fn used(
     id: &OrganizationId,
     month: BillingMonth,
 ) -> Result<BTreeMap<ModelName, Totals>> {
-    let rows: Vec<(ModelName, (i64, i64, Usd, Usd))> = daily::table
+    let rows: Vec<(ModelName, StoredSums)> = daily::table
         .filter(daily::client_org_id.eq(id))
         .filter(daily::usage_date.between(month.first(), month.last()))
         .group_by(daily::model_name)
@@ -37,7 +46,10 @@ pub(crate) fn used(
     Ok(rows.into_iter().map(|(model, sums)| (model, totals(sums))).collect())
 }
 
-fn totals((tokens, requests, raw_cost, markup_cost): (i64, i64, Usd, Usd)) -> Totals {
+/// Tokens, requests, raw cost and client price.
+type StoredSums = (i64, i64, Usd, Usd);
+
+fn totals((tokens, requests, raw_cost, markup_cost): StoredSums) -> Totals {
     Totals { tokens, requests, raw_cost, markup_cost }
 }
 
@@ -77,6 +89,32 @@ pub(crate) fn pending_in(conn: &mut DbConnection, id: &OrganizationId, month: Bi
     Ok(count.first(conn)?)
 }
 
+/// The months before `month` in which an organization has usage and no statement, so that nobody has billed it. Months
+/// before the first one of which any organization has a statement were settled by other means, and are left out.
+pub(crate) fn unbilled(
+    conn: &mut DbConnection,
+    id: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Vec<BillingMonth>> {
+    let begun: Option<UsageDate> = statements::table.select(min(statements::month)).first(conn)?;
+    let mut used = days::table
+        .filter(days::client_org_id.eq(id))
+        .filter(days::usage_date.lt(month.first()))
+        .filter(days::markup_cost.ne(0).or(days::total_requests.gt(0)))
+        .into_boxed();
+    if let Some(begun) = begun {
+        used = used.filter(days::usage_date.ge(begun));
+    }
+    let used: Vec<UsageDate> = used.select(days::usage_date).load(conn)?;
+    let issued: Vec<UsageDate> = statements::table
+        .filter(statements::client_org_id.eq(id))
+        .filter(statements::month.lt(month.first()))
+        .select(statements::month)
+        .load(conn)?;
+    let months: BTreeSet<BillingMonth> = used.into_iter().map(BillingMonth::of).collect();
+    Ok(months.into_iter().filter(|month| !issued.contains(&month.first())).collect())
+}
+
 /// An issued month and the rate that billed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BilledMonth {
@@ -91,6 +129,8 @@ pub(crate) struct BilledMonth {
 pub(crate) struct Change {
     pub(crate) model: ModelName,
     pub(crate) difference: Totals,
+    /// What it charges; see [`charge`].
+    pub(crate) cost_pln: Pln,
 }
 
 /// The months before `month` that were issued, each with what changed in it by model: what the daily tables say now
@@ -118,10 +158,12 @@ pub(crate) fn changes(
         let models: BTreeSet<&ModelName> = now.keys().chain(billed.keys()).collect();
         let mut differences = Vec::new();
         for model in models {
-            let sums = |of: &BTreeMap<ModelName, Totals>| of.get(model).copied().unwrap_or_default();
-            let difference = minus(sums(&now), sums(&billed))?;
+            let (total, (before, charged)) =
+                (now.get(model).copied().unwrap_or_default(), billed.get(model).copied().unwrap_or_default());
+            let difference = minus(total, before)?;
             if difference != Totals::default() {
-                differences.push(Change { model: model.clone(), difference });
+                let cost_pln = charge(total.markup_cost, usd_pln, charged).ok_or(Error::OutOfRange(month))?;
+                differences.push(Change { model: model.clone(), difference, cost_pln });
             }
         }
         if !differences.is_empty() {
@@ -129,6 +171,12 @@ pub(crate) fn changes(
         }
     }
     Ok(changed)
+}
+
+/// What a correction charges: what the month's total comes to by its rate, without what was charged before. Each
+/// difference rounded on its own would lose or invent grosze, so that a refund in parts would not give back what was charged.
+fn charge(total: Usd, rate: UsdPlnRate, charged: Pln) -> Option<Pln> {
+    rate.convert(total)?.grosz().checked_sub(charged.grosz()).map(Pln::from_grosz)
 }
 
 fn minus(now: Totals, billed: Totals) -> Result<Totals> {
@@ -142,21 +190,22 @@ fn minus(now: Totals, billed: Totals) -> Result<Totals> {
     Ok(now.checked_add(less)?)
 }
 
-/// What all statements have billed of a month, by model.
+/// What all statements have billed of a month, by model, and charged for it.
 fn billed(
     conn: &mut DbConnection,
     id: &OrganizationId,
     month: BillingMonth,
-) -> Result<BTreeMap<ModelName, Totals>> {
+) -> Result<BTreeMap<ModelName, (Totals, Pln)>> {
     use statement_usage as t;
-    let rows: Vec<(ModelName, (i64, i64, Usd, Usd))> = t::table
+    let rows: Vec<(ModelName, StoredSums, Pln)> = t::table
         .filter(t::client_org_id.eq(id))
         .filter(t::usage_month.eq(month.first()))
         .group_by(t::model_name)
         .select((
             t::model_name,
             (sum_i64(t::tokens), sum_i64(t::requests), sum_i64(t::raw_cost), sum_i64(t::markup_cost)),
+            sum_i64(t::cost_pln),
         ))
         .load(conn)?;
-    Ok(rows.into_iter().map(|(model, sums)| (model, totals(sums))).collect())
+    Ok(rows.into_iter().map(|(model, sums, charged)| (model, (totals(sums), charged))).collect())
 }

@@ -20,6 +20,13 @@ const ADDRESS: usize = 400;
 const TAX_ID: usize = 40;
 const NOTE: usize = 400;
 
+/// Whether a text may have several lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    One,
+    Several,
+}
+
 text_enum! {
     /// The language of an organization's PDF.
     #[derive(Default)]
@@ -126,15 +133,14 @@ pub struct ProfileForm {
     pub language: Option<Language>,
 }
 
-/// A text of a form without spaces around it. Only addresses and notes have several lines.
-fn text(field: &'static str, change: Change<String>, at_most: usize) -> Result<Change<String>> {
+/// A text of a form without spaces around it.
+fn text(field: &'static str, change: Change<String>, at_most: usize, lines: Lines) -> Result<Change<String>> {
     let Change::Set(text) = change else { return Ok(change) };
     let text = text.trim().replace("\r\n", "\n");
-    let has_lines = at_most == ADDRESS;
     if text.is_empty() || text.chars().count() > at_most {
         return Err(Error::Invalid { field, reason: format!("must have 1 to {at_most} characters") });
     }
-    if text.chars().any(|letter| letter.is_control() && !(has_lines && letter == '\n')) {
+    if text.chars().any(|letter| letter.is_control() && !(lines == Lines::Several && letter == '\n')) {
         return Err(Error::Invalid { field, reason: "must have no control characters".to_owned() });
     }
     Ok(Change::Set(text))
@@ -148,15 +154,30 @@ fn with_note(vat: Vat, note: Option<&String>) -> Result<()> {
     Ok(())
 }
 
+/// The note after a change. That of a sale which was not taxed here does not explain a rate: it goes with what it explained,
+/// unless another is sent.
+fn note(
+    change: Change<String>,
+    old: Option<String>,
+    was: Option<Vat>,
+    is: Option<Vat>,
+) -> Result<Option<String>> {
+    let stays = was != Some(Vat::NotApplicable) || is == was;
+    Ok(text("vat_note", change, NOTE, Lines::Several)?.apply(old.filter(|_| stays)))
+}
+
 impl BillingSettings {
     /// What they are after a change.
     pub(crate) fn changed(self, form: SettingsForm, now: UnixTime) -> Result<Self> {
+        let vat = form.vat.unwrap_or(self.vat);
         let changed = Self {
-            seller_name: text("seller_name", form.seller_name, NAME)?.apply(self.seller_name),
-            seller_address: text("seller_address", form.seller_address, ADDRESS)?.apply(self.seller_address),
-            seller_tax_id: text("seller_tax_id", form.seller_tax_id, TAX_ID)?.apply(self.seller_tax_id),
-            vat: form.vat.unwrap_or(self.vat),
-            vat_note: text("vat_note", form.vat_note, NOTE)?.apply(self.vat_note),
+            seller_name: text("seller_name", form.seller_name, NAME, Lines::One)?.apply(self.seller_name),
+            seller_address: text("seller_address", form.seller_address, ADDRESS, Lines::Several)?
+                .apply(self.seller_address),
+            seller_tax_id: text("seller_tax_id", form.seller_tax_id, TAX_ID, Lines::One)?
+                .apply(self.seller_tax_id),
+            vat,
+            vat_note: note(form.vat_note, self.vat_note, Some(self.vat), Some(vat))?,
             numbering: form.numbering.unwrap_or(self.numbering),
             updated_at: now,
         };
@@ -173,12 +194,13 @@ impl BillingSettings {
 impl BillingProfile {
     /// What it is after a change.
     pub(crate) fn changed(self, form: ProfileForm) -> Result<Self> {
+        let vat = form.vat.apply(self.vat);
         let changed = Self {
-            legal_name: text("legal_name", form.legal_name, NAME)?.apply(self.legal_name),
-            address: text("address", form.address, ADDRESS)?.apply(self.address),
-            tax_id: text("tax_id", form.tax_id, TAX_ID)?.apply(self.tax_id),
-            vat: form.vat.apply(self.vat),
-            vat_note: text("vat_note", form.vat_note, NOTE)?.apply(self.vat_note),
+            legal_name: text("legal_name", form.legal_name, NAME, Lines::One)?.apply(self.legal_name),
+            address: text("address", form.address, ADDRESS, Lines::Several)?.apply(self.address),
+            tax_id: text("tax_id", form.tax_id, TAX_ID, Lines::One)?.apply(self.tax_id),
+            vat,
+            vat_note: note(form.vat_note, self.vat_note, self.vat, vat)?,
             language: form.language.unwrap_or(self.language),
         };
         if let Some(vat) = changed.vat {

@@ -56,6 +56,8 @@ pub(crate) struct BilledUsage {
     pub(crate) usage_month: BillingMonth,
     pub(crate) model: ModelName,
     pub(crate) sums: Totals,
+    /// What it charges.
+    pub(crate) cost_pln: Pln,
 }
 
 /// The series of a day of issue.
@@ -114,6 +116,7 @@ pub(crate) fn insert(
             statement_usage::tokens.eq(line.sums.tokens),
             statement_usage::raw_cost.eq(line.sums.raw_cost),
             statement_usage::markup_cost.eq(line.sums.markup_cost),
+            statement_usage::cost_pln.eq(line.cost_pln),
         )
     };
     for lines in billed.chunks(BATCH_ROWS) {
@@ -121,6 +124,32 @@ pub(crate) fn insert(
         on_backend!(conn, inner => diesel::insert_into(statement_usage::table).values(lines).execute(inner))?;
     }
     Ok(())
+}
+
+/// What a statement bills by what was stored beside its document, by month and model.
+pub(crate) fn billed_by(conn: &mut DbConnection, row: &StatementModel) -> Result<Vec<BilledUsage>> {
+    use statement_usage as t;
+    type Columns = (UsageDate, ModelName, i64, i64, Usd, Usd, Pln);
+    let rows: Vec<Columns> = t::table
+        .filter(t::client_org_id.eq(&row.client_org_id))
+        .filter(t::month.eq(row.month))
+        .select((
+            t::usage_month,
+            t::model_name,
+            t::tokens,
+            t::requests,
+            t::raw_cost,
+            t::markup_cost,
+            t::cost_pln,
+        ))
+        .load(conn)?;
+    let billed = |(first, model, tokens, requests, raw_cost, markup_cost, cost_pln): Columns| BilledUsage {
+        usage_month: BillingMonth::of(first),
+        model,
+        sums: Totals { tokens, requests, raw_cost, markup_cost },
+        cost_pln,
+    };
+    Ok(rows.into_iter().map(billed).collect())
 }
 
 /// The statement of a month, where it was issued.

@@ -60,6 +60,7 @@ diesel::table! {
         tokens -> BigInt,
         raw_cost -> BigInt,
         markup_cost -> BigInt,
+        cost_pln -> BigInt,
     }
 }
 

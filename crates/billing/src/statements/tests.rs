@@ -79,7 +79,7 @@ impl World {
             ..SettingsForm::default()
         };
         wait(world.statements.update_settings(seller)).unwrap();
-        world.publish("2026-09-01", "2027-03-31");
+        world.publish("2026-09-01", "2027-12-31");
         world
     }
 

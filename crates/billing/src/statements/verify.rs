@@ -1,4 +1,5 @@
-//! Checks what was issued: every document against its hash and its row, and every series for gaps.
+//! Checks what was issued: every document against its hash, its row, its own lines and what was stored of what it bills, and
+//! every series for gaps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +8,10 @@ use mai_primitives::{OrganizationId, UsageDate};
 use mai_storage::DbConnection;
 
 use super::{
-    document::{Statement, sha256},
-    register::{StatementModel, number_text},
+    compute::totals,
+    document::{Rate, Statement, UsageLine, sha256},
+    issuing::billed,
+    register::{BilledUsage, StatementModel, billed_by, number_text},
     schema::{statement_numbers, statement_series, statements},
 };
 use crate::{error::Result, month::BillingMonth};
@@ -67,8 +70,8 @@ pub fn verify(conn: &mut DbConnection) -> Result<Checked> {
         for row in rows {
             checked.statements += 1;
             let registered = by_key.remove(&(row.client_org_id.clone(), row.month));
-            let number = row.number.clone();
-            checked.broken.extend(wrong(&row, registered).map(|why| Broken { number, why }));
+            let (number, stored) = (row.number.clone(), billed_by(conn, &row)?);
+            checked.broken.extend(wrong(&row, registered, stored).map(|why| Broken { number, why }));
         }
     }
     let without = by_key
@@ -95,8 +98,12 @@ fn gaps(numbers: &[Numbered], last: &[(String, i64)], checked: &mut Checked) {
     }
 }
 
-/// What is wrong with a row.
-fn wrong(row: &StatementModel, registered: Option<(String, String)>) -> Option<String> {
+/// What is wrong with a row, by what is registered of it and what was stored of what it bills.
+fn wrong(
+    row: &StatementModel,
+    registered: Option<(String, String)>,
+    stored: Vec<BilledUsage>,
+) -> Option<String> {
     let Some((number, hash)) = registered else { return Some("it is not registered".to_owned()) };
     if number != row.number || hash != row.document_sha256 {
         return Some("the register has another number or hash".to_owned());
@@ -108,13 +115,51 @@ fn wrong(row: &StatementModel, registered: Option<(String, String)>) -> Option<S
         Ok(statement) => statement,
         Err(why) => return Some(why.to_string()),
     };
+    if !agrees(row, &statement) {
+        return Some("its row says something else than its document".to_owned());
+    }
+    if !adds_up(&statement) {
+        return Some("its sums are not those of its lines".to_owned());
+    }
+    let billed = match billed(&statement) {
+        Ok(billed) => billed,
+        Err(why) => return Some(why.to_string()),
+    };
+    let is_same = sorted(billed) == sorted(stored);
+    (!is_same).then(|| "what was stored of the usage that it bills is not what its document bills".to_owned())
+}
+
+/// Whether a row says what its document says.
+fn agrees(row: &StatementModel, statement: &Statement) -> bool {
     let totals = &statement.totals;
     let figures = (totals.net_pln, totals.vat_pln, totals.gross_pln);
-    let agrees = statement.number.as_deref() == Some(row.number.as_str())
+    let is_rate_of = |rate: &Rate| {
+        (rate.usd_pln, rate.table_no.as_str(), rate.effective_date)
+            == (row.usd_pln_rate, row.rate_table_no.as_str(), row.rate_effective_date)
+    };
+    statement.number.as_deref() == Some(row.number.as_str())
         && statement.month == BillingMonth::of(row.month).to_string()
         && statement.buyer.client_org_id == row.client_org_id.as_str()
         && statement.issue_date == Some(row.issue_date)
+        && totals.usage_usd.checked_add(totals.corrections_usd) == Some(row.usage_usd)
         && figures == (Some(row.net), Some(row.vat), Some(row.gross))
-        && statement.rate.as_ref().is_some_and(|rate| rate.usd_pln == row.usd_pln_rate);
-    (!agrees).then(|| "its row says something else than its document".to_owned())
+        && statement.rate.as_ref().is_some_and(is_rate_of)
+}
+
+/// Whether the lines of usage are converted by the statement's rate, and the sums are those of the lines. A correction cannot be
+/// converted alone: it is what its month comes to without what was charged before.
+fn adds_up(statement: &Statement) -> bool {
+    let Statement { usage, subscription, corrections, vat, rate, .. } = statement;
+    let is_converted = |line: &UsageLine| {
+        let by_rate = rate.as_ref().and_then(|rate| rate.usd_pln.convert(line.cost_usd));
+        by_rate.is_some() && by_rate == line.cost_pln
+    };
+    usage.iter().all(is_converted)
+        && totals(usage, subscription, corrections, vat.vat()).as_ref() == Some(&statement.totals)
+}
+
+/// In the order of months and models.
+fn sorted(mut billed: Vec<BilledUsage>) -> Vec<BilledUsage> {
+    billed.sort_by(|a, b| (a.usage_month, &a.model).cmp(&(b.usage_month, &b.model)));
+    billed
 }

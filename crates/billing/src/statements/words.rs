@@ -73,7 +73,7 @@ const POLISH: Words = Words {
         "Cena netto USD",
         "Netto PLN",
     ],
-    subscription: "Abonament użytkowników",
+    subscription: "Subskrypcja użytkowników",
     subscription_columns: ["Opis", "Liczba", "Dni", "Cena za miesiąc PLN", "Netto PLN"],
     full_month: "Użytkownik, pełny miesiąc",
     part_of_month: "Użytkownik, część miesiąca",
@@ -88,7 +88,8 @@ const POLISH: Words = Words {
         "Zmiana netto PLN",
     ],
     corrections_note: "Korekty obejmują użycie rozliczonych już okresów, które zmieniło się po wystawieniu ich rozliczeń. \
-                       Przeliczono je po kursie, po którym dany okres rozliczono.",
+                       Przeliczono je po kursie, po którym dany okres rozliczono: do zapłaty jest różnica między kwotą \
+                       całego użycia modelu w okresie a kwotami rozliczonymi wcześniej.",
     sum: "Razem",
     summary: "Podsumowanie",
     usage_usd: "Wykorzystanie i korekty razem, USD",
@@ -144,7 +145,8 @@ const ENGLISH: Words = Words {
         "Net change PLN",
     ],
     corrections_note: "Corrections are about usage of periods that were settled before, as far as it changed after their \
-                       statements were issued. They are converted at the rate at which the period was settled.",
+                       statements were issued. They are converted at the rate at which the period was settled: what is charged \
+                       is the amount of all usage of the model in the period without the amounts settled before.",
     sum: "Total",
     summary: "Summary",
     usage_usd: "Usage and corrections, USD",

@@ -20,14 +20,20 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Books calls, one transaction per organization.
-    pub(crate) async fn apply(&self, settled: Vec<Settled>) -> Result<(), ApplyError> {
+    /// Books calls, one transaction per organization, and tells `is_booked` of each organization when it is through:
+    /// trouble with a later one does not take that back.
+    pub(crate) async fn apply(
+        &self,
+        settled: Vec<Settled>,
+        mut is_booked: impl FnMut(&OrganizationId),
+    ) -> Result<(), ApplyError> {
         let mut organizations: BTreeMap<OrganizationId, Vec<Settled>> = BTreeMap::new();
         for one in settled {
             organizations.entry(one.call.organization.clone()).or_default().push(one);
         }
         for (organization, settled) in organizations {
-            self.apply_organization(organization, settled).await?;
+            self.apply_organization(organization.clone(), settled).await?;
+            is_booked(&organization);
         }
         Ok(())
     }

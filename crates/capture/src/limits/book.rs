@@ -6,7 +6,7 @@ use std::{
 };
 
 use mai_client_organization::{LimitSubject, Limits};
-use mai_primitives::{OrganizationId, UsageDate, Usd};
+use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd};
 
 use super::{Held, OverLimit, Reading};
 
@@ -70,32 +70,34 @@ impl Sums {
 }
 
 impl Account {
-    /// Adds what is held for a call unless a limit has no room for it. Tells whether a new reading is wanted.
+    /// Adds what is held for a call unless a limit has no room for it; `of_model` are the limits of the held model.
+    /// Tells as well whether a new reading is wanted. A refusal may want one too: others may have settled for less
+    /// what the last reading had, and only a reading tells of that.
     pub(super) fn reserve(
         &mut self,
         limits: &Limits,
+        of_model: Vec<(ModelName, Usd)>,
         month: UsageDate,
         held: &Held,
-    ) -> Result<bool, OverLimit> {
-        let Some(book) = self.book(month) else { return Ok(false) };
+    ) -> (bool, Result<(), OverLimit>) {
+        let Some(book) = self.book(month) else { return (false, Ok(())) };
         let of_member =
             limits.member(&held.user).map(|limit| (LimitSubject::Member(held.user.clone()), limit));
-        let of_model = held
-            .model
-            .as_ref()
-            .and_then(|model| Some((LimitSubject::Model(model.clone()), limits.model(model)?)));
         let of_all = limits.organization().map(|limit| (LimitSubject::Organization, limit));
+        let of_model = of_model.into_iter().map(|(model, limit)| (LimitSubject::Model(model), limit));
         let mut wants_reading = book.read_at.is_none_or(|at| at.elapsed() > FRESH);
-        for (subject, limit) in [of_all, of_member, of_model].into_iter().flatten() {
-            let used = book.used(&subject);
+        for (subject, limit) in of_all.into_iter().chain(of_member).chain(of_model) {
+            let used = book.used(&subject, held);
             wants_reading |= !book.read.contains_key(&subject);
             if used >= limit.nanos() || used.saturating_add(held.nanos) > limit.nanos() {
-                return Err(OverLimit { subject, limit });
+                // Else nothing would be due, and the reading that is asked for would leave this book out.
+                book.touched |= wants_reading;
+                return (wants_reading, Err(OverLimit { subject, limit }));
             }
         }
         book.own.add(held, 1);
         book.touched = true;
-        Ok(wants_reading)
+        (wants_reading, Ok(()))
     }
 
     /// Adds what is held for a call whatever the limits say.
@@ -144,6 +146,11 @@ impl Account {
         book.touched || !book.own.0.is_empty() || !book.has_read_all(limits)
     }
 
+    /// Whether a limit of the month was never read.
+    pub(super) fn is_unread(&self, limits: &Limits, month: UsageDate) -> bool {
+        self.books.iter().find(|book| book.month == month).is_none_or(|book| !book.has_read_all(limits))
+    }
+
     pub(super) fn in_flight(&self, month: UsageDate, subject: &LimitSubject) -> Usd {
         let book = self.books.iter().find(|book| book.month == month);
         let nanos = book.map(|book| book.own.get(subject).saturating_sub(book.booked.get(subject)));
@@ -185,9 +192,15 @@ impl Book {
         }
     }
 
-    fn used(&self, subject: &LimitSubject) -> i64 {
+    /// What counts against a limit that concerns a call. A reading knows the limit of a model by the name under which
+    /// it was set, own sums know the model by the name of its family, which is that of the call.
+    fn used(&self, subject: &LimitSubject, held: &Held) -> i64 {
         let read = self.read.get(subject).copied().unwrap_or_default();
-        read.saturating_add(self.own.get(subject))
+        let own = match (subject, &held.model) {
+            (LimitSubject::Model(_), Some(family)) => self.own.get(&LimitSubject::Model(family.clone())),
+            _ => self.own.get(subject),
+        };
+        read.saturating_add(own)
     }
 
     fn has_read_all(&self, limits: &Limits) -> bool {

@@ -239,6 +239,60 @@ async fn limits_without_a_reading_ask_for_one() {
     assert!(!guard.is_due(&organization, &limits, month));
 }
 
+#[tokio::test]
+async fn a_refusal_without_a_reading_lately_asks_for_one() {
+    let (guard, limits) = (LimitGuard::default(), organization_limit(100));
+    let one = call("anna", "a/b");
+    let (organization, month) = (one.organization.clone(), one.usage_date.first_of_month());
+    assert!(guard.is_unread(&organization, &limits, month));
+    read(&guard, &[]).await;
+    assert!(guard.is_unread(&organization, &limits, month), "not of this limit");
+    assert!(guard.reserve(&limits, &one, usd(101)).is_err());
+    guard.wanted().await;
+    assert!(guard.is_due(&organization, &limits, month));
+    read(&guard, &[(LimitSubject::Organization, 100)]).await;
+    assert!(!guard.is_unread(&organization, &limits, month));
+    assert!(!guard.is_due(&organization, &limits, month));
+    assert!(guard.reserve(&limits, &one, usd(1)).is_err());
+    // Others have settled for less.
+    read(&guard, &[(LimitSubject::Organization, 99)]).await;
+    assert!(guard.reserve(&limits, &one, usd(1)).is_ok());
+}
+
+/// A list in which a model has a dated slug.
+fn dated() -> ModelPrices {
+    let listed = mai_openrouter::ListedModel {
+        id: ModelName::new("a/b").unwrap(),
+        canonical_slug: ModelName::new("a/b-20260318").ok(),
+        name: "B".to_owned(),
+        context_length: None,
+        max_completion_tokens: None,
+        pricing_text: String::new(),
+        pricing: None,
+    };
+    let models = vec![mai_model_prices::ModelPrice::new(listed)];
+    let prices = ModelPrices::default();
+    let at = mai_primitives::UnixTime::from_seconds(4_000_000_000);
+    prices.replace(mai_model_prices::PriceList::new(at, models));
+    prices
+}
+
+#[tokio::test]
+async fn a_limit_set_by_a_dated_name_counts_the_model_whose_name_that_is() {
+    let guard = LimitGuard::new(dated());
+    let limits = Limits::new(None, [(subject_model("a/b-20260318"), usd(100))]);
+    read(&guard, &[(subject_model("a/b-20260318"), 60)]).await;
+    let kept = sent(&guard, &limits, call("anna", "a/b:free"), 30).unwrap();
+    for name in ["a/b", "a/b-20260318", "a/b:nitro"] {
+        let refused = guard.reserve(&limits, &call("ben", name), usd(11)).err().unwrap();
+        assert_eq!(refused, OverLimit { subject: subject_model("a/b-20260318"), limit: usd(100) });
+    }
+    assert_eq!(in_flight(&guard, &subject_model("a/b-20260318")), 30);
+    assert!(guard.reserve(&limits, &call("ben", "a/other"), usd(11)).is_ok());
+    settled(&guard, kept, failed());
+    assert!(guard.reserve(&limits, &call("ben", "a/b"), usd(40)).is_ok());
+}
+
 #[test]
 fn calls_at_the_same_instant_share_the_room() {
     let (guard, limits) = (LimitGuard::default(), organization_limit(10 * 7));

@@ -1,11 +1,18 @@
 //! Limits of members and models.
 
+use std::collections::HashSet;
+
+use diesel::RunQueryDsl;
 use mai_audit_log::{Actor, ActorKind};
 use mai_primitives::Usd;
+use mai_storage::{BATCH_ROWS, on_backend};
 
 use super::{Fixture, each, entry, organization, user};
 use crate::{
-    ClientOrganizationPatch, Error, LimitScope, LimitSubject, Limits, UsageLimitTable, external_ids,
+    ClientOrganizationPatch, Error, LimitScope, LimitSubject, Limits, UsageLimitModel, UsageLimitTable,
+    external_ids,
+    schema::usage_limits,
+    usage_limits::{LIMITS_AT_MOST, limited_organizations},
 };
 
 fn usd(text: &str) -> Usd {
@@ -85,6 +92,44 @@ fn what_cannot_be_a_limit_is_refused() {
             );
         }
         assert!(table.list(&id).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn an_organization_cannot_have_any_number_of_limits() {
+    each(async |fixture| {
+        fixture.organization("A").await;
+        fixture.organization("B").await;
+        let (table, id) = (table(fixture), organization("A"));
+        let row = |number| UsageLimitModel {
+            client_org_id: organization("A"),
+            scope: LimitScope::Model,
+            subject: format!("a/{number}"),
+            monthly_limit: usd("1"),
+            updated_at: crate::tests::at(1),
+        };
+        let rows: Vec<_> = (1..LIMITS_AT_MOST).map(row).collect();
+        fixture
+            .storage
+            .write_blocking(|conn| {
+                for rows in rows.chunks(BATCH_ROWS) {
+                    on_backend!(conn, inner => diesel::insert_into(usage_limits::table)
+                        .values(rows)
+                        .execute(inner))?;
+                }
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        table.set(&id, (LimitScope::Model, "a/last"), usd("1")).await.unwrap();
+        let refused = table.set(&id, (LimitScope::Model, "a/more"), usd("1")).await;
+        assert!(matches!(&refused, Err(Error::Invalid { field: "subject", .. })), "{refused:?}");
+        // Those that are there can be changed, and taking one away makes room.
+        table.set(&id, (LimitScope::Model, "a/last"), usd("2")).await.unwrap();
+        table.clear(&id, (LimitScope::Model, "a/1")).await.unwrap();
+        table.set(&id, (LimitScope::Model, "a/more"), usd("1")).await.unwrap();
+        table.set(&organization("B"), (LimitScope::Model, "a/more"), usd("1")).await.unwrap();
+        let limited = fixture.storage.read_blocking(limited_organizations).unwrap();
+        assert_eq!(limited, HashSet::from([organization("A"), organization("B")]));
     });
 }
 

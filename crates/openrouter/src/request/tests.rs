@@ -28,6 +28,17 @@ fn reads_the_members_it_needs() {
 }
 
 #[test]
+fn the_first_of_a_list_of_models_is_asked_for_where_no_other_is() {
+    let model = |body: &str| parse(body).unwrap().model;
+    assert_eq!(model(r#"{"models":["a/\u0062","c/d"]}"#).as_deref(), Some("a/b"));
+    assert_eq!(model(r#"{"models":["a/b"],"model":null}"#).as_deref(), Some("a/b"));
+    assert_eq!(model(r#"{"models":["a/b"],"model":"c/d"}"#).as_deref(), Some("c/d"));
+    for odd in ["[]", "null", "\"a/b\"", "[1]", "{}"] {
+        assert_eq!(model(&format!(r#"{{"models":{odd}}}"#)), None, "{odd}");
+    }
+}
+
+#[test]
 fn reads_what_bounds_the_answer_and_refuses_nothing_of_it() {
     let bounds = |body: &str| {
         let request = parse(body).unwrap();

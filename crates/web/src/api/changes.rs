@@ -8,6 +8,8 @@
 //! is not known leaves no entry here, or else strangers could fill the log; tried passwords have entries
 //! of their own.
 
+use std::time::Duration;
+
 use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
@@ -22,6 +24,9 @@ use super::{
     caller::{Caller, Role},
 };
 
+/// How long an answer waits for the reading of limits that are new.
+const READ_WITHIN: Duration = Duration::from_secs(1);
+
 /// Makes a change of organizations, members or keys hold here, before its answer.
 pub(crate) async fn take_effect(
     request: ServiceRequest,
@@ -30,8 +35,10 @@ pub(crate) async fn take_effect(
     let changes = !request.method().is_safe();
     let response = next.call(request).await?;
     let api = response.request().app_data::<web::Data<Api>>().cloned();
+    // Where the path names no organization, what was changed is told by what was not read yet.
+    let changed = response.request().match_info().get("client_id");
     if let Some(api) = api.filter(|_| changes && response.status().is_success())
-        && let Err(error) = hold(&api).await
+        && let Err(error) = hold(&api, changed).await
     {
         // The change is made; the next refresh, in half a second, tells whether this lasts.
         tracing::warn!(error, "a change does not hold at the gateway yet");
@@ -39,10 +46,16 @@ pub(crate) async fn take_effect(
     Ok(response)
 }
 
-/// A limit of which nothing was read yet would begin with a wrong sum, so that is read as well.
-async fn hold(api: &Api) -> Result<(), String> {
+/// A limit of which nothing was read yet would begin with a wrong sum, so that is read as well, unless it takes long:
+/// whoever has changed something else should not wait for it.
+async fn hold(api: &Api, changed: Option<&str>) -> Result<(), String> {
     api.directory.refresh(&api.storage, &api.master_key).await.map_err(|error| causes(&error))?;
-    api.limits.read(false).await.map(drop).map_err(|error| causes(&error))
+    match tokio::time::timeout(READ_WITHIN, api.limits.read_changed(changed)).await {
+        Ok(read) => read.map_err(|error| causes(&error)),
+        Err(_) => {
+            Err("new limits could not be read within a second; they are with the next reading".to_owned())
+        }
+    }
 }
 
 /// Writes an entry when a known caller was refused a change.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use actix_web::{HttpResponse, delete, get, put, web};
-use mai_billing::{BillingMonth, LimitState, states};
+use mai_billing::{BillingMonth, LimitState, limits::LimitedModel, states};
 use mai_organization::client_organization::{LimitScope, LimitSubject};
 use mai_primitives::{ModelName, OrganizationId, Usd};
 use serde::{Deserialize, Serialize};
@@ -235,6 +235,9 @@ struct LimitForm {
 #[derive(Serialize, ToSchema)]
 struct SetLimit {
     success: bool,
+    /// Whether the price list has the model. A model that it lacks can have a limit, but its name may be misspelt. For a
+    /// member always true.
+    known: bool,
     limit: Shown,
 }
 
@@ -253,15 +256,11 @@ async fn set_limit(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<
     let organization = administered(&caller, &asked, &api).await?;
     let form: LimitForm = asked.json().await?;
     let scope = LimitScope::from(form.scope);
-    if let (LimitScope::Model, Ok(model)) = (scope, ModelName::new(&form.subject)) {
-        let family = api.model_prices.prices().current().family(&model);
-        if family != model && !form.subject.contains(':') {
-            return Err(ApiError::field(
-                "subject",
-                format!("is counted as `{family}`; set the limit of that"),
-            ));
-        }
-    }
+    let known = match (scope, ModelName::new(&form.subject)) {
+        (LimitScope::Model, Ok(model)) => is_known(&model, &api)?,
+        // What is no name is refused below.
+        _ => true,
+    };
     let limits = caller.services(&api).usage_limit_db;
     let JsonUsd(amount) = form.monthly_limit;
     let about = limits.set(&organization, (scope, &form.subject), amount).await?.about()?;
@@ -276,7 +275,18 @@ async fn set_limit(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<
         pending: Usd::ZERO,
     };
     let state = states.into_iter().find(|state| state.subject == about).unwrap_or_else(unused);
-    Ok(HttpResponse::Ok().json(SetLimit { success: true, limit: shown(&api, &state) }))
+    Ok(HttpResponse::Ok().json(SetLimit { success: true, known, limit: shown(&api, &state) }))
+}
+
+/// Whether the price list has a model; refused where it counts the model under another name.
+fn is_known(model: &ModelName, api: &Api) -> Result<bool, ApiError> {
+    match LimitedModel::of(model, &api.model_prices.prices().current()) {
+        LimitedModel::Known => Ok(true),
+        LimitedModel::Unknown => Ok(false),
+        LimitedModel::CountedAs(family) => {
+            Err(ApiError::field("subject", format!("is counted as `{family}`; set the limit of that")))
+        }
+    }
 }
 
 /// Which limit.

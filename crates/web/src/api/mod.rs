@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, middleware::from_fn, web};
+use actix_web::{
+    HttpResponse,
+    http::header,
+    middleware::{DefaultHeaders, from_fn},
+    web,
+};
 use mai_batch::{AnomalyTable, Batch};
 use mai_billing::{SubscriptionTable, statements::StatementTable};
 use mai_capture::{Ingest, SharedDirectory};
@@ -110,6 +115,11 @@ pub struct Api {
     pub time_zone: OrganizationCalendar,
 }
 
+/// What a shared machine's browser must not keep: figures, documents and secrets.
+fn not_kept() -> DefaultHeaders {
+    DefaultHeaders::new().add((header::CACHE_CONTROL, "no-store"))
+}
+
 /// Every route of the API. The description of the API comes from the same registrations.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -118,32 +128,37 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             scope("/api/v1/usage-tracking")
                 .configure(usage_tracking)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(changes::audit_refusal)),
+                .wrap(from_fn(changes::audit_refusal))
+                .wrap(not_kept()),
         )
         .service(
             scope("/api/v1/client-organizations")
                 .configure(client_organizations)
                 .default_service(web::to(unknown_route))
                 .wrap(from_fn(changes::take_effect))
-                .wrap(from_fn(changes::audit_refusal)),
+                .wrap(from_fn(changes::audit_refusal))
+                .wrap(not_kept()),
         )
         .service(
             scope("/api/v1/auth")
                 .configure(auth::routes)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(changes::audit_refusal)),
+                .wrap(from_fn(changes::audit_refusal))
+                .wrap(not_kept()),
         )
         .service(
             scope("/api/v1/accounts")
                 .configure(accounts)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(changes::audit_refusal)),
+                .wrap(from_fn(changes::audit_refusal))
+                .wrap(not_kept()),
         )
         .service(
             scope("/api/v1/api-tokens")
                 .configure(api_tokens)
                 .default_service(web::to(unknown_route))
-                .wrap(from_fn(changes::audit_refusal)),
+                .wrap(from_fn(changes::audit_refusal))
+                .wrap(not_kept()),
         );
 }
 

@@ -1,10 +1,6 @@
 //! What runs beside the server until the service stops.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use mai_batch::{Batch, Runner};
 use mai_capture::{

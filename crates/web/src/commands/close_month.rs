@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use mai_billing::{
-    BillingMonth,
+    BillingMonth, Error as BillingError,
     statements::{Closing, Standing, StatementTable},
 };
 use mai_organization::audit_log::{Actor, ActorKind};
@@ -32,7 +32,8 @@ pub(super) struct Arguments {
     output: Output,
 }
 
-/// Shows how it stands with each statement, and issues them where that was asked for.
+/// Shows how it stands with each statement, and issues them where that was asked for. One that cannot be computed or
+/// issued stops no other.
 pub(super) async fn run(arguments: &Arguments, settings: &Settings, storage: Storage) -> Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids = chosen(&storage, arguments.org.as_ref())?;
@@ -43,23 +44,20 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, storage: Sto
     let bar = ProgressBar::new(u64::try_from(ids.len())?).with_style(style);
     let (mut counts, mut items) = (BTreeMap::<&'static str, u64>::new(), Vec::new());
     for id in &ids {
-        let (closing, is_new) = if arguments.issue {
-            let issuing = table.issue(id, arguments.month).await?;
-            (issuing.closing, issuing.is_new)
-        } else {
-            (table.closing(id, arguments.month).await?, false)
+        let shown = match close(&table, id, arguments).await {
+            Ok((closing, is_new)) => Shown::new(&closing, is_new),
+            Err(error) => Shown::failed(id, arguments.month, error),
         };
-        *counts.entry(state(&closing)).or_default() += 1;
+        *counts.entry(shown.state).or_default() += 1;
         if arguments.output.json {
-            items.push(as_json(&closing, is_new));
+            items.push(shown.json);
         } else {
-            let line = as_text(&closing, is_new);
-            bar.suspend(|| say!("{line}"))?;
+            bar.suspend(|| say!("{}", shown.text))?;
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let is_held = counts.contains_key("held");
+    let is_left = counts.contains_key("failed") || (arguments.issue && counts.contains_key("held"));
     if arguments.output.json {
         let month = arguments.month.to_string();
         say!("{}", json!({ "month": month, "counts": counts, "statements": items }))?;
@@ -70,7 +68,44 @@ pub(super) async fn run(arguments: &Arguments, settings: &Settings, storage: Sto
             say!("Nothing was changed; --issue issues what is ready.")?;
         }
     }
-    Ok(ExitCode::from(u8::from(arguments.issue && is_held)))
+    Ok(ExitCode::from(u8::from(is_left)))
+}
+
+/// How it stands with an organization, and whether this has issued its statement.
+async fn close(
+    table: &StatementTable,
+    id: &OrganizationId,
+    arguments: &Arguments,
+) -> Result<(Closing, bool), BillingError> {
+    if arguments.issue {
+        let issuing = table.issue(id, arguments.month).await?;
+        return Ok((issuing.closing, issuing.is_new));
+    }
+    Ok((table.closing(id, arguments.month).await?, false))
+}
+
+/// What is printed of an organization.
+struct Shown {
+    state: &'static str,
+    text: String,
+    json: Value,
+}
+
+impl Shown {
+    fn new(closing: &Closing, is_new: bool) -> Self {
+        Self { state: state(closing), text: as_text(closing, is_new), json: as_json(closing, is_new) }
+    }
+
+    fn failed(id: &OrganizationId, month: BillingMonth, error: BillingError) -> Self {
+        // With its causes.
+        let why = format!("{:#}", anyhow::Error::from(error));
+        tracing::error!(client_org_id = %id, %month, error = %why, "a statement cannot be made");
+        Self {
+            state: "failed",
+            text: format!("{:<24} failed: {why}", id.as_str()),
+            json: json!({ "client_org_id": id, "state": "failed", "error": why }),
+        }
+    }
 }
 
 const fn state(closing: &Closing) -> &'static str {
@@ -96,11 +131,33 @@ fn as_text(closing: &Closing, is_new: bool) -> String {
             format!("held, {} gross: {}", amount(statement.totals.gross_pln), why.join("; "))
         }
     };
-    let warning = match closing.pending_generations {
-        0 => String::new(),
-        count => format!("; {count} generations wait for their cost and will be corrections"),
+    let (pending, unbilled) = (pending(closing), unbilled(closing));
+    format!("{:<24} {what}{pending}{unbilled}", closing.client_org_id.as_str())
+}
+
+/// What becomes of generations that wait for their cost.
+fn pending(closing: &Closing) -> String {
+    let what = match closing.standing {
+        Standing::Issued(_) => "will be corrections of a later statement",
+        Standing::NothingToBill => "will be billed when this month is closed again",
+        Standing::Ready(_) | Standing::Held(..) => "will be corrections if that comes after issuing",
     };
-    format!("{:<24} {what}{warning}", closing.client_org_id.as_str())
+    match closing.pending_generations {
+        0 => String::new(),
+        count => format!("; {count} generations wait for their cost and {what}"),
+    }
+}
+
+/// The earlier months that nobody has billed.
+fn unbilled(closing: &Closing) -> String {
+    if closing.unbilled_months.is_empty() {
+        return String::new();
+    }
+    format!("; usage without a statement in {}", months(closing).join(", "))
+}
+
+fn months(closing: &Closing) -> Vec<String> {
+    closing.unbilled_months.iter().map(ToString::to_string).collect()
 }
 
 /// Amounts are decimal texts.
@@ -124,8 +181,10 @@ fn as_json(closing: &Closing, is_new: bool) -> Value {
         "client_org_id": closing.client_org_id,
         "organization_name": closing.organization_name,
         "state": state(closing),
+        "error": null,
         "held_by": held_by,
         "pending_generations": closing.pending_generations,
+        "unbilled_months": months(closing),
         "number": number,
         "issue_date": issue_date,
         "net_pln": net.map(|amount| amount.to_string()),

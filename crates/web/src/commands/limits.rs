@@ -1,7 +1,7 @@
 //! `mai-usage limits …`.
 
-use anyhow::{Context, Result};
-use mai_billing::{BillingMonth, LimitState, states};
+use anyhow::{Context, Result, bail};
+use mai_billing::{BillingMonth, LimitState, limits::LimitedModel, states};
 use mai_model_prices::{PriceList, query::load_other};
 use mai_organization::{
     OrganizationServices,
@@ -94,13 +94,24 @@ pub(super) async fn run(command: Command, services: &OrganizationServices, stora
     match command {
         Command::List(list) => self::list(list, services, storage).await,
         Command::Set(set) => {
+            let known = match &set.subject.model {
+                Some(model) => is_known(model, storage).await?,
+                None => true,
+            };
             let row = services.usage_limit_db.set(&set.org, set.subject.named(), set.usd).await;
             let row = row.context("cannot set the limit")?;
             if set.output.json {
                 let (scope, limit) = (row.scope.as_str(), row.monthly_limit.to_string());
-                say!("{}", json!({ "scope": scope, "subject": row.subject, "monthly_limit_usd": limit }))?;
+                let subject = &row.subject;
+                say!(
+                    "{}",
+                    json!({ "scope": scope, "subject": subject, "monthly_limit_usd": limit, "known": known })
+                )?;
             } else {
                 say!("The limit of {} is {} USD a month.", row.about()?, row.monthly_limit)?;
+                if !known {
+                    say!("Warning: the price list has no such model; see that the name is right.")?;
+                }
             }
             Ok(())
         }
@@ -121,12 +132,25 @@ pub(super) async fn run(command: Command, services: &OrganizationServices, stora
     }
 }
 
+async fn prices(storage: &Storage) -> Result<PriceList> {
+    Ok(storage.read(|conn| load_other(conn, None)).await?.unwrap_or_else(PriceList::built_in))
+}
+
+/// Whether the price list has a model; refused where it counts the model under another name.
+async fn is_known(model: &ModelName, storage: &Storage) -> Result<bool> {
+    match LimitedModel::of(model, &prices(storage).await?) {
+        LimitedModel::Known => Ok(true),
+        LimitedModel::Unknown => Ok(false),
+        LimitedModel::CountedAs(family) => bail!("`{model}` is counted as `{family}`; set the limit of that"),
+    }
+}
+
 async fn list(list: List, services: &OrganizationServices, storage: &Storage) -> Result<()> {
     let organization = services.client_organization_db.get_any_by_id(&list.org).await?;
     let organization = organization.with_context(|| format!("there is no organization `{}`", list.org))?;
     let today = organization.calendar()?.usage_date(SystemClock.now());
     let month = list.month.unwrap_or_else(|| BillingMonth::of(today));
-    let prices = storage.read(|conn| load_other(conn, None)).await?.unwrap_or_else(PriceList::built_in);
+    let prices = prices(storage).await?;
     let id = organization.id;
     let read = storage.read(move |conn| states(conn, std::slice::from_ref(&id), month, &prices));
     let states = read.await?;

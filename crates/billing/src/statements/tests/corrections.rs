@@ -1,9 +1,9 @@
 //! What changes in a month after its statement was issued.
 
 use mai_generation_processing::UsageSource;
-use mai_primitives::{Pln, Usd};
+use mai_primitives::{OrganizationId, Pln, Usd, UsdPlnRate};
 
-use super::{StatementModel, World, each, org, read, statement};
+use super::{StatementModel, World, day, each, org, read, statement};
 use crate::statements::Standing;
 
 /// What all of these statements bill of a month in USD.
@@ -18,6 +18,57 @@ fn billed(rows: &[StatementModel], month: &str) -> Usd {
         amounts.extend(late.map(|line| line.cost_usd));
     }
     Usd::checked_sum(amounts).unwrap()
+}
+
+/// What all of these statements charge for a month.
+fn charged(rows: &[StatementModel], month: &str) -> Pln {
+    let mut amounts = Vec::new();
+    for row in rows {
+        let statement = read(row);
+        if statement.month == month {
+            amounts.extend(statement.usage.iter().filter_map(|line| line.cost_pln));
+        }
+        let late = statement.corrections.iter().filter(|line| line.month == month);
+        amounts.extend(late.map(|line| line.cost_pln));
+    }
+    Pln::checked_sum(amounts).unwrap()
+}
+
+/// Lets the daily tables say another client price of all that an organization used.
+fn price(world: &World, id: &OrganizationId, usd: &str) {
+    use diesel::prelude::*;
+    use mai_usage_tracking::schema::client_model_daily_usage as daily;
+    let price = Usd::parse(usd).unwrap();
+    let changed = world.storage.write_blocking(|conn| {
+        let rows = daily::table.filter(daily::client_org_id.eq(id));
+        diesel::update(rows).set(daily::markup_cost.eq(price)).execute(conn).map_err(crate::Error::from)
+    });
+    assert_eq!(changed.unwrap(), 1);
+}
+
+/// An organization whose October cost 0.03 USD at 3.65, which is 10.95 and so 11 grosze, and its statement.
+fn three_cents(world: &World) -> (OrganizationId, StatementModel) {
+    use diesel::prelude::*;
+    use mai_exchange_rates::schema::nbp_rates;
+    let stored = world.storage.write_blocking(|conn| {
+        diesel::update(nbp_rates::table.find(day("2026-10-30")))
+            .set(nbp_rates::mid.eq(UsdPlnRate::parse("3.65").unwrap()))
+            .execute(conn)
+            .map_err(crate::Error::from)
+    });
+    assert_eq!(stored.unwrap(), 1);
+    let a = world.warsaw("a");
+    world.use_model(&a, "gen-1", "2026-10-05", "openai/o3", "0.02");
+    world.at("2026-11-02T09:00:00Z");
+    let row = world.issue(&a, "2026-10");
+    assert_eq!(row.net, Pln::from_grosz(11));
+    (a, row)
+}
+
+/// Issues the statement of a month after October 2026 on the tenth of the one that follows it.
+fn issue_later(world: &World, id: &OrganizationId, month: crate::BillingMonth) -> StatementModel {
+    world.at(&format!("{}-10T09:00:00Z", month.after()));
+    world.issue(id, &month.to_string())
 }
 
 /// What the ledger has of a month in USD.
@@ -161,5 +212,63 @@ fn a_frozen_month_of_seats_is_not_corrected() {
         let november = statement(world.closing(&org("a"), "2026-11"));
         assert!(november.corrections.is_empty());
         assert_eq!(november.subscription.iter().map(|line| line.seats).sum::<i64>(), 2);
+    });
+}
+
+#[test]
+fn a_refund_in_parts_gives_back_exactly_what_was_charged() {
+    each(|world| {
+        let (a, october) = three_cents(world);
+        let mut rows = vec![october];
+        let mut month = crate::BillingMonth::of(day("2026-11-01"));
+        // Each -0.01 USD alone would be -3.65 and so -4 grosze, 12 in all.
+        for (usd, grosz) in [("0.02", -4), ("0.01", -3), ("0", -4)] {
+            price(world, &a, usd);
+            let row = issue_later(world, &a, month);
+            assert_eq!(read(&row).corrections[0].cost_pln, Pln::from_grosz(grosz), "{usd}");
+            rows.push(row);
+            month = month.after();
+        }
+        assert_eq!(charged(&rows, "2026-10"), Pln::ZERO);
+        assert_eq!(world.storage.read_blocking(crate::statements::verify::verify).unwrap().broken, []);
+    });
+}
+
+#[test]
+fn small_amounts_that_come_late_add_up() {
+    each(|world| {
+        let (a, october) = three_cents(world);
+        let mut rows = vec![october];
+        let mut month = crate::BillingMonth::of(day("2026-11-01"));
+        for thousandths in 31..=40 {
+            price(world, &a, &format!("0.0{thousandths}"));
+            rows.push(issue_later(world, &a, month));
+            month = month.after();
+        }
+        // 0.001 USD alone would always be 0.365 and so no grosz; 0.04 USD are 14.6.
+        assert_eq!(charged(&rows, "2026-10"), Pln::from_grosz(15));
+        assert_eq!(billed(&rows, "2026-10"), Usd::parse("0.04").unwrap());
+    });
+}
+
+#[test]
+fn earlier_months_without_a_statement_are_told() {
+    each(|world| {
+        let (a, b) = (world.warsaw("a"), world.warsaw("b"));
+        let unbilled = |id| {
+            let months = world.closing(id, "2026-12").unbilled_months;
+            months.into_iter().map(|month| month.to_string()).collect::<Vec<_>>()
+        };
+        for (name, date) in [("gen-1", "2026-09-20"), ("gen-2", "2026-10-20"), ("gen-3", "2026-11-20")] {
+            world.use_model(&a, name, date, "openai/o3", "1");
+        }
+        world.use_model(&b, "gen-1", "2026-10-20", "openai/o3", "1");
+        world.at("2027-01-02T09:00:00Z");
+        assert_eq!(unbilled(&a), ["2026-09", "2026-10", "2026-11"]);
+        // From the first statement of anybody on: what was before was settled by other means.
+        world.issue(&b, "2026-10");
+        assert_eq!((unbilled(&a), unbilled(&b)), (vec!["2026-10".to_owned(), "2026-11".to_owned()], vec![]));
+        world.issue(&a, "2026-11");
+        assert_eq!(unbilled(&a), ["2026-10"]);
     });
 }

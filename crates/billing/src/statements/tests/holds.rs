@@ -19,6 +19,21 @@ fn holds(world: &World, id: &mai_primitives::OrganizationId, of: &str) -> Vec<Ho
     }
 }
 
+/// The details of the audit log's entries whose actions begin so.
+fn details_of(world: &World, action: &str) -> Vec<String> {
+    use diesel::prelude::*;
+    use mai_audit_log::schema::audit_log;
+    let details = world.storage.read_blocking(|conn| {
+        audit_log::table
+            .filter(audit_log::action.like(format!("{action}%")))
+            .order(audit_log::seq)
+            .select(audit_log::details)
+            .load(conn)
+            .map_err(Error::from)
+    });
+    details.unwrap()
+}
+
 #[test]
 fn nothing_is_issued_without_a_certain_table() {
     each(|world| {
@@ -122,5 +137,69 @@ fn a_closed_organization_pays_for_usage_and_not_for_seats() {
         world.at("2026-11-02T09:00:00Z");
         let issued = read(&world.issue(&a, "2026-10"));
         assert_eq!((issued.usage.len(), issued.subscription.len()), (1, 0));
+
+        // Who was there until after the end of the month pays for it, however late it is closed.
+        let b = world.warsaw("b");
+        world.member(&b, "ben");
+        world.at("2026-12-01T08:00:00Z");
+        let patch = ClientOrganizationPatch { is_active: Some(false), ..ClientOrganizationPatch::default() };
+        wait(world.organizations.update(&b, patch)).unwrap();
+        world.at("2026-12-02T09:00:00Z");
+        let issued = read(&world.issue(&b, "2026-11"));
+        assert_eq!((issued.usage.len(), issued.subscription.len()), (0, 1));
+    });
+}
+
+#[test]
+fn the_note_of_a_sale_without_vat_goes_with_it() {
+    each(|world| {
+        let a = world.warsaw("a");
+        let note = || Change::Set("art. 28b ustawy o VAT".to_owned());
+        let (none, rate) = (Some(Vat::NotApplicable), Some(Vat::Rate(2_300)));
+        let settings = |vat, vat_note| {
+            wait(world.statements.update_settings(SettingsForm { vat, vat_note, ..SettingsForm::default() }))
+                .unwrap()
+                .vat_note
+        };
+        assert!(settings(none, note()).is_some());
+        assert_eq!(settings(rate, Change::Keep), None);
+        // A note of a rate stays with it.
+        assert!(settings(rate, note()).is_some() && settings(Some(Vat::Rate(800)), Change::Keep).is_some());
+        let profile = |vat, vat_note| {
+            let form = ProfileForm { vat, vat_note, ..ProfileForm::default() };
+            wait(world.statements.update_profile(&a, form)).unwrap().vat_note
+        };
+        let none = || Change::Set(Vat::NotApplicable);
+        for to in [Change::Set(Vat::Rate(2_300)), Change::Clear] {
+            assert!(profile(none(), note()).is_some());
+            assert!(profile(none(), Change::Keep).is_some());
+            assert_eq!(profile(to, Change::Keep), None, "{to:?}");
+        }
+        assert!(profile(none(), note()).is_some());
+        assert!(profile(Change::Set(Vat::Rate(800)), Change::Set("another".to_owned())).is_some());
+    });
+}
+
+#[test]
+fn the_audit_log_tells_which_texts_were_changed_and_not_what_they_say() {
+    each(|world| {
+        let a = world.warsaw("a");
+        let form = SettingsForm {
+            seller_address: Change::Set("ul. Nowa 9\nŁódź".to_owned()),
+            vat: Some(Vat::NotApplicable),
+            vat_note: Change::Set("art. 113 ustawy o VAT".to_owned()),
+            ..SettingsForm::default()
+        };
+        wait(world.statements.update_settings(form)).unwrap();
+        let form = SettingsForm { vat: Some(Vat::Rate(2_300)), ..SettingsForm::default() };
+        wait(world.statements.update_settings(form)).unwrap();
+        let form = ProfileForm { address: Change::Clear, ..ProfileForm::default() };
+        wait(world.statements.update_profile(&a, form)).unwrap();
+        let details = details_of(world, "billing_");
+        assert!(details[1].contains("\"seller_address\":\"changed\""), "{details:?}");
+        assert!(details[1].contains("\"vat_note\":\"changed\""), "{details:?}");
+        assert!(details[2].contains("\"vat_note\":\"cleared\""), "{details:?}");
+        assert!(details[3].contains("\"address\":\"cleared\""), "{details:?}");
+        assert!(details.iter().all(|text| !text.contains("Nowa") && !text.contains("art.")), "{details:?}");
     });
 }

@@ -6,13 +6,13 @@ use std::{
 };
 
 use mai_audit_log::Actor;
-use mai_primitives::{Clock as _, OrganizationCalendar, OrganizationId};
+use mai_primitives::{OrganizationCalendar, OrganizationId};
 use mai_storage::{PoolSettings, Storage};
 
-use super::{StatementTable, each, month, wait};
+use super::{StatementTable, day, each, month, wait};
 use crate::{
     Error,
-    statements::{Numbering, SettingsForm, service::issue, verify::verify},
+    statements::{Numbering, SettingsForm, issuing::issue, parties::locked_settings, verify::verify},
 };
 
 const ISSUERS: usize = 20;
@@ -53,10 +53,9 @@ fn parallel_issuers_leave_no_gap_and_no_double() {
             scope.spawn(move || {
                 start.wait();
                 for _ in 0..5 {
-                    let now = clock.now();
                     let failed = failing.write_blocking(|conn| {
-                        let today = OrganizationCalendar::default().usage_date(now);
-                        issue(conn, id, month("2026-10"), now, today, &Actor::system())?;
+                        let calendar = OrganizationCalendar::default();
+                        issue(conn, id, month("2026-10"), &clock, calendar, &Actor::system())?;
                         Err::<(), _>(Error::Stored("a test that fails".to_owned()))
                     });
                     assert!(matches!(failed, Err(Error::Stored(_))));
@@ -96,5 +95,32 @@ fn a_series_begins_with_each_month_or_year_of_issue() {
         assert_eq!(world.issue(&b, "2026-12").number, "2027/0002");
         let checked = world.storage.read_blocking(verify).unwrap();
         assert_eq!((checked.statements, checked.broken), (6, vec![]));
+    });
+}
+
+#[test]
+fn whoever_waits_over_midnight_issues_on_the_later_day() {
+    each(|world| {
+        let a = world.warsaw("a");
+        world.use_model(&a, "gen-1", "2026-10-05", "openai/o3", "1");
+        // A minute before midnight in Warsaw.
+        world.at("2026-11-30T22:59:00Z");
+        let (holds, held, clock) = (Barrier::new(2), &world.storage, world.clock.clone());
+        let row = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let done = held.write_blocking(|conn| {
+                    locked_settings(conn)?;
+                    holds.wait();
+                    // So that the other is in the queue before the day ends.
+                    std::thread::sleep(Duration::from_millis(300));
+                    clock.set("2026-11-30T23:00:01Z".parse().unwrap());
+                    Ok::<_, Error>(())
+                });
+                done.unwrap();
+            });
+            holds.wait();
+            world.issue(&a, "2026-10")
+        });
+        assert_eq!((row.issue_date, row.number.as_str()), (day("2026-12-01"), "2026/12/0001"));
     });
 }

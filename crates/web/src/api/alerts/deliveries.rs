@@ -165,7 +165,8 @@ struct ReplayQuery {
     client_org_id: Option<String>,
 }
 
-/// Sends an alert once more, with the same id and the same bytes, wherever its delivery stands.
+/// Sends an alert once more, with the same id and the same bytes, wherever its delivery stands, but for a test. It must
+/// rest for a minute after its last attempt, and a destination has at most 30 replays an hour.
 #[utoipa::path(
     tag = "alerts",
     extensions(("x-access" = json!("admin"))),

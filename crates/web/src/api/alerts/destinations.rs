@@ -277,7 +277,7 @@ pub(super) async fn test_destination(
             "must name an organization, because the destination is the reseller's",
         )
     })?;
-    let row = api.alerts.deliverer.test(owner, &id, &organization).await?;
+    let row = api.alerts.deliverer.test(owner, &id, &organization, caller.actor.clone()).await?;
     Ok(HttpResponse::Ok().json(OneDelivery::of(row, &api)))
 }
 

@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use mai_billing::{
-    BillingMonth,
-    statements::{Closing, Standing},
+    BillingMonth, Error as BillingError,
+    statements::{Closing, Standing, StatementTable},
 };
 use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
@@ -24,12 +24,19 @@ use crate::api::{
 struct Item {
     client_org_id: String,
     organization_name: String,
-    /// `issued`, `ready` (it would be issued as it is), `held` or `nothing_to_bill`.
+    /// `issued`, `ready` (it would be issued as it is), `held`, `nothing_to_bill`, or `failed`: it could not be computed or issued.
     state: &'static str,
+    /// Why it has failed.
+    error: Option<Failure>,
     /// What holds it back.
     held_by: Vec<HeldBy>,
-    /// Generations of the month whose cost is not known yet; they become corrections later.
+    /// Generations of the month whose cost is not known yet. Of an `issued` month they become corrections of a later statement,
+    /// of one that is `ready` or `held` if their cost comes after it is issued, and of one with `nothing_to_bill` they are billed
+    /// by issuing it again.
     pending_generations: i64,
+    /// Months before this one with usage and without a statement (`YYYY-MM`), from the first month on of which any
+    /// organization has one. Nothing else bills them: they must be issued themselves.
+    unbilled_months: Vec<String>,
     number: Option<String>,
     #[schema(format = Date)]
     issue_date: Option<String>,
@@ -52,21 +59,60 @@ struct HeldBy {
     message: String,
 }
 
+/// Why an organization's statement could not be computed or issued; it has stopped no other.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatementFailure)]
+struct Failure {
+    /// As of a refusal.
+    code: &'static str,
+    /// For people.
+    message: String,
+}
+
+impl Failure {
+    fn new(id: &OrganizationId, month: BillingMonth, error: BillingError) -> Self {
+        let told = tracing::error_span!("statement", client_org_id = %id, %month);
+        let cause = error.to_string();
+        // What is a failure of ours is logged where it becomes an answer; any other is logged here.
+        let refusal = told.in_scope(|| ApiError::from(error));
+        if refusal.status.is_client_error() {
+            told.in_scope(|| tracing::warn!(error = %cause, "a statement cannot be made"));
+        }
+        Self { code: refusal.code, message: refusal.message }
+    }
+}
+
 impl Item {
-    fn new(closing: Closing, is_new: bool) -> Self {
-        let mut item = Self {
-            client_org_id: closing.client_org_id.to_string(),
-            organization_name: closing.organization_name,
+    /// An item of which only the organization is known.
+    fn named(id: &OrganizationId, name: String) -> Self {
+        Self {
+            client_org_id: id.to_string(),
+            organization_name: name,
             state: "nothing_to_bill",
+            error: None,
             held_by: Vec::new(),
-            pending_generations: closing.pending_generations,
+            pending_generations: 0,
+            unbilled_months: Vec::new(),
             number: None,
             issue_date: None,
             usage_usd: None,
             net_pln: None,
             vat_pln: None,
             gross_pln: None,
+            is_new: false,
+        }
+    }
+
+    fn failed(id: &OrganizationId, name: String, failure: Failure) -> Self {
+        Self { state: "failed", error: Some(failure), ..Self::named(id, name) }
+    }
+
+    fn new(closing: Closing, is_new: bool) -> Self {
+        let mut item = Self {
+            pending_generations: closing.pending_generations,
+            unbilled_months: closing.unbilled_months.iter().map(ToString::to_string).collect(),
             is_new,
+            ..Self::named(&closing.client_org_id, closing.organization_name)
         };
         let statement = match closing.standing {
             Standing::NothingToBill => return item,
@@ -131,7 +177,20 @@ fn last_month(api: &Api) -> BillingMonth {
     BillingMonth::of(api.time_zone.usage_date(api.clock.now())).before()
 }
 
-/// How it stands with each organization's statement of a month. Drafts are computed anew; nothing is changed.
+/// A page of the ids and names of organizations, and where the next begins.
+async fn page(
+    statements: &StatementTable,
+    limit: Option<usize>,
+    cursor: Option<&str>,
+) -> Result<(Vec<(OrganizationId, String)>, Option<String>), ApiError> {
+    let limit = paging::limit(limit)?;
+    let after = cursor.map(paging::decode).transpose()?;
+    let found = statements.organizations(after, paging::rows_for(limit)).await?;
+    paging::cut(found, limit, |(id, _)| id.clone())
+}
+
+/// How it stands with each organization's statement of a month. Drafts are computed anew; nothing is changed. One
+/// that cannot be computed is told as `failed` and stops no other.
 #[utoipa::path(
     tag = "statements",
     extensions(("x-access" = json!("reseller"))),
@@ -147,12 +206,15 @@ pub(super) async fn list_closings(
 ) -> Result<HttpResponse, ApiError> {
     caller.reseller()?;
     let query: Query = asked.query()?;
-    let limit = paging::limit(query.limit)?;
     let month = query.month.as_deref().map(str::parse).transpose()?.unwrap_or_else(|| last_month(&api));
-    let after = query.cursor.as_deref().map(paging::decode).transpose()?;
-    let closings = api.statements.closings(month, after, limit.saturating_add(1)).await?;
-    let (closings, next_cursor) = paging::cut(closings, limit, |one| one.client_org_id.clone())?;
-    let items = closings.into_iter().map(|closing| Item::new(closing, false)).collect();
+    let (found, next_cursor) = page(&api.statements, query.limit, query.cursor.as_deref()).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for (id, name) in found {
+        items.push(match api.statements.closing(&id, month).await {
+            Ok(closing) => Item::new(closing, false),
+            Err(error) => Item::failed(&id, name, Failure::new(&id, month, error)),
+        });
+    }
     Ok(HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor }))
 }
 
@@ -171,7 +233,7 @@ struct IssueForm {
 }
 
 /// Issues the statements of a month that nothing holds back. What was issued before stays as it is, and asking again
-/// changes nothing.
+/// changes nothing. One of many that cannot be issued is told as `failed` and stops no other.
 #[utoipa::path(
     tag = "statements",
     extensions(("x-access" = json!("reseller"))),
@@ -188,20 +250,22 @@ pub(super) async fn issue_statements(
     caller.reseller()?;
     let form: IssueForm = asked.json().await?;
     let month: BillingMonth = form.month.parse()?;
-    let limit = paging::limit(form.limit)?;
     let statements = api.statements.acting_as(caller.actor.clone());
-    let (ids, next_cursor) = if let Some(named) = &form.client_org_id {
-        (vec![OrganizationId::new(named).map_err(|_| unknown_organization())?], None)
-    } else {
-        let after = form.cursor.as_deref().map(paging::decode).transpose()?;
-        let found = statements.closings(month, after, limit.saturating_add(1)).await?;
-        let (found, next_cursor) = paging::cut(found, limit, |one| one.client_org_id.clone())?;
-        (found.into_iter().map(|one| one.client_org_id).collect(), next_cursor)
+    let answer = |items, next_cursor| {
+        HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor })
     };
-    let mut items = Vec::with_capacity(ids.len());
-    for id in ids {
+    if let Some(named) = &form.client_org_id {
+        let id = OrganizationId::new(named).map_err(|_| unknown_organization())?;
         let issuing = statements.issue(&id, month).await?;
-        items.push(Item::new(issuing.closing, issuing.is_new));
+        return Ok(answer(vec![Item::new(issuing.closing, issuing.is_new)], None));
     }
-    Ok(HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor }))
+    let (found, next_cursor) = page(&statements, form.limit, form.cursor.as_deref()).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for (id, name) in found {
+        items.push(match statements.issue(&id, month).await {
+            Ok(issuing) => Item::new(issuing.closing, issuing.is_new),
+            Err(error) => Item::failed(&id, name, Failure::new(&id, month, error)),
+        });
+    }
+    Ok(answer(items, next_cursor))
 }

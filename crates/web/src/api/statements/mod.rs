@@ -5,6 +5,7 @@ use mai_billing::{
     BillingMonth,
     statements::{Standing, Statement, StatementModel},
 };
+use mai_primitives::OrganizationId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -155,6 +156,46 @@ struct FormatQuery {
     format: Format,
 }
 
+const JSON: &str = "application/json";
+
+/// What is shown of a month.
+enum Shown {
+    /// The document of an issued statement, which the reseller gets as it is stored.
+    Stored(String),
+    /// A draft.
+    Draft(Box<Statement>),
+}
+
+impl Shown {
+    fn statement(self) -> Result<Statement, ApiError> {
+        match self {
+            Self::Stored(document) => Ok(Statement::from_json(&document)?),
+            Self::Draft(statement) => Ok(*statement),
+        }
+    }
+}
+
+/// The issued statement, or for the reseller its draft.
+async fn shown(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Shown, ApiError> {
+    let none = || ApiError::not_found("there is no statement of this month");
+    if let Some(row) = api.statements.find(organization, month).await? {
+        return Ok(Shown::Stored(row.document));
+    }
+    if !caller.is_reseller() {
+        return Err(none());
+    }
+    match api.statements.closing(organization, month).await?.standing {
+        Standing::Issued(row) => Ok(Shown::Stored(row.document)),
+        Standing::Ready(statement) | Standing::Held(statement, _) => Ok(Shown::Draft(statement)),
+        Standing::NothingToBill => Err(none()),
+    }
+}
+
 /// The statement of a month: for an organization's administrator as it was issued, without the reseller's own figures; for the
 /// reseller also a draft. CSV and PDF are always the organization's copy.
 #[utoipa::path(
@@ -180,22 +221,21 @@ async fn get_statement(caller: Caller, asked: Asked, api: web::Data<Api>) -> Res
     let organization = administered(&caller, &asked, &api).await?;
     let query: FormatQuery = asked.query()?;
     let month: BillingMonth = asked.path("month")?.parse()?;
-    let none = || ApiError::not_found("there is no statement of this month");
-    let statement = match api.statements.find(&organization, month).await? {
-        Some(row) => Statement::from_json(&row.document)?,
-        None if caller.is_reseller() => match api.statements.closing(&organization, month).await?.standing {
-            Standing::Issued(row) => Statement::from_json(&row.document)?,
-            Standing::Ready(statement) | Standing::Held(statement, _) => *statement,
-            Standing::NothingToBill => return Err(none()),
-        },
-        None => return Err(none()),
-    };
-    let statement = if caller.is_reseller() { statement } else { statement.client_copy() };
-    let (media_type, extension, bytes) = match query.format {
-        Format::Json => ("application/json", "json", statement.to_json()?.into_bytes()),
-        Format::Csv => ("text/csv; charset=utf-8", "csv", file::csv(&statement).into_bytes()),
-        // Some tens of milliseconds of work, which no other request should wait for.
-        Format::Pdf => ("application/pdf", "pdf", file::pdf_bytes(statement).await?),
+    let shown = shown(&caller, &api, &organization, month).await?;
+    let (media_type, extension, bytes) = match (query.format, shown) {
+        (Format::Json, Shown::Stored(document)) if caller.is_reseller() => {
+            (JSON, "json", document.into_bytes())
+        }
+        (format, shown) => {
+            let statement = shown.statement()?;
+            let statement = if caller.is_reseller() { statement } else { statement.client_copy() };
+            match format {
+                Format::Json => (JSON, "json", statement.to_json()?.into_bytes()),
+                Format::Csv => ("text/csv; charset=utf-8", "csv", file::csv(&statement).into_bytes()),
+                // Some tens of milliseconds of work, which no other request should wait for.
+                Format::Pdf => ("application/pdf", "pdf", file::pdf_bytes(statement).await?),
+            }
+        }
     };
     // An id may have any visible character, and a file name needs none of them.
     let name = format!("attachment; filename=\"statement-{month}.{extension}\"");
