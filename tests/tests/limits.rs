@@ -72,6 +72,12 @@ async fn figure(gateway: &Gateway, organization: &Organization, name: &str) -> S
     limits(gateway, organization).await["items"][0][name].to_string()
 }
 
+async fn until_figure(gateway: &Gateway, organization: &Organization, name: &str, value: &str) {
+    while figure(gateway, organization, name).await != value {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn said(answer: &Answer) -> String {
     answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
 }
@@ -129,13 +135,13 @@ fn what_nobody_knows_the_cost_of_keeps_its_reservation() {
                 let answer = client.chat("mock/cut-before-headers", false, seed).await.unwrap();
                 assert_eq!(answer.status.as_u16(), 502);
             }
+            until_figure(&gateway, &organization, "pending", "0.002").await;
             // One that is in flight when the process dies.
             let late = client.clone();
             let mut in_flight = JoinSet::new();
             in_flight.spawn(async move { late.chat("mock/delay-headers-600000", false, 3).await });
-            while client.chat("mock/ok", false, 4).await.unwrap().status.as_u16() != 402 {
-                tokio::task::yield_now().await;
-            }
+            until_figure(&gateway, &organization, "in_flight", "0.001").await;
+            assert_eq!(client.chat("mock/ok", false, 4).await.unwrap().status.as_u16(), 402);
             // Its client does not leave before.
             in_flight.detach_all();
         });
@@ -154,9 +160,7 @@ fn what_nobody_knows_the_cost_of_keeps_its_reservation() {
         );
         run(async {
             let client = Client::new(&gateway.base, &organization.key);
-            while figure(&gateway, &organization, "pending").await != "0.003" {
-                tokio::task::yield_now().await;
-            }
+            until_figure(&gateway, &organization, "pending", "0.003").await;
             assert_eq!(figure(&gateway, &organization, "state").await, "\"reached\"");
             assert_eq!(client.chat("mock/ok", false, 6).await.unwrap().status.as_u16(), 402);
             // A person decides of one.

@@ -161,6 +161,7 @@ function link() {
   form.elements.token.value = token;
   // Another language is another page, which needs the token as well.
   for (const other of document.querySelectorAll(".switch a[href]")) other.hash = token;
+  history.replaceState(null, "", location.pathname + location.search);
 }
 
 function enhance() {
