@@ -204,7 +204,8 @@ fn limit_tile(frame: &Frame, found: &Overview, limit: Option<Usd>) -> Tile {
         return Tile::new(label, frame.t("tile-no-limit"), frame.t("tile-no-limit-note"));
     };
     let used = found.months.last().map_or(0, |month| month.figures.totals.markup_cost.nanos());
-    let ppm = ratio::parts_per_million(used, limit.nanos()).unwrap_or(0);
+    // Of a limit of 0 everything is used: nothing passes.
+    let ppm = ratio::parts_per_million(used, limit.nanos()).unwrap_or(1_000_000);
     let state = match ppm {
         ..800_000 => "ok",
         800_000..1_000_000 => "warn",
