@@ -15,7 +15,7 @@ const signedOut = (answer) => new URL(answer.url).pathname.startsWith("/sign-in"
 
 // The links and forms whose answer is another middle of the page.
 function swaps(url) {
-  return url.origin === location.origin && /^\/organizations(\/|$)/.test(url.pathname);
+  return url.origin === location.origin && /^\/(organizations|reseller)(\/|$)/.test(url.pathname);
 }
 
 function message(words, href) {

@@ -14,6 +14,7 @@ use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
     middleware::Next,
     web,
 };
@@ -36,14 +37,20 @@ pub(crate) async fn take_effect(
     let response = next.call(request).await?;
     let api = response.request().app_data::<web::Data<Api>>().cloned();
     // Where the path names no organization, what was changed is told by what was not read yet.
-    let changed = response.request().match_info().get("client_id");
-    if let Some(api) = api.filter(|_| changes && response.status().is_success())
+    let path = response.request().match_info();
+    let changed = path.get("client_id").or_else(|| path.get("organization"));
+    if let Some(api) = api.filter(|_| changes && !is_refusal(response.status()))
         && let Err(error) = hold(&api, changed).await
     {
         // The change is made; the next refresh, in half a second, tells whether this lasts.
         tracing::warn!(error, "a change does not hold at the gateway yet");
     }
     Ok(response)
+}
+
+/// A page that was changed sends its reader on to another one, which is no refusal.
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// A limit of which nothing was read yet would begin with a wrong sum, so that is read as well, unless it takes long:
@@ -65,7 +72,7 @@ pub(crate) async fn audit_refusal(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let changes = !request.method().is_safe();
     let response = next.call(request).await?;
-    if changes && !response.status().is_success() {
+    if changes && is_refusal(response.status()) {
         write(&response).await;
     }
     Ok(response)

@@ -52,7 +52,7 @@ pub(crate) struct Frame {
     pub(crate) title: String,
     /// The organization that the page is about: its name.
     pub(crate) organization: Option<String>,
-    /// The pages of that organization.
+    /// The pages of that organization, or the reseller's own.
     pub(crate) tabs: Vec<Link>,
     /// Who is signed in.
     pub(crate) signed_in: Option<SignedIn>,
@@ -137,6 +137,29 @@ impl Frame {
         self
     }
 
+    /// The same with the reseller's own pages.
+    pub(crate) fn of_reseller(mut self, current: ResellerTab) -> Self {
+        let link = |tab: ResellerTab| Link {
+            href: tab.path().to_owned(),
+            label: self.language.text(tab.label()),
+            is_current: tab == current,
+        };
+        self.tabs = ResellerTab::ALL.into_iter().map(link).collect();
+        self
+    }
+
+    /// What the forms of the page must carry; nothing where a token and no session is presented, whose
+    /// forms are refused.
+    pub(crate) fn proof(&self) -> &str {
+        let token = self.signed_in.as_ref().and_then(|who| who.csrf_token.as_deref());
+        token.unwrap_or_default()
+    }
+
+    /// Whether the reader is the reseller.
+    pub(crate) fn is_reseller(&self) -> bool {
+        self.signed_in.as_ref().is_some_and(|who| who.is_reseller)
+    }
+
     /// The text of a key.
     pub(crate) fn t(&self, key: &str) -> String {
         self.language.text(key)
@@ -195,31 +218,47 @@ pub(crate) enum Tab {
     Overview,
     /// By member.
     Users,
-    /// By model.
+    /// By model and by provider.
     Models,
-    /// By provider.
-    Providers,
     /// What the seats cost.
     Subscription,
     /// What models cost.
     Pricing,
+    /// Limits, gateway keys and the provider key.
+    Limits,
+    /// Who belongs to it.
+    Members,
+    /// What was billed.
+    Statements,
+    /// What is told without being asked, and what stands out.
+    Alerts,
     /// Files.
     Exports,
+    /// Who changed what.
+    Audit,
+    /// Its name, its terms and how its Open WebUI is set up.
+    Settings,
 }
 
 impl Tab {
     /// All of them, in the order of the tabs.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Overview,
         Self::Users,
         Self::Models,
-        Self::Providers,
         Self::Subscription,
         Self::Pricing,
+        Self::Limits,
+        Self::Members,
+        Self::Statements,
+        Self::Alerts,
         Self::Exports,
+        Self::Audit,
+        Self::Settings,
     ];
 
-    const fn is_for_members(self) -> bool {
+    /// Whether a member may see it.
+    pub(crate) const fn is_for_members(self) -> bool {
         matches!(self, Self::Overview | Self::Pricing)
     }
 
@@ -228,10 +267,15 @@ impl Tab {
             Self::Overview => "",
             Self::Users => "/users",
             Self::Models => "/models",
-            Self::Providers => "/providers",
             Self::Subscription => "/subscription",
             Self::Pricing => "/pricing",
+            Self::Limits => "/limits",
+            Self::Members => "/members",
+            Self::Statements => "/statements",
+            Self::Alerts => "/alerts",
             Self::Exports => "/exports",
+            Self::Audit => "/audit-log",
+            Self::Settings => "/settings",
         }
     }
 
@@ -242,15 +286,88 @@ impl Tab {
             Self::Overview => "tab-overview",
             Self::Users => "tab-users",
             Self::Models => "tab-models",
-            Self::Providers => "tab-providers",
             Self::Subscription => "tab-subscription",
             Self::Pricing => "tab-pricing",
+            Self::Limits => "tab-limits",
+            Self::Members => "tab-members",
+            Self::Statements => "tab-statements",
+            Self::Alerts => "tab-alerts",
             Self::Exports => "tab-exports",
+            Self::Audit => "tab-audit",
+            Self::Settings => "tab-settings",
         }
     }
 
     /// Where it is.
     pub(crate) fn path(self, organization: &OrganizationId) -> String {
         format!("/organizations/{}{}", encoded_part(organization.as_str()), self.segment())
+    }
+}
+
+/// A page of the reseller's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResellerTab {
+    /// All organizations.
+    Organizations,
+    /// What was billed, and closing a month.
+    Statements,
+    /// Generations whose cost is not known yet.
+    Generations,
+    /// What is told without being asked, and what stands out.
+    Alerts,
+    /// The daily runs.
+    Runs,
+    /// How the service is.
+    Health,
+    /// Who changed what.
+    Audit,
+    /// Accounts and tokens.
+    Access,
+    /// How the service is set up.
+    Settings,
+}
+
+impl ResellerTab {
+    /// All of them, in the order of the tabs.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Organizations,
+        Self::Statements,
+        Self::Generations,
+        Self::Alerts,
+        Self::Runs,
+        Self::Health,
+        Self::Audit,
+        Self::Access,
+        Self::Settings,
+    ];
+
+    /// Where it is.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Organizations => "/organizations",
+            Self::Statements => "/reseller/statements",
+            Self::Generations => "/reseller/generations",
+            Self::Alerts => "/reseller/alerts",
+            Self::Runs => "/reseller/runs",
+            Self::Health => "/reseller/health",
+            Self::Audit => "/reseller/audit-log",
+            Self::Access => "/reseller/access",
+            Self::Settings => "/reseller/settings",
+        }
+    }
+
+    /// The text of the tab.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Statements => "tab-statements",
+            Self::Generations => "tab-generations",
+            Self::Alerts => "tab-alerts",
+            Self::Runs => "tab-runs",
+            Self::Health => "tab-health",
+            Self::Audit => "tab-audit",
+            Self::Access => "tab-access",
+            Self::Settings => "tab-settings",
+        }
     }
 }

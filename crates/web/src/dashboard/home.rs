@@ -7,7 +7,7 @@ use mai_primitives::display;
 
 use super::{
     figures::{Amount, Notice, rate_notices},
-    frame::{Frame, Tab},
+    frame::{Frame, ResellerTab, Tab},
     range::Range,
     table::{Head, Pager, Search, Sortable, Sorting, listing, paged},
     visit::{Visit, page, redirect},
@@ -79,6 +79,7 @@ async fn show_organizations(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let sorting = Sorting::of(&visit.address, &COLUMNS)?;
     let fleet = visit.api.services.client_usage_db.clients(range.days, listing(visit, sorting)).await?;
     let frame = visit.frame(&visit.language.text("organizations")).signed_in(visit, &caller).await?;
+    let frame = frame.of_reseller(ResellerTab::Organizations);
     let totals = fleet.page.matched_totals;
     let profit = totals.markup_cost.checked_sub(totals.raw_cost);
     let profit = profit.ok_or_else(|| ApiError::unbookable("the profit leaves the range of amounts"))?;

@@ -1,6 +1,6 @@
 //! The languages of the pages and their texts.
 //!
-//! Texts stand in `locales/en.ftl` and `locales/pl.ftl`, which have the same keys; a test compares them and
+//! Texts stand in `locales/en` and `locales/pl`, whose files have the same keys; a test compares them and
 //! finds text that stands in a template instead. Fluent knows the plural forms, of which Polish has three.
 
 use std::sync::LazyLock;
@@ -22,24 +22,38 @@ pub(crate) enum Language {
 }
 
 /// The texts of each language as they stand in the files.
-const ENGLISH_TEXTS: &str = include_str!("../../locales/en.ftl");
-const POLISH_TEXTS: &str = include_str!("../../locales/pl.ftl");
+const ENGLISH_TEXTS: [&str; 5] = [
+    include_str!("../../locales/en/common.ftl"),
+    include_str!("../../locales/en/limits.ftl"),
+    include_str!("../../locales/en/members.ftl"),
+    include_str!("../../locales/en/statements.ftl"),
+    include_str!("../../locales/en/reseller.ftl"),
+];
+const POLISH_TEXTS: [&str; 5] = [
+    include_str!("../../locales/pl/common.ftl"),
+    include_str!("../../locales/pl/limits.ftl"),
+    include_str!("../../locales/pl/members.ftl"),
+    include_str!("../../locales/pl/statements.ftl"),
+    include_str!("../../locales/pl/reseller.ftl"),
+];
 
-static ENGLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| bundle("en", ENGLISH_TEXTS));
-static POLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| bundle("pl", POLISH_TEXTS));
+static ENGLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| bundle("en", &ENGLISH_TEXTS));
+static POLISH: LazyLock<FluentBundle<FluentResource>> = LazyLock::new(|| bundle("pl", &POLISH_TEXTS));
 
 /// What cannot be read is left out; a test sees to it that everything can.
-fn bundle(code: &str, texts: &str) -> FluentBundle<FluentResource> {
+fn bundle(code: &str, files: &[&str]) -> FluentBundle<FluentResource> {
     let language: LanguageIdentifier = code.parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![language]);
     // The marks around what is put in are for texts of mixed directions, which these are not.
     bundle.set_use_isolating(false);
-    let resource = FluentResource::try_new(texts.to_owned()).unwrap_or_else(|(readable, errors)| {
-        tracing::error!(code, ?errors, "a text of the pages cannot be read");
-        readable
-    });
-    if let Err(errors) = bundle.add_resource(resource) {
-        tracing::error!(code, ?errors, "a text of the pages is there twice");
+    for texts in files {
+        let resource = FluentResource::try_new((*texts).to_owned()).unwrap_or_else(|(readable, errors)| {
+            tracing::error!(code, ?errors, "a text of the pages cannot be read");
+            readable
+        });
+        if let Err(errors) = bundle.add_resource(resource) {
+            tracing::error!(code, ?errors, "a text of the pages is there twice");
+        }
     }
     bundle
 }
@@ -157,8 +171,9 @@ mod tests {
     }
 
     /// Keys and the names of their values.
-    fn keys(texts: &str) -> BTreeMap<String, BTreeSet<String>> {
-        let resource = FluentResource::try_new(texts.to_owned()).map_err(|(_, errors)| errors).unwrap();
+    fn keys(files: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+        let texts = files.concat();
+        let resource = FluentResource::try_new(texts.clone()).map_err(|(_, errors)| errors).unwrap();
         let count = resource.entries().count();
         let mut found = BTreeMap::new();
         let mut last = String::new();
@@ -181,7 +196,7 @@ mod tests {
 
     #[test]
     fn both_languages_have_the_same_texts_with_the_same_values() {
-        let (english, polish) = (keys(ENGLISH_TEXTS), keys(POLISH_TEXTS));
+        let (english, polish) = (keys(&ENGLISH_TEXTS), keys(&POLISH_TEXTS));
         assert_eq!(english.keys().collect::<Vec<_>>(), polish.keys().collect::<Vec<_>>());
         for (key, values) in &english {
             // A number may be left out where its word says it, as in "yesterday".
@@ -258,7 +273,7 @@ mod tests {
 
     #[test]
     fn every_text_is_used_and_every_used_text_is_there() {
-        let keys = keys(ENGLISH_TEXTS);
+        let keys = keys(&ENGLISH_TEXTS);
         let sources = [files("templates"), files("src/dashboard")].concat();
         let all: String = sources
             .iter()

@@ -12,6 +12,7 @@ mod assets;
 mod charts;
 mod figures;
 mod format;
+mod forms;
 mod frame;
 mod home;
 mod language;
@@ -19,6 +20,7 @@ mod organization;
 mod preferences;
 mod problem;
 mod range;
+mod reseller;
 mod sign_in;
 mod table;
 mod visit;
@@ -64,5 +66,16 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(sign_in::sign_out_everywhere)),
         )
         .route("/organizations", web::get().to(home::organizations))
-        .service(web::scope("/organizations/{organization}").configure(organization::routes));
+        .service(
+            web::scope("/organizations/{organization}")
+                .configure(organization::routes)
+                .wrap(from_fn(changes::take_effect))
+                .wrap(from_fn(changes::audit_refusal)),
+        )
+        .service(
+            web::scope("/reseller")
+                .configure(reseller::routes)
+                .wrap(from_fn(changes::take_effect))
+                .wrap(from_fn(changes::audit_refusal)),
+        );
 }

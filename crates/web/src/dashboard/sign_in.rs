@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     address::is_local,
+    forms::{Proof, sender},
     frame::Frame,
     visit::{Visit, page, page_as, redirect},
 };
@@ -228,7 +229,7 @@ pub(super) struct NewPassword {
 pub(super) async fn choose_password(visit: Visit, form: web::Form<NewPassword>) -> HttpResponse {
     let form = form.into_inner();
     let work = async |visit: &Visit| {
-        let caller = Caller::of_form(&visit.request, &visit.api, &form.csrf_token).await?;
+        let caller = sender(visit, &form.csrf_token).await?;
         let session = own_session(&caller)?;
         let current = form.current.as_ref().filter(|current| !current.expose_secret().is_empty());
         let accounts = caller.services(&visit.api).account_db;
@@ -273,7 +274,7 @@ pub(super) struct FirstAccount {
 pub(super) async fn create_account(visit: Visit, form: web::Form<FirstAccount>) -> HttpResponse {
     let form = form.into_inner();
     let work = async |visit: &Visit| {
-        let caller = Caller::of_form(&visit.request, &visit.api, &form.csrf_token).await?;
+        let caller = sender(visit, &form.csrf_token).await?;
         let page = account_page(visit, &caller)?;
         let outcome = async {
             let services = caller.services(&visit.api);
@@ -295,17 +296,10 @@ pub(super) async fn create_account(visit: Visit, form: web::Form<FirstAccount>) 
     visit.answer(work).await
 }
 
-/// The proof that a form carries.
-#[derive(Deserialize)]
-pub(super) struct Proof {
-    #[serde(default)]
-    csrf_token: String,
-}
-
 /// `POST /sign-out`
 pub(super) async fn sign_out(visit: Visit, form: web::Form<Proof>) -> HttpResponse {
     let work = async |visit: &Visit| {
-        let caller = Caller::of_form(&visit.request, &visit.api, &form.csrf_token).await?;
+        let caller = sender(visit, &form.csrf_token).await?;
         let session = own_session(&caller)?;
         caller.services(&visit.api).session_db.revoke(&session.owner(), &session.id).await?;
         Ok(signed_out(visit))
@@ -316,7 +310,7 @@ pub(super) async fn sign_out(visit: Visit, form: web::Form<Proof>) -> HttpRespon
 /// `POST /sign-out-everywhere`
 pub(super) async fn sign_out_everywhere(visit: Visit, form: web::Form<Proof>) -> HttpResponse {
     let work = async |visit: &Visit| {
-        let caller = Caller::of_form(&visit.request, &visit.api, &form.csrf_token).await?;
+        let caller = sender(visit, &form.csrf_token).await?;
         let session = own_session(&caller)?;
         let sessions = caller.services(&visit.api).session_db;
         sessions.revoke_all(session.client_org_id.as_ref(), &session.owner()).await?;

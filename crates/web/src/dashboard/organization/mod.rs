@@ -10,6 +10,7 @@ use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 use super::{
     figures::rate_line,
     format,
+    forms::sender,
     frame::{Frame, Tab},
     range::Range,
     visit::Visit,
@@ -19,14 +20,20 @@ use crate::api::{
     caller::{Caller, Role},
 };
 
+mod alerts;
+mod audit;
 mod chart;
 mod daily;
 mod exports;
+mod limits;
+mod members;
 mod models;
 mod overview;
 mod own;
 mod pricing;
 mod providers;
+mod settings;
+mod statements;
 mod subscription;
 mod users;
 
@@ -39,7 +46,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/providers", web::get().to(async |visit: Visit| visit.answer(providers::show).await))
         .route("/subscription", web::get().to(async |visit: Visit| visit.answer(subscription::show).await))
         .route("/pricing", web::get().to(async |visit: Visit| visit.answer(pricing::show).await))
-        .route("/exports", web::get().to(async |visit: Visit| visit.answer(exports::show).await));
+        .route("/exports", web::get().to(async |visit: Visit| visit.answer(exports::show).await))
+        .configure(limits::routes)
+        .configure(members::routes)
+        .configure(statements::routes)
+        .configure(alerts::routes)
+        .configure(audit::routes)
+        .configure(settings::routes);
 }
 
 /// The first page: the organization's usage, or a member's own.
@@ -66,13 +79,20 @@ struct Here {
 impl Here {
     /// 401, 403 and 404 as the API has them.
     async fn open(visit: &Visit, tab: Tab) -> Result<Self, ApiError> {
-        let caller = visit.caller().await?;
+        Self::of(visit, visit.caller().await?, tab)
+    }
+
+    /// The same for whoever sent a form of the page, with the proof that it carries.
+    async fn sent(visit: &Visit, tab: Tab, proof: &str) -> Result<Self, ApiError> {
+        Self::of(visit, sender(visit, proof).await?, tab)
+    }
+
+    fn of(visit: &Visit, caller: Caller, tab: Tab) -> Result<Self, ApiError> {
         let named = visit.part("organization")?;
-        let id = match tab {
-            Tab::Overview | Tab::Pricing => caller.organization(Some(&named))?,
-            Tab::Users | Tab::Models | Tab::Providers | Tab::Subscription | Tab::Exports => {
-                caller.administered(Some(&named))?
-            }
+        let id = if tab.is_for_members() {
+            caller.organization(Some(&named))?
+        } else {
+            caller.administered(Some(&named))?
         };
         let organization = visit.known(&id)?;
         Ok(Self { today: visit.today(&organization), caller, id, organization, tab })
@@ -81,7 +101,12 @@ impl Here {
     /// The frame of the page.
     async fn frame(&self, visit: &Visit) -> Result<Frame, ApiError> {
         let is_member = matches!(self.caller.role, Role::Member(..));
-        let title = visit.language.text(self.tab.label(is_member));
+        self.frame_titled(visit, self.tab.label(is_member)).await
+    }
+
+    /// The frame of a page that is not called as its tab is.
+    async fn frame_titled(&self, visit: &Visit, title: &str) -> Result<Frame, ApiError> {
+        let title = visit.language.text(title);
         let frame = visit.frame(&title).signed_in(visit, &self.caller).await?;
         Ok(frame.of_organization(&self.caller, &self.organization, self.tab))
     }

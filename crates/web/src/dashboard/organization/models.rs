@@ -9,10 +9,11 @@ use super::Here;
 use crate::{
     api::ApiError,
     dashboard::{
+        address::encoded_part,
         charts,
         figures::{Amount, Item, Notice, Ranked, cost, ranking, rate_notices, top},
         format,
-        frame::{Frame, Tab},
+        frame::{Frame, Link, SHARED, Tab},
         range::Range,
         table::{Head, Pager, Search, Sortable, Sorting, listing, paged},
         visit::{Visit, page},
@@ -38,6 +39,7 @@ struct Page {
     notices: Vec<Notice>,
     ranking: Vec<Ranked>,
     search: Search,
+    views: Vec<Link>,
     heads: Vec<Head>,
     rows: Vec<Row>,
     pager: Pager,
@@ -80,6 +82,7 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let head = |key: &str, column| sorting.head(&visit.address, frame.t(key), column);
     let [by_cost, name, tokens, requests, days] = COLUMNS;
     let page_ = Page {
+        views: views(visit, &here, false),
         heads: vec![
             head("model", name),
             Head::plain(frame.t("provider"), false),
@@ -102,6 +105,18 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         frame,
     };
     page(&page_)
+}
+
+/// The two views of the tab.
+pub(super) fn views(visit: &Visit, here: &Here, by_provider: bool) -> Vec<Link> {
+    let models = Tab::Models.path(&here.id);
+    let providers = format!("/organizations/{}/providers", encoded_part(here.id.as_str()));
+    let link = |path: String, key: &str, is_current: bool| Link {
+        href: visit.address.sharing(path, &SHARED).link(),
+        label: visit.language.text(key),
+        is_current,
+    };
+    vec![link(models, "tab-models", !by_provider), link(providers, "tab-providers", by_provider)]
 }
 
 fn row(frame: &Frame, model: ModelUsage) -> Row {

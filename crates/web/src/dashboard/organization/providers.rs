@@ -7,7 +7,7 @@ use mai_primitives::{Usd, display};
 
 use super::{
     Here,
-    models::{COLUMNS, TOP},
+    models::{COLUMNS, TOP, views},
 };
 use crate::{
     api::ApiError,
@@ -15,7 +15,7 @@ use crate::{
         charts,
         figures::{Amount, Item, Notice, Ranked, cost, ranking, rate_notices, top},
         format,
-        frame::{Frame, Tab},
+        frame::{Frame, Link, Tab},
         range::Range,
         table::{Head, Pager, Search, Sorting, listing, paged},
         visit::{Visit, page},
@@ -30,6 +30,7 @@ struct Page {
     notices: Vec<Notice>,
     ranking: Vec<Ranked>,
     search: Search,
+    views: Vec<Link>,
     heads: Vec<Head>,
     rows: Vec<Row>,
     pager: Pager,
@@ -53,12 +54,12 @@ struct Row {
 
 /// The page.
 pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
-    let here = Here::open(visit, Tab::Providers).await?;
+    let here = Here::open(visit, Tab::Models).await?;
     let range = here.range(visit)?;
     let sorting = Sorting::of(&visit.address, &COLUMNS)?;
     let usage = &visit.api.services.client_usage_db;
     let listed = usage.providers(&here.id, range.asked(), listing(visit, sorting)).await?;
-    let mut frame = here.frame(visit).await?;
+    let mut frame = here.frame_titled(visit, "tab-providers").await?;
     here.freshness(visit, &mut frame, None, &listed.conversion);
     let totals = listed.page.matched_totals;
     let is_whole = listed.page.matched_totals == listed.page.totals;
@@ -73,6 +74,7 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let head = |key: &str, column| sorting.head(&visit.address, frame.t(key), column);
     let [by_cost, by_name, tokens, requests, days] = COLUMNS;
     let page_ = Page {
+        views: views(visit, &here, true),
         heads: vec![
             head("provider", by_name),
             Head::plain(frame.t("models-used"), true),

@@ -3,6 +3,7 @@
 skip = Przejdź do treści
 nav-main = Główna nawigacja
 nav-organization = Strony organizacji
+nav-reseller = Strony sprzedawcy
 language = Język
 theme = Kolory
 theme-system = Systemowe
@@ -50,6 +51,16 @@ tab-providers = Według dostawcy
 tab-subscription = Subskrypcja
 tab-pricing = Cennik modeli
 tab-exports = Eksport
+tab-limits = Limity i klucze
+tab-members = Członkowie
+tab-statements = Rozliczenia
+tab-alerts = Powiadomienia
+tab-audit = Dziennik zmian
+tab-settings = Ustawienia
+tab-generations = Otwarte generacje
+tab-runs = Przebiegi dzienne
+tab-health = Stan systemu
+tab-access = Dostęp
 
 range = Zakres dni
 range-this-month = Ten miesiąc
@@ -335,3 +346,9 @@ problem-away-title = Baza danych jest nieosiągalna
 problem-away = Zużycie jest nadal zapisywane i pojawi się, gdy baza wróci. Spróbuj ponownie za chwilę.
 problem-failed-title = To się nie udało
 problem-failed = Błąd zapisano w dzienniku serwera. Zapisane zużycie nie jest nim objęte.
+
+form-refused = Niczego nie zmieniono: { $value }
+form-unfit-amount = Podaj kwotę w USD, na przykład 12,50.
+form-cancel = Anuluj
+form-save = Zapisz
+form-close = Zamknij

@@ -3,6 +3,7 @@
 skip = Skip to the content
 nav-main = Main
 nav-organization = Pages of the organization
+nav-reseller = Pages of the reseller
 language = Language
 theme = Colours
 theme-system = System
@@ -50,6 +51,16 @@ tab-providers = By provider
 tab-subscription = Subscription
 tab-pricing = Model pricing
 tab-exports = Exports
+tab-limits = Limits & keys
+tab-members = Members
+tab-statements = Statements
+tab-alerts = Alerts
+tab-audit = Audit log
+tab-settings = Settings
+tab-generations = Open generations
+tab-runs = Daily runs
+tab-health = Health
+tab-access = Access
 
 range = Days
 range-this-month = This month
@@ -327,3 +338,9 @@ problem-away-title = The database cannot be reached
 problem-away = Usage is still recorded and appears as soon as the database is back. Try again in a moment.
 problem-failed-title = This did not work
 problem-failed = The error is noted in the server's log. Recorded usage is not touched by it.
+
+form-refused = Nothing was changed: { $value }
+form-unfit-amount = Write the amount in USD, such as 12.50.
+form-cancel = Cancel
+form-save = Save
+form-close = Close

@@ -1,0 +1,1 @@
+# Members, and an organization and its settings.

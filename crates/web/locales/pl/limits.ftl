@@ -1,0 +1,1 @@
+# Limity i klucze.

@@ -1,0 +1,1 @@
+# Członkowie, organizacja i jej ustawienia.

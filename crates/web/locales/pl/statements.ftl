@@ -1,0 +1,1 @@
+# Rozliczenia, powiadomienia i anomalie.

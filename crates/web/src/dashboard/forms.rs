@@ -1,0 +1,79 @@
+//! Forms that change something: who sends them, what was wrong with them, and what was done.
+//!
+//! A form is sent by POST and carries the proof of its session. A change that was made sends its reader on to a
+//! page whose address says so; one that was refused shows the form again with the reason.
+
+use actix_web::{HttpResponse, http::StatusCode};
+use mai_primitives::Usd;
+use serde::Deserialize;
+
+use super::{
+    address::Address,
+    figures::Notice,
+    frame::Frame,
+    visit::{Visit, redirect},
+};
+use crate::api::{ApiError, caller::Caller};
+
+/// What stands in the address of a page that tells of a change.
+const DONE: &str = "done";
+
+/// A form that asks nothing but to be sure.
+#[derive(Deserialize)]
+pub(crate) struct Proof {
+    /// See [`sender`].
+    #[serde(default)]
+    pub(crate) csrf_token: String,
+}
+
+/// Whoever sent a form, with the proof that it carries.
+pub(crate) async fn sender(visit: &Visit, proof: &str) -> Result<Caller, ApiError> {
+    Caller::of_form(&visit.request, &visit.api, proof).await
+}
+
+/// On to a page that says what was done, by the key of a text that [`done`] knows there.
+pub(crate) fn onward(to: &Address, done: &str) -> HttpResponse {
+    redirect(&to.with(&[(DONE, done)]).link())
+}
+
+/// What the address says was done, if it is one of `known`; an address can be written by anybody.
+pub(crate) fn done(visit: &Visit, known: &[&str]) -> Option<Notice> {
+    let said = visit.address.get(DONE)?;
+    let key = known.iter().find(|key| **key == said)?;
+    Some(Notice { kind: "info", text: visit.language.text(key) })
+}
+
+/// What was wrong with a form: the text that `texts` has for the field or the code of the refusal, or what the
+/// service says. Anything but the sender's own mistake is an error.
+pub(crate) fn refused(frame: &Frame, refusal: ApiError, texts: &[(&str, &str)]) -> Result<Notice, ApiError> {
+    let is_own = [StatusCode::BAD_REQUEST, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY];
+    if !is_own.contains(&refusal.status) {
+        return Err(refusal);
+    }
+    let named = |wanted: &str| texts.iter().find(|(name, _)| *name == wanted).map(|(_, key)| frame.t(key));
+    let text = refusal.field.and_then(named).or_else(|| named(refusal.code));
+    Ok(Notice { kind: "bad", text: text.unwrap_or_else(|| frame.with("form-refused", &refusal.message)) })
+}
+
+/// An amount of USD as people write it, with a point or a comma.
+pub(crate) fn usd(field: &'static str, text: &str) -> Result<Usd, ApiError> {
+    let plain = text.trim().replace(',', ".");
+    Usd::parse(&plain).map_err(|_| ApiError::field(field, "is no amount in USD"))
+}
+
+/// A question before something that cannot be undone, which names the thing. It stands in the page, because it works
+/// without script that way.
+pub(crate) struct Confirm {
+    /// What is asked.
+    pub(crate) title: String,
+    /// What will happen.
+    pub(crate) text: String,
+    /// Where the form goes.
+    pub(crate) action: String,
+    /// What it carries beside the proof.
+    pub(crate) fields: Vec<(&'static str, String)>,
+    /// What its button says.
+    pub(crate) submit: String,
+    /// Where one goes who does not want it.
+    pub(crate) cancel: String,
+}

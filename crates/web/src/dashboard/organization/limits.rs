@@ -1,0 +1,7 @@
+//! Limits and keys of the organization.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}

@@ -1,0 +1,7 @@
+//! What the organization was billed.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}

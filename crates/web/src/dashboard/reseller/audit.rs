@@ -1,0 +1,7 @@
+//! Who changed what.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}

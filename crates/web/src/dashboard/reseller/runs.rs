@@ -1,0 +1,7 @@
+//! The daily runs and their steps.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}

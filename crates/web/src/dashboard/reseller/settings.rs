@@ -1,0 +1,7 @@
+//! How the service is set up.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}

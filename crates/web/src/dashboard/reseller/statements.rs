@@ -1,0 +1,7 @@
+//! What was billed, and closing a month.
+
+use actix_web::web;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let _ = config;
+}
