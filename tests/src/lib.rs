@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod reports;
 pub mod statistics;
 pub mod upstream;
+pub mod visitor;
 pub mod webhook_receiver;
 
 use mai_storage::{DatabaseUrl, testing::TestDb};

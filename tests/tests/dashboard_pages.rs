@@ -8,96 +8,13 @@ use mai_tests::{
     gateway::{Gateway, Installation},
     on_each_database, run,
     statistics::book,
+    visitor::{Visitor, by_link, link},
 };
-use reqwest::{Client, Method, StatusCode, header, redirect::Policy};
+use reqwest::{Method, StatusCode, header};
 
 const PASSWORD: &str = "correct horse battery";
 const TABS: [&str; 7] = ["", "/users", "/models", "/providers", "/subscription", "/pricing", "/exports"];
 const HOSTILE: &str = "<img src=x onerror=alert(1)>";
-
-/// Somebody who looks at pages and follows no redirection by itself.
-struct Visitor {
-    http: Client,
-    base: String,
-    cookies: Vec<(String, String)>,
-}
-
-/// A page.
-struct Page {
-    status: StatusCode,
-    location: String,
-    policy: String,
-    text: String,
-}
-
-impl Visitor {
-    fn new(gateway: &Gateway) -> Self {
-        mai_tests::install_tls();
-        let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        Self { http, base: gateway.base.clone(), cookies: Vec::new() }
-    }
-
-    async fn send(&mut self, method: Method, path: &str, form: &[(&str, &str)]) -> Page {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let encoded: Vec<_> = form
-            .iter()
-            .map(|(name, value)| {
-                let bytes = value.bytes().map(|byte| format!("%{byte:02X}"));
-                format!("{name}={}", bytes.collect::<String>())
-            })
-            .collect();
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .header(header::COOKIE, cookies.join("; "))
-            .header(header::ACCEPT, "text/html")
-            .header(header::ORIGIN, &self.base)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(encoded.join("&"));
-        let answer = request.send().await.unwrap();
-        for cookie in answer.headers().get_all(header::SET_COOKIE) {
-            let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            self.cookies.push((name.to_owned(), rest.split(';').next().unwrap().to_owned()));
-        }
-        let text = |name| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-        Page {
-            status: answer.status(),
-            location: text(header::LOCATION),
-            policy: text(header::CONTENT_SECURITY_POLICY),
-            text: answer.text().await.unwrap(),
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Page {
-        self.send(Method::GET, path, &[]).await
-    }
-
-    async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Page {
-        self.send(Method::POST, path, form).await
-    }
-
-    /// The proof that the forms of a page carry.
-    async fn proof(&mut self, path: &str) -> String {
-        let page = self.get(path).await;
-        let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").expect("a form with a proof");
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-/// The first link of an account of an organization.
-fn link(installation: &Installation, organization: &str, email: &str, more: &[&str]) -> String {
-    let arguments = [&["users", "create", "--email", email, "--org", organization, "--json"], more].concat();
-    installation.json(&arguments)["token"].as_str().unwrap().to_owned()
-}
-
-/// Somebody who has come in by a link.
-async fn by_link(gateway: &Gateway, link: &str) -> Visitor {
-    let mut visitor = Visitor::new(gateway);
-    let answer = visitor.post("/sign-in/link", &[("token", link), ("next", "/")]).await;
-    assert_eq!((answer.status.as_u16(), answer.location.as_str()), (303, "/"));
-    visitor
-}
 
 async fn register(storage: &Storage, organization: &str, id: &str, name: &str) {
     let form = MemberForm {
