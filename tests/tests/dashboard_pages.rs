@@ -5,12 +5,12 @@ use mai_organization::client_organization::{MemberForm, MemberRole, MemberSource
 use mai_primitives::{OrganizationId, SystemClock, Usd, UserId, display};
 use mai_storage::{Storage, testing::TestDb};
 use mai_tests::{
-    gateway::{Gateway, Installation},
+    gateway::Installation,
     on_each_database, run,
     statistics::book,
-    visitor::{Visitor, by_link, link},
+    visitor::{Page, Visitor, by_link, link},
 };
-use reqwest::{Method, StatusCode, header};
+use reqwest::header;
 
 const PASSWORD: &str = "correct horse battery";
 const TABS: [&str; 7] = ["", "/users", "/models", "/providers", "/subscription", "/pricing", "/exports"];
