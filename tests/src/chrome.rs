@@ -2,16 +2,24 @@
 //! it that they are there.
 
 use std::{
+    path::Path,
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
-use thirtyfour::{By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement};
+use base64::Engine as _;
+use thirtyfour::{
+    By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement, extensions::cdp::ChromeDevTools,
+};
 
 use crate::gateway::free_port;
 
 /// How long a page may take to become what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The source of axe-core.
+static AXE: OnceLock<String> = OnceLock::new();
 
 /// A browser with one window.
 pub struct Chrome {
@@ -125,6 +133,53 @@ impl Chrome {
     pub async fn script(&self, script: &str) -> serde_json::Value {
         let returned = self.driver.execute(script, Vec::new()).await.expect("the script runs");
         returned.json().clone()
+    }
+
+    /// Gives the window a size, which may be smaller than a window can be made.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let size = serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let tools = ChromeDevTools::new(self.driver.handle().clone());
+        tools.execute_cdp_with_params("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
+    }
+
+    /// Saves files in a folder without asking.
+    pub async fn save_files_in(&self, folder: &Path) {
+        let place = serde_json::json!({ "behavior": "allow", "downloadPath": folder });
+        let tools = ChromeDevTools::new(self.driver.handle().clone());
+        tools.execute_cdp_with_params("Browser.setDownloadBehavior", place).await.expect("a folder");
+    }
+
+    /// A picture of the whole page as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let tools = ChromeDevTools::new(self.driver.handle().clone());
+        let whole = serde_json::json!({ "captureBeyondViewport": true });
+        let taken = tools.execute_cdp_with_params("Page.captureScreenshot", whole).await.expect("a picture");
+        let text = taken["data"].as_str().expect("its bytes");
+        base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
+    }
+
+    /// What axe-core finds wrong with the page, by the rules of WCAG 2.2 AA and of good practice, or by some rules only.
+    pub async fn violations(&self, only: &[&str]) -> Vec<String> {
+        let source = AXE.get_or_init(|| {
+            let file = std::env::var("MAI_TEST_AXE").expect("run the tests by `cargo xtask test`, which brings axe-core");
+            std::fs::read_to_string(file).expect("axe-core can be read")
+        });
+        if self.script("return typeof axe").await != "object" {
+            self.driver.execute(source.as_str(), Vec::new()).await.expect("axe-core runs");
+        }
+        let options = if only.is_empty() {
+            serde_json::json!({ "resultTypes": ["violations"] })
+        } else {
+            serde_json::json!({ "runOnly": { "type": "rule", "values": only }, "resultTypes": ["violations"] })
+        };
+        let found = self
+            .script(&format!(
+                "return axe.run(document, {options}).then((found) => found.violations.flatMap((rule) => \
+                 rule.nodes.map((node) => rule.id + ': ' + node.html.slice(0, 160) + ' (' + node.failureSummary + ')')))"
+            ))
+            .await;
+        let found = found.as_array().expect("a list");
+        found.iter().map(|one| one.as_str().expect("a text").to_owned()).collect()
     }
 
     /// Closes the browser.

@@ -17,6 +17,7 @@ pub mod management;
 pub mod open_webui;
 pub mod postgres;
 pub mod reports;
+pub mod showcase;
 pub mod statistics;
 pub mod upstream;
 pub mod visitor;

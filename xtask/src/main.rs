@@ -6,6 +6,7 @@
 )]
 
 mod acceptance;
+mod axe;
 mod bench;
 mod crash;
 mod debian;

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{cargo, debian, interrupts::Interrupts, postgres::Cluster};
+use crate::{axe, cargo, debian, interrupts::Interrupts, postgres::Cluster};
 
 /// Runs all tests on a PostgreSQL of its own, which is gone afterwards. The last line says how many
 /// passed and failed.
@@ -63,12 +63,14 @@ pub(crate) fn run_all(
     debian::need("strace", interrupts)?;
     // Tests of the dashboard drive a browser; the package brings Chromium with it.
     debian::need_from("chromedriver", "chromium-driver", interrupts)?;
+    let axe = axe::file(interrupts)?;
     let binary = build_binary(interrupts)?;
     let mut sum = Tally::default();
     let mut first_failure = 0;
     for (runner, mut command) in runners(arguments) {
         command.envs(variables.iter().copied());
         command.env("MAI_TEST_POSTGRES_URL", cluster.url()).env("MAI_TEST_BINARY", &binary);
+        command.env("MAI_TEST_AXE", &axe);
         let (tally, code) = run_one(runner, command, interrupts, &mut std::io::stdout())?;
         sum.passed += tally.passed;
         // A runner that fails without a failed test did not get to them: a build error, for example.

@@ -171,8 +171,8 @@ function enhance() {
   charts();
 }
 
-// Figures of today refresh while somebody looks at them and does nothing else.
-setInterval(async () => {
+// Figures of today refresh while somebody looks at them and does nothing else, and when somebody comes back to them.
+async function live() {
   const now = page();
   const busy = running && now?.getAttribute("aria-busy");
   if (!now?.dataset.live || document.hidden || busy) return;
@@ -193,7 +193,11 @@ setInterval(async () => {
     state.textContent = text.lost;
     state.classList.add("lost");
   }
-}, LIVE_EVERY);
+}
+
+setInterval(live, LIVE_EVERY);
+document.addEventListener("visibilitychange", live);
+addEventListener("online", live);
 
 link();
 enhance();
