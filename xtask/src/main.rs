@@ -13,6 +13,7 @@ mod debian;
 mod interrupts;
 mod migrate;
 mod openapi;
+mod pictures;
 mod postgres;
 mod seed;
 mod stack;
@@ -35,6 +36,7 @@ enum Task {
     Crash(crash::Args),
     Migrate(migrate::Args),
     Openapi(openapi::Args),
+    Pictures(pictures::Args),
     Seed(seed::Args),
     Test(test::Args),
     Tidy(tidy::Args),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Task::Crash(args) => crash::run(&args),
         Task::Migrate(args) => migrate::run(args),
         Task::Openapi(args) => openapi::run(&args),
+        Task::Pictures(args) => pictures::run(&args),
         Task::Seed(args) => seed::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Tidy(args) => tidy::run(&args),
