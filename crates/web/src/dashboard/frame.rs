@@ -13,6 +13,7 @@ use super::{
 use crate::api::{
     ApiError,
     caller::{Caller, Role},
+    cookie,
 };
 
 /// The values of an address that the tabs of an organization share.
@@ -34,7 +35,7 @@ pub(crate) struct SignedIn {
     pub(crate) name: String,
     /// What the owner may do, as a text.
     pub(crate) role: String,
-    /// What changes must carry; none where a token and no session is presented.
+    /// What changes must carry, masked for this page; none where a token and no session is presented.
     pub(crate) csrf_token: Option<String>,
     /// Whether the reseller's pages are there.
     pub(crate) is_reseller: bool,
@@ -110,7 +111,7 @@ impl Frame {
                 .or_else(|| user.map(ToString::to_string))
                 .unwrap_or_else(|| role.clone()),
             role,
-            csrf_token: session.map(|session| session.csrf_token.clone()),
+            csrf_token: session.map(|session| cookie::masked(&session.csrf_token)).transpose()?,
             is_reseller: caller.is_reseller(),
             has_account,
         });

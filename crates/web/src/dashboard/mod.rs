@@ -10,6 +10,7 @@ use crate::api::changes;
 mod address;
 mod assets;
 mod charts;
+mod compression;
 mod figures;
 mod format;
 mod forms;

@@ -17,6 +17,7 @@ use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 
 use super::{
     address::Address,
+    compression,
     frame::Frame,
     language::Language,
     preferences::{self, Theme},
@@ -65,6 +66,13 @@ impl Visit {
     /// The answer of `work`, or a page that says what went wrong and what helps. Whoever is not signed in is
     /// led to the sign-in page and from there back.
     pub(crate) async fn answer(
+        &self,
+        work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
+    ) -> HttpResponse {
+        compression::compressed(&self.request, self.answered(work).await)
+    }
+
+    async fn answered(
         &self,
         work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
     ) -> HttpResponse {
@@ -148,7 +156,7 @@ pub(crate) fn page_as(template: &impl Template, answer: HttpResponse) -> Result<
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Cookie, Accept-Language"),
+        (header::VARY, "Cookie, Accept-Language, Accept-Encoding"),
     ] {
         headers.insert(name, header::HeaderValue::from_static(value));
     }
