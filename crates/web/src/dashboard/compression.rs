@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     http::header::{self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderValue},
 };

@@ -8,7 +8,7 @@ use super::{
     assets, format,
     language::Language,
     preferences::Theme,
-    visit::Visit,
+    visit::{Reader, Visit},
 };
 use crate::api::{
     ApiError,
@@ -72,10 +72,10 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame of a page for anybody.
-    pub(crate) fn new(visit: &Visit, title: &str) -> Self {
+    pub(crate) fn new(reader: &Reader, title: &str) -> Self {
         Self {
-            language: visit.language,
-            theme: visit.theme,
+            language: reader.language,
+            theme: reader.theme,
             title: title.to_owned(),
             organization: None,
             tabs: Vec::new(),
@@ -86,7 +86,7 @@ impl Frame {
             script: assets::script(),
             icon: assets::icon(),
             version: env!("CARGO_PKG_VERSION"),
-            address: visit.address.clone(),
+            address: reader.address.clone(),
         }
     }
 

@@ -32,6 +32,7 @@ pub(crate) use problem::unknown;
 /// The pages and their files.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
+        .app_data(web::FormConfig::default().error_handler(problem::unreadable_form))
         .route("/", web::get().to(home::home))
         .route("/assets/{name}", web::get().to(assets::asset))
         .service(
