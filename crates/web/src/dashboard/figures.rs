@@ -57,12 +57,19 @@ pub(crate) struct Amount {
     pub(crate) usd: String,
     /// In PLN, where a rate is known.
     pub(crate) pln: Option<String>,
+    /// Whether a day's rate may still change, and the amount in PLN with it.
+    pub(crate) is_estimated: bool,
 }
 
 impl Amount {
     /// An amount as it is shown.
     pub(crate) fn new(usd: Usd, pln: Option<Pln>) -> Self {
-        Self { usd: display::usd(usd), pln: pln.map(display::pln) }
+        Self { usd: display::usd(usd), pln: pln.map(display::pln), is_estimated: false }
+    }
+
+    /// The same of this many days whose rate may still change.
+    pub(crate) fn estimated(self, days: i64) -> Self {
+        Self { is_estimated: days > 0 && self.pln.is_some(), ..self }
     }
 
     /// The amount in PLN, or nothing.

@@ -103,7 +103,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     let limit = row.and_then(|row| row.monthly_limit);
     let mut frame = here.frame(visit).await?;
     frame.is_live = range.days.to() == here.today;
-    here.freshness(visit, &mut frame, found.last_activity, &found.daily.conversion);
+    here.freshness(visit, &mut frame, &found.daily.conversion).await?;
     let lines = lines(&frame, &found, metric);
     let forecast = expected(&found, &range, metric);
     let title = frame.t(match metric {
@@ -165,10 +165,10 @@ fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> 
     let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
         found.daily.days.iter().map(|row| value(&Totals::from(row))).collect()
     };
-    let amount = Amount::new(totals.markup_cost, found.daily.cost_pln);
-    let is_estimated = found.daily.conversion.days_estimated > 0 && amount.pln.is_some();
+    let estimated = found.daily.conversion.days_estimated;
+    let amount = Amount::new(totals.markup_cost, found.daily.cost_pln).estimated(estimated);
     let in_pln = match &amount.pln {
-        Some(pln) if is_estimated => frame.with("tile-estimated", pln),
+        Some(pln) if amount.is_estimated => frame.with("tile-estimated", pln),
         Some(pln) => pln.clone(),
         None => frame.t("tile-no-pln"),
     };
@@ -278,7 +278,8 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
             tokens: frame.number(month.figures.totals.tokens),
             requests: frame.number(month.figures.totals.requests),
             users: frame.number(month.figures.active_users),
-            cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln),
+            cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln)
+                .estimated(month.figures.days_estimated),
             change: month.change.cost_ppm.map_or_else(|| "–".to_owned(), format::change),
             width: charts::width(cost(&month.figures.totals), greatest),
         })
