@@ -14,6 +14,7 @@ use mai_tests::{
     visitor::{Page, Visitor, by_link, link},
 };
 use reqwest::header;
+use serde_json::Value;
 
 const PASSWORD: &str = "correct horse battery";
 const TABS: [&str; 7] = ["", "/users", "/models", "/providers", "/subscription", "/pricing", "/exports"];
@@ -93,6 +94,44 @@ fn one_signs_in_and_out_by_forms() {
         let proof = other.proof("/organizations/ours").await;
         assert_eq!(other.post("/sign-out-everywhere", &[("csrf_token", &proof)]).await.location, "/sign-in");
         assert_eq!(anna.get("/organizations/ours").await.status.as_u16(), 303, "everywhere is everywhere");
+    });
+    // What was refused is in the audit log, and what was done is not there as refused.
+    let exported = installation.run(&["audit", "export"]);
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    let entries = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    let told: Vec<_> = entries.map(|entry| (text(&entry, "action"), text(&entry, "result"))).collect();
+    let refused = told.iter().filter(|(action, _)| action.starts_with("POST "));
+    let refused: Vec<_> = refused.map(|(action, result)| (action.as_str(), result.as_str())).collect();
+    assert_eq!(refused, [("POST /password", "invalid_field"), ("POST /sign-out", "csrf")]);
+    assert!(told.iter().all(|(_, result)| result != "failed"), "{told:?}");
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn a_form_that_cannot_be_read_is_answered_with_a_page() {
+    let database = TestDb::sqlite();
+    let mock = Mock::start(MockSettings::default()).unwrap();
+    let installation = Installation::new(&database, &mock);
+    let gateway = installation.serve();
+    run(async {
+        let form = "application/x-www-form-urlencoded";
+        let long = format!("email=a&password={}", "x".repeat(20_000));
+        for (language, title) in [("en", "The form cannot be read"), ("pl", "Formularz jest nieczytelny")] {
+            for (kind, body) in [(form, "email=a"), (form, long.as_str()), ("text/plain", "email=a&password=b")] {
+                let visitor = Visitor::new(&gateway);
+                let request = visitor.http.post(format!("{}/sign-in", gateway.base));
+                let request = request.header(header::ACCEPT_LANGUAGE, language);
+                let request = request.header(header::CONTENT_TYPE, kind).body(body.to_owned());
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.status().as_u16(), 400, "{kind}");
+                let shown = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+                assert_eq!(shown, "text/html; charset=utf-8");
+                let text = answer.text().await.unwrap();
+                assert!(text.contains(&format!("<h1>{title}</h1>")), "{text}");
+                assert!(text.contains("<code lang=\"en\">"), "what the service says is a labelled detail");
+            }
+        }
     });
     assert!(gateway.stop().success());
 }
@@ -183,6 +222,13 @@ fn every_page_shows_what_was_booked() {
             for wrong in ["?sort=x", "?range=x", "?page=0", "?order=x", "?start_date=x", "?activity=x"] {
                 let page = anna.get(&format!("/organizations/ours/users{wrong}")).await;
                 assert_eq!(page.status.as_u16(), 400, "{wrong}");
+            }
+            assert_eq!(anna.get("/organizations/ours/pricing?category=x").await.status.as_u16(), 400);
+            // No rate is known of today, so that what it cost may change in PLN.
+            for tab in ["", "/users", "/models", "/providers"] {
+                let page = anna.get(&format!("/organizations/ours{tab}?{range}")).await.text;
+                assert_eq!(page.contains("<span aria-hidden=\"true\">~</span>"), page.contains("class=\"pln\""), "{tab}");
+                assert!(page.contains("Recorded up to"), "{tab}");
             }
             let unknown = anna.get("/nothing/here").await;
             assert_eq!(unknown.status.as_u16(), 404);

@@ -89,7 +89,8 @@ impl Page {
             _ => return Err(refusal.clone()),
         };
         self.problem = Some(visit.language.text(key));
-        page_as(&self, HttpResponse::build(refusal.status).finish())
+        // The error stays in the answer, from which the audit log takes its code.
+        page_as(&self, HttpResponse::from_error(refusal.clone()))
     }
 }
 
