@@ -208,6 +208,7 @@ activity-description = { $n ->
     [one] Requests by day of the last half year, { $shown } day with usage.
    *[other] Requests by day of the last half year, { $shown } days with usage.
 }
+activity-week = Week of
 activity-less = Less
 activity-more = More
 

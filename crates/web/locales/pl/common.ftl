@@ -215,6 +215,7 @@ activity-description = { $n ->
     [one] Żądania w kolejnych dniach ostatniego półrocza, { $shown } dzień ze zużyciem.
    *[other] Żądania w kolejnych dniach ostatniego półrocza, { $shown } dni ze zużyciem.
 }
+activity-week = Tydzień od
 activity-less = Mniej
 activity-more = Więcej
 

@@ -105,6 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn dark_is_the_same_whoever_has_chosen_it() {
+        let named = |block: &str| -> Vec<String> {
+            let rule = block.split('{').nth(1).unwrap().split('}').next().unwrap();
+            rule.split(';').map(|one| one.trim().to_owned()).filter(|one| one.starts_with("--")).collect()
+        };
+        let of = |selector: &str| named(STYLE.content.split(selector).last().unwrap());
+        let (by_system, chosen) = (of(":root:not([data-theme=\"light\"])"), of("  :root[data-theme=\"dark\"]"));
+        assert!(by_system == chosen && chosen.len() > 15, "{by_system:?} {chosen:?}");
+        let names = |all: &[String]| -> Vec<String> {
+            all.iter().map(|one| one.split(':').next().unwrap().to_owned()).collect()
+        };
+        let light = named(STYLE.content.split(":root").nth(1).unwrap());
+        assert_eq!(names(&light), names(&chosen), "each colour has both");
+    }
+
+    #[test]
     fn what_a_page_needs_is_small() {
         assert!(SCRIPT.content.len() < 9_000, "{} bytes of script", SCRIPT.content.len());
         assert!(STYLE.content.len() < 32_000, "{} bytes of style", STYLE.content.len());

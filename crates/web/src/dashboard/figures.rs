@@ -78,6 +78,18 @@ impl Amount {
     }
 }
 
+/// The figures of a drawing as a table, for whoever cannot see the drawing or wants to copy them.
+pub(crate) struct Data {
+    /// What it is of.
+    pub(crate) label: String,
+    /// What the first column is of.
+    pub(crate) first_head: String,
+    /// The heads of the columns behind it.
+    pub(crate) heads: Vec<String>,
+    /// The names of the rows with their figures, the sum last.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
+}
+
 /// Something that can be ranked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Item {

@@ -21,7 +21,7 @@ use crate::{
     api::ApiError,
     dashboard::{
         charts::{self, COLOURS, HeatMap},
-        figures::{Amount, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
+        figures::{Amount, Data, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
         format,
         frame::{Frame, Link},
         range::Range,
@@ -58,6 +58,7 @@ struct Page {
     days: Days,
     months: Vec<Month>,
     heat_map: String,
+    activity: Data,
     /// What connects a client, where nothing was ever used.
     start: Option<String>,
 }
@@ -113,7 +114,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     });
     let is_new =
         found.activity.is_empty() && found.months.iter().all(|month| month.figures.totals.requests == 0);
-    let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS).render();
+    let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS);
     let page_ = Page {
         notices: rate_notices(&frame, &found.daily.conversion),
         tiles: tiles(&frame, &found, &range, limit)?,
@@ -124,7 +125,8 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
         summary: summary(&frame, &found),
         days: daily::days(visit, &frame, &found.daily, here.today)?,
         months: months(&frame, &found),
-        heat_map: heat_map.map_err(|error| ApiError::internal(&error, None))?,
+        activity: heat_map.data(frame.language),
+        heat_map: heat_map.render().map_err(|error| ApiError::internal(&error, None))?,
         start: is_new.then(|| start(visit)),
         range,
         frame,
