@@ -1,5 +1,8 @@
 //! The pages of the dashboard as they leave the server: what they show, and to whom.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use mai_mock_openrouter::{Mock, MockSettings};
 use mai_organization::client_organization::{MemberForm, MemberRole, MemberSource, MemberTable};
 use mai_primitives::{OrganizationId, SystemClock, Usd, UserId, display};
@@ -11,6 +14,7 @@ use mai_tests::{
     visitor::{Page, Visitor, by_link, link},
 };
 use reqwest::header;
+use serde_json::Value;
 
 const PASSWORD: &str = "correct horse battery";
 const TABS: [&str; 7] = ["", "/users", "/models", "/providers", "/subscription", "/pricing", "/exports"];
@@ -90,6 +94,44 @@ fn one_signs_in_and_out_by_forms() {
         let proof = other.proof("/organizations/ours").await;
         assert_eq!(other.post("/sign-out-everywhere", &[("csrf_token", &proof)]).await.location, "/sign-in");
         assert_eq!(anna.get("/organizations/ours").await.status.as_u16(), 303, "everywhere is everywhere");
+    });
+    // What was refused is in the audit log, and what was done is not there as refused.
+    let exported = installation.run(&["audit", "export"]);
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    let entries = exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    let told: Vec<_> = entries.map(|entry| (text(&entry, "action"), text(&entry, "result"))).collect();
+    let refused = told.iter().filter(|(action, _)| action.starts_with("POST "));
+    let refused: Vec<_> = refused.map(|(action, result)| (action.as_str(), result.as_str())).collect();
+    assert_eq!(refused, [("POST /password", "invalid_field"), ("POST /sign-out", "csrf")]);
+    assert!(told.iter().all(|(_, result)| result != "failed"), "{told:?}");
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn a_form_that_cannot_be_read_is_answered_with_a_page() {
+    let database = TestDb::sqlite();
+    let mock = Mock::start(MockSettings::default()).unwrap();
+    let installation = Installation::new(&database, &mock);
+    let gateway = installation.serve();
+    run(async {
+        let form = "application/x-www-form-urlencoded";
+        let long = format!("email=a&password={}", "x".repeat(20_000));
+        for (language, title) in [("en", "The form cannot be read"), ("pl", "Formularz jest nieczytelny")] {
+            for (kind, body) in [(form, "email=a"), (form, long.as_str()), ("text/plain", "email=a&password=b")] {
+                let visitor = Visitor::new(&gateway);
+                let request = visitor.http.post(format!("{}/sign-in", gateway.base));
+                let request = request.header(header::ACCEPT_LANGUAGE, language);
+                let request = request.header(header::CONTENT_TYPE, kind).body(body.to_owned());
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.status().as_u16(), 400, "{kind}");
+                let shown = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+                assert_eq!(shown, "text/html; charset=utf-8");
+                let text = answer.text().await.unwrap();
+                assert!(text.contains(&format!("<h1>{title}</h1>")), "{text}");
+                assert!(text.contains("<code lang=\"en\">"), "what the service says is a labelled detail");
+            }
+        }
     });
     assert!(gateway.stop().success());
 }
@@ -181,12 +223,80 @@ fn every_page_shows_what_was_booked() {
                 let page = anna.get(&format!("/organizations/ours/users{wrong}")).await;
                 assert_eq!(page.status.as_u16(), 400, "{wrong}");
             }
+            assert_eq!(anna.get("/organizations/ours/pricing?category=x").await.status.as_u16(), 400);
+            // No rate is known of today, so that what it cost may change in PLN.
+            for tab in ["", "/users", "/models", "/providers"] {
+                let page = anna.get(&format!("/organizations/ours{tab}?{range}")).await.text;
+                assert_eq!(page.contains("<span aria-hidden=\"true\">~</span>"), page.contains("class=\"pln\""), "{tab}");
+                assert!(page.contains("Recorded up to"), "{tab}");
+            }
             let unknown = anna.get("/nothing/here").await;
             assert_eq!(unknown.status.as_u16(), 404);
             assert!(unknown.text.contains("<h1>"));
         });
         assert!(gateway.stop().success());
     });
+}
+
+/// What travels of a page or a file: bytes as they are sent, and the text.
+async fn transferred(visitor: &Visitor, path: &str) -> (usize, String) {
+    let cookies: Vec<_> = visitor.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let request = visitor.http.get(format!("{}{path}", visitor.base));
+    let request = request.header(header::COOKIE, cookies.join("; ")).header(header::ACCEPT_ENCODING, "gzip");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    let named = |name| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+    assert!(named(header::VARY).contains("Accept-Encoding"), "{path}");
+    let encoding = named(header::CONTENT_ENCODING);
+    let bytes = answer.bytes().await.unwrap();
+    let mut text = String::new();
+    if encoding == "gzip" {
+        GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+    } else {
+        text.push_str(std::str::from_utf8(&bytes).unwrap());
+        assert!(bytes.len() < 1_024, "{path}: {} bytes as they are", bytes.len());
+    }
+    (bytes.len(), text)
+}
+
+#[test]
+fn a_page_is_little_to_transfer() {
+    let database = TestDb::sqlite();
+    let mock = Mock::start(MockSettings::default()).unwrap();
+    let installation = Installation::new(&database, &mock);
+    let ours = installation.organization("Ours");
+    let link = link(&installation, &ours.id, "anna@ours.example", &["--role", "admin"]);
+    let gateway = installation.serve();
+    run(async {
+        book(&database.storage, &ours.id, 900, 7).await;
+        let anna = by_link(&gateway, &link).await;
+        for path in ["?range=12m&group=model", "?range=30d&group=user", "/users?range=12m", "/pricing?list=all"] {
+            let path = format!("/organizations/ours{path}");
+            let (mut sum, page) = transferred(&anna, &path).await;
+            assert!(page.ends_with("</html>\n") || page.ends_with("</html>"), "{path} is whole");
+            let links = page.split("<link ").skip(1).filter_map(|link| link.split("href=\"").nth(1));
+            let scripts = page.split("<script src=\"").skip(1);
+            let files: Vec<_> = links.chain(scripts).filter_map(|rest| rest.split('"').next()).collect();
+            assert!(files.len() >= 3 && files.iter().all(|file| file.starts_with("/assets/")), "{files:?}");
+            for file in &files {
+                sum += transferred(&anna, file).await.0;
+            }
+            assert!(files.len() < 8, "{path}: {} requests", files.len() + 1);
+            assert!(sum < 120_000, "{path}: {sum} bytes");
+        }
+        // The length tells nothing of the proof, which is another text on each page, and each of them holds.
+        let mut anna = anna;
+        let first = anna.proof("/organizations/ours").await;
+        let second = anna.proof("/organizations/ours").await;
+        assert!(first != second && first[..64] != second[..64] && first[64..] != second[64..]);
+        let out = anna.post("/sign-out", &[("csrf_token", &first)]).await;
+        assert_eq!((out.status.as_u16(), out.location.as_str()), (303, "/sign-in"));
+        // The API's answers are not compressed.
+        let api = anna.http.get(format!("{}/api/openapi.json", gateway.base)).header(header::ACCEPT_ENCODING, "gzip");
+        let api = api.send().await.unwrap();
+        assert!(!api.headers().contains_key(header::CONTENT_ENCODING), "{:?}", api.headers());
+    });
+    assert!(gateway.stop().success());
 }
 
 #[test]

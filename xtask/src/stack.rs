@@ -203,6 +203,13 @@ impl Stack {
         self.installation.secret(&["keys", "create"], options, "key")
     }
 
+    /// Makes an administrator of an organization and returns the token that signs it in, once.
+    pub(crate) fn sign_in_token(&self, organization: &OrganizationId) -> Result<String> {
+        let who = ["--email", "bench@example.com", "--role", "admin", "--org", organization.as_str(), "--json"];
+        let made = self.installation.json(&[&["users", "create"], &who[..]].concat())?;
+        Ok(made.get("token").and_then(Value::as_str).context("the token is not shown")?.to_owned())
+    }
+
     /// Waits until as many calls are recorded as were sent, checks that the daily tables and the ledger
     /// agree, and returns how many calls the ledger has.
     pub(crate) fn wait_for_records(&self, sent: u64, interrupts: &Interrupts) -> Result<u64> {

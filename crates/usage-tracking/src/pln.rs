@@ -69,6 +69,11 @@ impl DayRates {
         Self { own: own.collect(), current }
     }
 
+    /// Whether a day has a rate of its own, which will not change.
+    pub(crate) fn is_final(&self, date: UsageDate) -> bool {
+        self.own.contains_key(&date)
+    }
+
     /// What an amount of a day is worth. None where no rate is known.
     pub fn convert(&self, date: UsageDate, cost: Usd) -> Result<Option<Pln>> {
         convert(cost, self.own.get(&date).copied().or(self.current))

@@ -11,7 +11,7 @@ mod series;
 mod sums;
 
 use diesel::prelude::*;
-use mai_primitives::{OrganizationId, UsageDate, Usd, UserId};
+use mai_primitives::{OrganizationId, UnixTime, UsageDate, Usd, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 pub use self::{
@@ -50,6 +50,12 @@ pub fn daily_rows(
         .filter(days::usage_date.between(from, to))
         .order(days::usage_date);
     Ok(rows.load(conn)?)
+}
+
+/// When usage of an organization was last added, on whatever day; none where it has none.
+pub fn last_activity(conn: &mut DbConnection, org: &OrganizationId) -> Result<Option<UnixTime>> {
+    let rows = days::table.filter(days::client_org_id.eq(org));
+    Ok(rows.select(diesel::dsl::max(days::updated_at)).first(conn)?)
 }
 
 /// The latest `limit` rows of the days up to `to`, the newest first.

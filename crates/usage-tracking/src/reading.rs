@@ -1,7 +1,7 @@
 //! The statistics of [`ClientUsageTable`]. Each answer is read from one snapshot of the daily tables.
 
 use mai_exchange_rates::{CurrentRate, query::current};
-use mai_primitives::{OrganizationId, Pln, UsageDate, UsdPlnRate, UserId};
+use mai_primitives::{OrganizationId, Pln, UnixTime, UsageDate, UsdPlnRate, UserId};
 use mai_storage::DbConnection;
 
 use crate::{
@@ -88,6 +88,12 @@ impl Asked {
 }
 
 impl ClientUsageTable {
+    /// When usage of an organization was last added, on whatever day; none where it has none.
+    pub async fn last_activity(&self, org: &OrganizationId) -> Result<Option<UnixTime>> {
+        let org = org.clone();
+        self.storage.read(move |conn| Ok(query::last_activity(conn, &org)?)).await
+    }
+
     /// The statistics of the present month.
     pub async fn get_usage_stats_by_client(&self, org: &OrganizationId) -> Result<ClientUsageStatsResponse> {
         self.usage_summary(org, Days::default()).await

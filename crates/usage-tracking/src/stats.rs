@@ -234,6 +234,7 @@ mod tests {
             totals: Totals { tokens, requests: 1, raw_cost: Usd::ZERO, markup_cost: Usd::from_nanos(nanos) },
             cost_pln: None,
             days_used: 1,
+            days_estimated: 0,
         };
         let used =
             vec![usage("d", 5, 1), usage("c", 9, 1), usage("b", 9, 1), usage("a", 9, 0), usage("e", 10, 0)];

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measures the real programs.
 
 mod batch;
+mod dashboard;
 mod gateway;
 mod nginx;
 mod report;
@@ -20,12 +21,14 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Bench {
     Batch(batch::Args),
+    Dashboard(dashboard::Args),
     Gateway(gateway::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.bench {
         Bench::Batch(args) => batch::run(args),
+        Bench::Dashboard(args) => dashboard::run(args),
         Bench::Gateway(args) => gateway::run(args),
     }
 }

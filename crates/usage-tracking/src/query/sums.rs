@@ -33,6 +33,8 @@ pub struct UserSums {
     pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
     /// The first of them.
     pub first_day: Option<UsageDate>,
     /// When usage was last added.
@@ -50,6 +52,8 @@ pub struct ModelSums {
     pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
 }
 
 /// The number of distinct members with usage in the days from `from` to `to`, both included.
@@ -80,7 +84,7 @@ pub fn by_user(
         Option<OpenRouterUserId>,
         (i64, i64, Usd, Usd),
         Option<Pln>,
-        i64,
+        (i64, i64),
         Option<UsageDate>,
         Option<UnixTime>,
     );
@@ -100,17 +104,18 @@ pub fn by_user(
                 sum_i64(users::markup_cost),
             ),
             sum_pln(users::markup_cost, days::usd_pln_rate.nullable(), current),
-            count_star(),
+            (count_star(), count(days::usd_pln_rate.nullable())),
             min(users::usage_date),
             max(users::updated_at),
         ))
         .load(conn)?;
-    let item = |(user_id, external, sums, cost_pln, days, first, last): Row| UserSums {
+    let item = |(user_id, external, sums, cost_pln, (days, with_rate), first, last): Row| UserSums {
         user_id,
         openrouter_user_id: external,
         totals: totals(sums),
         cost_pln,
         days_active: days,
+        days_estimated: days - with_rate,
         first_day: first,
         last_activity: last,
     };
@@ -150,7 +155,7 @@ pub fn by_model(
     to: UsageDate,
     current: Option<UsdPlnRate>,
 ) -> Result<Vec<ModelSums>> {
-    type Row = (ModelName, (i64, i64, Usd, Usd), Option<Pln>, i64);
+    type Row = (ModelName, (i64, i64, Usd, Usd), Option<Pln>, i64, i64);
     let same_day = days::client_org_id.eq(models::client_org_id).and(days::usage_date.eq(models::usage_date));
     let rows: Vec<Row> = models::table
         .left_join(days::table.on(same_day))
@@ -167,13 +172,15 @@ pub fn by_model(
             ),
             sum_pln(models::markup_cost, days::usd_pln_rate.nullable(), current),
             count_star(),
+            count(days::usd_pln_rate.nullable()),
         ))
         .load(conn)?;
-    let item = |(model_name, sums, cost_pln, days_used): Row| ModelSums {
+    let item = |(model_name, sums, cost_pln, days_used, with_rate): Row| ModelSums {
         model_name,
         totals: totals(sums),
         cost_pln,
         days_used,
+        days_estimated: days_used - with_rate,
     };
     Ok(rows.into_iter().map(item).collect())
 }

@@ -29,6 +29,8 @@ pub struct ModelUsage {
     pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
     /// Whether the model is offered.
     pub in_catalogue: bool,
     /// The part of the organization's client price in the range, in parts per million. None where
@@ -52,6 +54,8 @@ pub struct ProviderUsage {
     pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_used: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
     /// The part of the organization's client price in the range, in parts per million. None where
     /// nothing was charged.
     pub share_ppm: Option<i64>,
@@ -154,8 +158,9 @@ pub(crate) fn read(
         totals: Totals::default(),
         cost_pln: current.map(|_| Pln::ZERO),
         days_used: 0,
+        days_estimated: 0,
     });
-    let item = |ModelSums { model_name, totals, cost_pln, days_used }| ModelUsage {
+    let item = |ModelSums { model_name, totals, cost_pln, days_used, days_estimated }| ModelUsage {
         provider: model_name.author().map(|slug| provider_name(slug).to_owned()),
         in_catalogue: offered.contains(model_name.as_str()),
         share_ppm: share(&totals, whole),
@@ -163,6 +168,7 @@ pub(crate) fn read(
         totals,
         cost_pln,
         days_used,
+        days_estimated,
     };
     Ok(used.into_iter().chain(idle).map(item).collect())
 }
@@ -180,6 +186,10 @@ pub(crate) fn read_providers(
     for (date, model) in query::days_of_models(conn, org, range.from(), range.to())? {
         days.entry(model.author().map(str::to_owned)).or_default().insert(date);
     }
+    let rows = query::daily_rows(conn, org, range.from(), range.to())?;
+    let estimated = rows.iter().filter(|row| row.usd_pln_rate.is_none()).map(|row| row.usage_date);
+    let estimated: BTreeSet<UsageDate> = estimated.collect();
+    let count = |days: usize| i64::try_from(days).unwrap_or(i64::MAX);
     let mut providers: BTreeMap<Option<String>, ProviderUsage> = BTreeMap::new();
     for model in models {
         let slug = model.model_name.author().map(str::to_owned);
@@ -188,7 +198,8 @@ pub(crate) fn read_providers(
             models_used: 0,
             totals: Totals::default(),
             cost_pln: Some(Pln::ZERO),
-            days_used: days.get(&slug).map_or(0, |days| i64::try_from(days.len()).unwrap_or(i64::MAX)),
+            days_used: days.get(&slug).map_or(0, |days| count(days.len())),
+            days_estimated: days.get(&slug).map_or(0, |days| count(days.intersection(&estimated).count())),
             share_ppm: None,
             slug,
         });

@@ -1,7 +1,7 @@
 //! What the first page of an organization shows, from one snapshot, so that its parts add up.
 
 use mai_exchange_rates::CurrentRate;
-use mai_primitives::{OrganizationId, UnixTime, UsageDate};
+use mai_primitives::{OrganizationId, UsageDate};
 use mai_storage::DbConnection;
 
 use super::{
@@ -39,8 +39,6 @@ pub struct Overview {
     pub forecast: Option<Forecast>,
     /// The requests of each day with usage of the last half year, ascending.
     pub activity: Vec<(UsageDate, i64)>,
-    /// When usage was last added; none where nothing was ever used in the last half year.
-    pub last_activity: Option<UnixTime>,
 }
 
 /// Reads everything of the overview.
@@ -65,7 +63,6 @@ pub(crate) fn read(
         months: trend::read(conn, org, today, months, current.clone())?.months,
         forecast: forecast::of_month(&recent, today),
         activity: recent.iter().map(|row| (row.usage_date, row.total_requests)).collect(),
-        last_activity: recent.iter().map(|row| row.updated_at).max(),
         daily: series::read(conn, org, range, grouping, current)?,
     })
 }

@@ -22,6 +22,8 @@ pub struct OwnUsage {
     pub days: Vec<ClientUserDailyUsageModel>,
     /// What the client is charged on each of [`Self::days`], in PLN; none where no rate is known.
     pub days_pln: Vec<Option<Pln>>,
+    /// Whether each of [`Self::days`] has no rate of its own yet.
+    pub days_estimated: Vec<bool>,
     /// The sums of the days.
     pub totals: Totals,
     /// The sum of the rounded days in PLN; none where no rate is known.
@@ -48,6 +50,7 @@ pub(crate) fn read(
     let rates = DayRates::of(&whole, conversion.rate());
     let in_pln = days.iter().map(|row| rates.convert(row.usage_date, row.markup_cost));
     let days_pln: Vec<Option<Pln>> = in_pln.collect::<Result<_>>()?;
+    let days_estimated = days.iter().map(|row| !rates.is_final(row.usage_date)).collect();
     let cost_pln = pln::sum(days_pln.iter().copied())?.filter(|_| conversion.current.is_some());
-    Ok(OwnUsage { range, days, days_pln, totals, cost_pln, conversion })
+    Ok(OwnUsage { range, days, days_pln, days_estimated, totals, cost_pln, conversion })
 }

@@ -34,6 +34,8 @@ pub struct UserUsage {
     pub cost_pln: Option<Pln>,
     /// Days with usage.
     pub days_active: i64,
+    /// Those of them that have no rate of their own yet.
+    pub days_estimated: i64,
     /// When usage was last added in the range.
     pub last_activity: Option<UnixTime>,
     /// The part of the organization's client price in the range, in parts per million. None where
@@ -196,6 +198,7 @@ fn user(
             totals: Totals::default(),
             cost_pln: nothing,
             days_active: 0,
+            days_estimated: 0,
             last_activity: None,
             share_ppm: None,
         };
@@ -208,6 +211,7 @@ fn user(
         totals: sums.totals,
         cost_pln: sums.cost_pln,
         days_active: sums.days_active,
+        days_estimated: sums.days_estimated,
         last_activity: sums.last_activity,
         share_ppm: None,
     }

@@ -9,11 +9,11 @@ use chrono::NaiveDate;
 use mai_client_organization::{ClientOrganizationPatch, DayRatePolicy};
 use mai_exchange_rates::{NbpClient, NbpSettings, RateUpdater};
 use mai_mock_openrouter::{Mock, MockSettings, NbpConduct, is_working_day};
-use mai_primitives::{Clock, ManualClock, Pln, UsageDate, UsdPlnRate};
+use mai_primitives::{Clock, ManualClock, Pln, UsageDate, UsdPlnRate, UserId};
 use mai_storage::{Storage, testing::TestDb};
 
 use super::{NOON, books, clock, create_organization, day, generation, on, org, record, service, used};
-use crate::{ClientDailyUsageModel, Days, query, rebuild::rebuild_day};
+use crate::{ClientDailyUsageModel, Days, Listing, query, rebuild::rebuild_day};
 
 /// On one runtime for all, which open connections belong to.
 fn wait<T>(work: impl Future<Output = T>) -> T {
@@ -279,8 +279,23 @@ fn without_a_rate_there_is_no_pln_and_a_configured_one_is_flagged() {
 
         // Once NBP is known, the configured rate is out of use.
         world.round("2026-11-18T12:00:00Z");
-        let (_, _, _, conversion) = pln(&usage.with_fallback_rate(Some(four)));
+        let (_, _, _, conversion) = pln(&usage.clone().with_fallback_rate(Some(four)));
         assert!(!conversion.current.unwrap().is_fallback());
         assert_eq!(conversion.days_estimated, 1, "today");
+        // Whoever used nothing today has amounts that stay.
+        let users = wait(usage.get_usage_by_user(&org("a"), None, None)).unwrap();
+        let users: Vec<_> = users.iter().map(|one| (one.user_id.as_str(), one.days_estimated)).collect();
+        assert_eq!(users, [("ben", 1), ("anna", 0)]);
+        let models = wait(usage.get_usage_by_model(&org("a"), None, None)).unwrap();
+        let models = models.iter().filter(|one| one.totals.requests > 0);
+        let models: Vec<_> = models.map(|one| (one.model_name.as_str(), one.days_estimated)).collect();
+        assert_eq!(models, [("lab/x", 1), ("openai/o3", 0)]);
+        let providers = wait(usage.providers(&org("a"), Days::default(), Listing::default())).unwrap();
+        let providers = providers.page.items.iter().filter(|one| one.totals.requests > 0);
+        let providers: Vec<_> = providers.map(|one| (one.slug.as_deref(), one.days_estimated)).collect();
+        assert_eq!(providers, [(Some("lab"), 1), (Some("openai"), 0)]);
+        let own = wait(usage.own_usage(&org("a"), Some(UserId::new("ben").unwrap()), Days::default()));
+        assert_eq!(own.unwrap().days_estimated, [true]);
+        assert!(wait(usage.last_activity(&org("a"))).unwrap().is_some());
     });
 }

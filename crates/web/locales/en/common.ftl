@@ -104,7 +104,8 @@ days-used = Days used
 last-activity = Last activity
 models-used = Models
 so-far = so far
-estimated = Converted by the latest rate, because the day has no rate of its own yet
+estimated = Converted by the latest rate, because not every day has one of its own yet
+about = about
 rate-fallback = configured rate
 metric = Figure
 group-by = Group by
@@ -207,6 +208,7 @@ activity-description = { $n ->
     [one] Requests by day of the last half year, { $shown } day with usage.
    *[other] Requests by day of the last half year, { $shown } days with usage.
 }
+activity-week = Week of
 activity-less = Less
 activity-more = More
 
@@ -330,6 +332,9 @@ problem-not-found-title = There is no such page
 problem-not-found = The address is wrong, or it leads to something that you have no access to.
 problem-bad-title = The address cannot be understood
 problem-bad = A value in it does not fit. Nothing was changed.
+problem-form-title = The form cannot be read
+problem-form = It lacks a field or is too long. Nothing was changed. Open the page anew and try again.
+problem-detail = Technical detail:
 problem-often-title = Too many requests
 problem-often = Wait a few seconds and try again.
 problem-slow-title = The database takes long to answer

@@ -105,7 +105,8 @@ days-used = Dni użycia
 last-activity = Ostatnia aktywność
 models-used = Modele
 so-far = do teraz
-estimated = Przeliczono po ostatnim kursie, ponieważ ten dzień nie ma jeszcze własnego
+estimated = Przeliczono po ostatnim kursie, ponieważ nie każdy dzień ma już własny
+about = około
 rate-fallback = kurs z konfiguracji
 metric = Wielkość
 group-by = Podział
@@ -214,6 +215,7 @@ activity-description = { $n ->
     [one] Żądania w kolejnych dniach ostatniego półrocza, { $shown } dzień ze zużyciem.
    *[other] Żądania w kolejnych dniach ostatniego półrocza, { $shown } dni ze zużyciem.
 }
+activity-week = Tydzień od
 activity-less = Mniej
 activity-more = Więcej
 
@@ -338,6 +340,9 @@ problem-not-found-title = Nie ma takiej strony
 problem-not-found = Adres jest błędny albo prowadzi do czegoś, do czego nie masz dostępu.
 problem-bad-title = Adres jest niezrozumiały
 problem-bad = Jedna z wartości nie pasuje. Niczego nie zmieniono.
+problem-form-title = Formularz jest nieczytelny
+problem-form = Brakuje w nim pola albo jest za długi. Niczego nie zmieniono. Otwórz stronę ponownie i powtórz.
+problem-detail = Szczegół techniczny (po angielsku):
 problem-often-title = Zbyt wiele żądań
 problem-often = Odczekaj kilka sekund i spróbuj ponownie.
 problem-slow-title = Baza danych długo nie odpowiada

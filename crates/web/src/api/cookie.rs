@@ -2,13 +2,19 @@
 //!
 //! A browser sends the cookie with every request, whoever made it send one. So a request that changes
 //! something must also carry what only our own pages can know, and must not come from another site.
+//!
+//! Pages are compressed and repeat what their address says, so their length tells whether a guess in the address
+//! stands on the page as well. So no page has the proof as it is: each has it [`masked`] anew.
 
 use actix_web::{
     HttpRequest,
     http::header::{self, HeaderName, HeaderValue},
 };
 use mai_primitives::UnixTime;
-use ring::hmac;
+use ring::{
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -73,9 +79,41 @@ fn cookie(request: &HttpRequest, api: &Api, value: &str, seconds: i64) -> String
 /// What a page of ours must send with a change; it is made of the session's secret and of nothing else.
 pub(super) fn proof(session: &SecretString) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, session.expose_secret().as_bytes());
-    let tag = hmac::sign(&key, b"mai-usage csrf");
-    let nibbles = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    hex(hmac::sign(&key, b"mai-usage csrf").as_ref())
+}
+
+/// How many hexadecimal digits a proof has. A masked one has as many of its mask before it.
+const PROOF_DIGITS: usize = 64;
+
+/// The proof as a page has it: a random mask, and the proof under it. No two pages have the same.
+pub(crate) fn masked(proof: &str) -> Result<String, ApiError> {
+    let proof = unhex(proof).ok_or_else(ApiError::misconfigured)?;
+    let mut mask = vec![0; proof.len()];
+    SystemRandom::new().fill(&mut mask).map_err(|_| ApiError::misconfigured())?;
+    Ok(hex(&mask) + &hex(&under(&mask, &proof)))
+}
+
+/// The proof under a mask, or what was presented as it is: programs have it plain.
+fn unmasked(presented: &str) -> String {
+    let halves = presented.split_at_checked(PROOF_DIGITS).filter(|(_, covered)| covered.len() == PROOF_DIGITS);
+    let halves = halves.and_then(|(mask, covered)| Some((unhex(mask)?, unhex(covered)?)));
+    halves.map_or_else(|| presented.to_owned(), |(mask, covered)| hex(&under(&mask, &covered)))
+}
+
+fn under(mask: &[u8], bytes: &[u8]) -> Vec<u8> {
+    mask.iter().zip(bytes).map(|(mask, byte)| mask ^ byte).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
+}
+
+/// The bytes that hexadecimal digits stand for, if they are some.
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    let is_hex = digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<_>>().filter(|_| is_hex)
 }
 
 /// 403 for a change that does not carry the proof, or that another site sent.
@@ -86,7 +124,7 @@ pub(super) fn check(
     presented: &str,
 ) -> Result<(), ApiError> {
     same_origin(request, api)?;
-    if bool::from(presented.as_bytes().ct_eq(proof(session).as_bytes())) {
+    if bool::from(unmasked(presented).as_bytes().ct_eq(proof(session).as_bytes())) {
         Ok(())
     } else {
         Err(ApiError::csrf("the header `X-CSRF-Token` must be the `csrf_token` of GET /api/v1/auth/session"))
@@ -155,5 +193,32 @@ mod tests {
         assert_eq!(one.len(), 64);
         assert_ne!(one, other);
         assert!(!one.contains("session"));
+    }
+
+    #[test]
+    fn each_page_has_the_proof_under_another_mask() {
+        let proof = proof(&"mai-session-1".into());
+        assert_eq!(proof.len(), PROOF_DIGITS);
+        let [one, other] = [(); 2].map(|()| masked(&proof).unwrap());
+        for page in [&one, &other] {
+            assert_eq!(page.len(), 2 * PROOF_DIGITS);
+            assert!(!page.contains(&proof));
+            assert_eq!(unmasked(page), proof);
+        }
+        assert!(one[..PROOF_DIGITS] != other[..PROOF_DIGITS] && one[PROOF_DIGITS..] != other[PROOF_DIGITS..]);
+        // Programs present what the API told them.
+        assert_eq!(unmasked(&proof), proof);
+    }
+
+    #[test]
+    fn what_is_no_proof_does_not_become_one() {
+        let proof = proof(&"mai-session-1".into());
+        let page = masked(&proof).unwrap();
+        let turned = format!("{}{}", if page.starts_with('0') { '1' } else { '0' }, &page[1..]);
+        let long = format!("{page}00");
+        let no_hex = format!("+{}", &page[1..]);
+        for wrong in ["", "0", "żółć", &page[1..], &turned, &long, &no_hex, &"ż".repeat(64), &page[..64]] {
+            assert_ne!(unmasked(wrong), proof, "{wrong}");
+        }
     }
 }

@@ -57,18 +57,37 @@ pub(crate) struct Amount {
     pub(crate) usd: String,
     /// In PLN, where a rate is known.
     pub(crate) pln: Option<String>,
+    /// Whether a day's rate may still change, and the amount in PLN with it.
+    pub(crate) is_estimated: bool,
 }
 
 impl Amount {
     /// An amount as it is shown.
     pub(crate) fn new(usd: Usd, pln: Option<Pln>) -> Self {
-        Self { usd: display::usd(usd), pln: pln.map(display::pln) }
+        Self { usd: display::usd(usd), pln: pln.map(display::pln), is_estimated: false }
+    }
+
+    /// The same of this many days whose rate may still change.
+    pub(crate) fn estimated(self, days: i64) -> Self {
+        Self { is_estimated: days > 0 && self.pln.is_some(), ..self }
     }
 
     /// The amount in PLN, or nothing.
     pub(crate) fn pln_text(&self) -> &str {
         self.pln.as_deref().unwrap_or_default()
     }
+}
+
+/// The figures of a drawing as a table, for whoever cannot see the drawing or wants to copy them.
+pub(crate) struct Data {
+    /// What it is of.
+    pub(crate) label: String,
+    /// What the first column is of.
+    pub(crate) first_head: String,
+    /// The heads of the columns behind it.
+    pub(crate) heads: Vec<String>,
+    /// The names of the rows with their figures, the sum last.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
 }
 
 /// Something that can be ranked.

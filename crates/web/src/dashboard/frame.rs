@@ -8,11 +8,12 @@ use super::{
     assets, format,
     language::Language,
     preferences::Theme,
-    visit::Visit,
+    visit::{Reader, Visit},
 };
 use crate::api::{
     ApiError,
     caller::{Caller, Role},
+    cookie,
 };
 
 /// The values of an address that the tabs of an organization share.
@@ -34,7 +35,7 @@ pub(crate) struct SignedIn {
     pub(crate) name: String,
     /// What the owner may do, as a text.
     pub(crate) role: String,
-    /// What changes must carry; none where a token and no session is presented.
+    /// What changes must carry, masked for this page; none where a token and no session is presented.
     pub(crate) csrf_token: Option<String>,
     /// Whether the reseller's pages are there.
     pub(crate) is_reseller: bool,
@@ -71,10 +72,10 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// The frame of a page for anybody.
-    pub(crate) fn new(visit: &Visit, title: &str) -> Self {
+    pub(crate) fn new(reader: &Reader, title: &str) -> Self {
         Self {
-            language: visit.language,
-            theme: visit.theme,
+            language: reader.language,
+            theme: reader.theme,
             title: title.to_owned(),
             organization: None,
             tabs: Vec::new(),
@@ -85,7 +86,7 @@ impl Frame {
             script: assets::script(),
             icon: assets::icon(),
             version: env!("CARGO_PKG_VERSION"),
-            address: visit.address.clone(),
+            address: reader.address.clone(),
         }
     }
 
@@ -110,7 +111,7 @@ impl Frame {
                 .or_else(|| user.map(ToString::to_string))
                 .unwrap_or_else(|| role.clone()),
             role,
-            csrf_token: session.map(|session| session.csrf_token.clone()),
+            csrf_token: session.map(|session| cookie::masked(&session.csrf_token)).transpose()?,
             is_reseller: caller.is_reseller(),
             has_account,
         });

@@ -84,7 +84,8 @@ async fn show_organizations(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let profit = totals.markup_cost.checked_sub(totals.raw_cost);
     let profit = profit.ok_or_else(|| ApiError::unbookable("the profit leaves the range of amounts"))?;
     let count = i64::try_from(fleet.page.matched).unwrap_or(i64::MAX);
-    let cost = Amount::new(totals.markup_cost, fleet.page.matched_pln);
+    let estimated = fleet.page.items.iter().map(|client| client.days_estimated).sum();
+    let cost = Amount::new(totals.markup_cost, fleet.page.matched_pln).estimated(estimated);
     let (clients, pager) = paged(fleet.page.items, &visit.address, &frame)?;
     let head = |key: &str, column| sorting.head(&visit.address, frame.t(key), column);
     let [by_cost, name, tokens, requests, raw, by_profit] = COLUMNS;
@@ -122,7 +123,7 @@ fn row(visit: &Visit, frame: &Frame, client: ClientBillingResponse) -> Row {
         tokens: frame.number(client.total_tokens),
         requests: frame.number(client.total_requests),
         raw: display::usd(client.raw_cost),
-        cost: Amount::new(client.markup_cost, client.cost_pln),
+        cost: Amount::new(client.markup_cost, client.cost_pln).estimated(client.days_estimated),
         profit: display::usd(client.profit_margin),
     }
 }

@@ -10,6 +10,7 @@ use crate::api::changes;
 mod address;
 mod assets;
 mod charts;
+mod compression;
 mod figures;
 mod format;
 mod forms;
@@ -31,6 +32,7 @@ pub(crate) use problem::unknown;
 /// The pages and their files.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
+        .app_data(web::FormConfig::default().error_handler(problem::unreadable_form))
         .route("/", web::get().to(home::home))
         .route("/assets/{name}", web::get().to(assets::asset))
         .service(

@@ -2,13 +2,14 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    error::{InternalError, UrlencodedError},
     http::{StatusCode, header},
 };
 use askama::Template;
 
 use super::{
     frame::Frame,
-    visit::{Visit, page_as},
+    visit::{Reader, Visit, page_as},
 };
 use crate::{api::ApiError, gateway::GatewayError};
 
@@ -31,6 +32,7 @@ fn texts(refusal: &ApiError) -> (&'static str, &'static str) {
         (_, "organization_inactive") => ("problem-inactive-title", "problem-inactive-organization"),
         (_, "member_inactive") => ("problem-inactive-title", "problem-inactive-member"),
         (_, "csrf") => ("problem-csrf-title", "problem-csrf"),
+        (_, "invalid_body") => ("problem-form-title", "problem-form"),
         (_, "page_timeout") => ("problem-slow-title", "problem-slow"),
         (_, "database_unavailable") => ("problem-away-title", "problem-away"),
         (StatusCode::FORBIDDEN, _) => ("problem-forbidden-title", "problem-forbidden"),
@@ -44,8 +46,7 @@ fn texts(refusal: &ApiError) -> (&'static str, &'static str) {
 
 /// The page of a refusal, with its status.
 pub(crate) async fn page(visit: &Visit, refusal: &ApiError) -> HttpResponse {
-    let (title, text) = texts(refusal);
-    let title = visit.language.text(title);
+    let title = visit.language.text(texts(refusal).0);
     // Who is signed in may go elsewhere. Where the service is in trouble, the database is not asked again.
     let asks = refusal.status.is_client_error() && refusal.status != StatusCode::TOO_MANY_REQUESTS;
     let caller = if asks { visit.caller().await.ok() } else { None };
@@ -53,21 +54,35 @@ pub(crate) async fn page(visit: &Visit, refusal: &ApiError) -> HttpResponse {
         Some(caller) => visit.frame(&title).signed_in(visit, &caller).await.ok(),
         None => None,
     };
+    framed(frame.unwrap_or_else(|| visit.frame(&title)), &visit.request, refusal)
+}
+
+fn framed(frame: Frame, request: &HttpRequest, refusal: &ApiError) -> HttpResponse {
     let may_help = refusal.status.is_server_error() || refusal.status == StatusCode::TOO_MANY_REQUESTS;
+    let is_ours = refusal.status.is_server_error();
     let problem = Problem {
-        frame: frame.unwrap_or_else(|| visit.frame(&title)),
-        title,
-        text: visit.language.text(text),
+        title: frame.title.clone(),
+        text: frame.t(texts(refusal).1),
         detail: (refusal.status == StatusCode::BAD_REQUEST).then(|| refusal.message.clone()),
-        retry: (may_help && visit.request.method().is_safe()).then(|| visit.address.link()),
-        request_id: refusal
-            .status
-            .is_server_error()
-            .then(|| crate::api::request_id::of(&visit.request))
-            .flatten(),
+        retry: (may_help && request.method().is_safe()).then(|| frame.here()),
+        request_id: is_ours.then(|| crate::api::request_id::of(request)).flatten(),
+        frame,
     };
     // The error stays in the answer, from which the audit log takes its code.
     page_as(&problem, HttpResponse::from_error(refusal.clone())).unwrap_or_else(HttpResponse::from_error)
+}
+
+/// The page of a refusal of a request that reaches no handler, so that nobody is known.
+pub(crate) fn unanswered(request: &HttpRequest, refusal: ApiError) -> actix_web::Error {
+    let reader = Reader::of(request);
+    let title = reader.language.text(texts(&refusal).0);
+    let answer = framed(Frame::new(&reader, &title), request, &refusal);
+    InternalError::from_response(refusal, answer).into()
+}
+
+/// The page for a form that cannot be read. Pages of ours send no such forms.
+pub(crate) fn unreadable_form(error: UrlencodedError, request: &HttpRequest) -> actix_web::Error {
+    unanswered(request, ApiError::body(error.to_string()))
 }
 
 /// What stands under no path of ours: a page for whoever reads it, and OpenAI's error for programs.

@@ -1,10 +1,40 @@
 //! Which days a page is about: a named range that moves with time, or two days.
 
+use mai_billing::BillingMonth;
 use mai_organization::usage_tracking::{DayRange, Days};
 use mai_primitives::UsageDate;
 
-use super::{address::Address, format, frame::Link, language::Language};
+use super::{address::Address, format, frame::Link, language::Language, visit::Visit};
 use crate::api::ApiError;
+
+/// A month that a page is about, and how to come to the months beside it.
+pub(crate) struct Months {
+    /// What the month is called.
+    pub(crate) label: String,
+    /// The month before.
+    pub(crate) previous: Link,
+    /// The month after; none where that is still to come.
+    pub(crate) next: Option<Link>,
+}
+
+impl Months {
+    /// The months around `month`, none of which is after the present one.
+    pub(crate) fn around(visit: &Visit, month: BillingMonth, present: BillingMonth) -> Self {
+        let link = |month: BillingMonth| {
+            let code = month.first().date().format("%Y-%m").to_string();
+            Link {
+                href: visit.address.with(&[("month", &code), ("page", "")]).link(),
+                label: format::month(visit.language, month.first()),
+                is_current: false,
+            }
+        };
+        Self {
+            label: format::month(visit.language, month.first()),
+            previous: link(month.before()),
+            next: (month < present).then(|| link(month.after())),
+        }
+    }
+}
 
 /// The most days that a page is asked about: ten years.
 const MOST_DAYS: i64 = 3_660;

@@ -89,7 +89,8 @@ impl Page {
             _ => return Err(refusal.clone()),
         };
         self.problem = Some(visit.language.text(key));
-        page_as(&self, HttpResponse::build(refusal.status).finish())
+        // The error stays in the answer, from which the audit log takes its code.
+        page_as(&self, HttpResponse::from_error(refusal.clone()))
     }
 }
 
@@ -203,8 +204,8 @@ async fn password_page(visit: &Visit, caller: &Caller) -> Result<Page, ApiError>
         None => None,
     };
     let email = email.ok_or_else(|| ApiError::forbidden("only an account has a password"))?;
-    let csrf_token = session.map(|session| session.csrf_token.clone()).unwrap_or_default();
-    Ok(Page { email, csrf_token, frame: page.frame.signed_in(visit, caller).await?, ..page })
+    let frame = page.frame.signed_in(visit, caller).await?;
+    Ok(Page { email, csrf_token: frame.proof().to_owned(), frame, ..page })
 }
 
 /// `GET /password`
@@ -248,8 +249,9 @@ fn account_page(visit: &Visit, caller: &Caller) -> Result<Page, ApiError> {
     if session.account_id.is_some() {
         return Err(ApiError::forbidden("the session has an account already"));
     }
-    let csrf_token = caller.session.as_deref().map(|session| session.csrf_token.clone()).unwrap_or_default();
-    Ok(Page { csrf_token, ..Page::new(visit, Form::NewAccount) })
+    let session = caller.session.as_deref();
+    let csrf_token = session.map(|session| cookie::masked(&session.csrf_token)).transpose()?;
+    Ok(Page { csrf_token: csrf_token.unwrap_or_default(), ..Page::new(visit, Form::NewAccount) })
 }
 
 /// `GET /account/new`

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Ready, ready},
+    ops::Deref,
     time::Duration,
 };
 
@@ -17,6 +18,7 @@ use mai_primitives::{OrganizationId, UnixTime, UsageDate};
 
 use super::{
     address::Address,
+    compression,
     frame::Frame,
     language::Language,
     preferences::{self, Theme},
@@ -31,12 +33,8 @@ use crate::api::{
 /// How long a page may take. After that its reader is told that the database is slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A request for a page.
-pub(crate) struct Visit {
-    /// The request.
-    pub(crate) request: HttpRequest,
-    /// What answers it.
-    pub(crate) api: web::Data<Api>,
+/// How a page is to look, which every request tells, also one that cannot be answered.
+pub(crate) struct Reader {
     /// The language of the page.
     pub(crate) language: Language,
     /// The colours of the page.
@@ -45,19 +43,42 @@ pub(crate) struct Visit {
     pub(crate) address: Address,
 }
 
-impl FromRequest for Visit {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let api = request.app_data::<web::Data<Api>>().cloned().ok_or_else(ApiError::misconfigured);
-        ready(api.map(|api| Self {
+impl Reader {
+    /// Whoever sent the request.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        Self {
             language: preferences::language(request),
             theme: preferences::theme(request),
             address: Address::of(request),
-            request: request.clone(),
-            api,
-        }))
+        }
+    }
+}
+
+/// A request for a page.
+pub(crate) struct Visit {
+    /// The request.
+    pub(crate) request: HttpRequest,
+    /// What answers it.
+    pub(crate) api: web::Data<Api>,
+    reader: Reader,
+}
+
+impl Deref for Visit {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl FromRequest for Visit {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let api = request.app_data::<web::Data<Api>>().cloned();
+        let visit = api.map(|api| Self { request: request.clone(), api, reader: Reader::of(request) });
+        ready(visit.ok_or_else(|| problem::unanswered(request, ApiError::misconfigured())))
     }
 }
 
@@ -65,6 +86,13 @@ impl Visit {
     /// The answer of `work`, or a page that says what went wrong and what helps. Whoever is not signed in is
     /// led to the sign-in page and from there back.
     pub(crate) async fn answer(
+        &self,
+        work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
+    ) -> HttpResponse {
+        compression::compressed(&self.request, self.answered(work).await)
+    }
+
+    async fn answered(
         &self,
         work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
     ) -> HttpResponse {
@@ -148,7 +176,7 @@ pub(crate) fn page_as(template: &impl Template, answer: HttpResponse) -> Result<
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Cookie, Accept-Language"),
+        (header::VARY, "Cookie, Accept-Language, Accept-Encoding"),
     ] {
         headers.insert(name, header::HeaderValue::from_static(value));
     }

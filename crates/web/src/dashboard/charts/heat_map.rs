@@ -4,7 +4,7 @@ use askama::Template;
 use chrono::Datelike;
 use mai_primitives::UsageDate;
 
-use crate::dashboard::{format, language::Language};
+use crate::dashboard::{figures::Data, format, language::Language};
 
 /// The side of a cell and the step to the next.
 const CELL: i64 = 12;
@@ -39,6 +39,8 @@ pub(crate) struct HeatMap {
     labels: Vec<Label>,
     less: String,
     more: String,
+    /// The first day, and the requests of each day from there on.
+    days: (UsageDate, Vec<i64>),
 }
 
 impl HeatMap {
@@ -53,14 +55,14 @@ impl HeatMap {
         let weekday = u64::from(today.date().weekday().num_days_from_monday());
         let first = today.minus_days((weeks - 1) * 7 + weekday);
         let (mut cells, mut labels) = (Vec::new(), Vec::new());
-        let mut active = 0;
+        let mut counts = Vec::new();
         let mut month = first.date().month();
         let mut day = first;
         let mut place = 0_i64;
         while day <= today {
             let requests =
                 activity.iter().find(|(known, _)| *known == day).map_or(0, |(_, requests)| *requests);
-            active += i64::from(requests > 0);
+            counts.push(requests);
             let (x, y) = (LEFT + place / 7 * STEP, TOP + place % 7 * STEP);
             if day.date().month() != month && place % 7 == 0 {
                 month = day.date().month();
@@ -81,15 +83,45 @@ impl HeatMap {
             labels.push(Label { x: 0, y, text });
         }
         let columns = i64::try_from(weeks).unwrap_or(0);
+        let active = counts.iter().filter(|requests| **requests > 0).count();
         Self {
             title: language.text("activity-title"),
-            description: language.count("activity-description", active),
+            description: language.count("activity-description", i64::try_from(active).unwrap_or(i64::MAX)),
             width: LEFT + columns * STEP,
             height: TOP + 7 * STEP,
             cells,
             labels,
             less: language.text("activity-less"),
             more: language.text("activity-more"),
+            days: (first, counts),
+        }
+    }
+
+    /// The same as a table: a row for each week with requests, the newest first, and a column for each weekday.
+    pub(crate) fn data(&self, language: Language) -> Data {
+        let (first, counts) = &self.days;
+        let number = |requests: &i64| format::number(language, *requests);
+        let weeks = (0_u64..).step_by(7).zip(counts.chunks(7));
+        let used = weeks.filter(|(_, week)| week.iter().any(|requests| *requests > 0));
+        let mut rows: Vec<(String, Vec<String>)> = used
+            .map(|(start, week)| {
+                let to_come = std::iter::repeat_n("–".to_owned(), 7 - week.len());
+                let name = format::date(language, first.plus_days(start));
+                (name, week.iter().map(number).chain(to_come).collect())
+            })
+            .collect();
+        rows.reverse();
+        let sum = |weekday: usize| {
+            let days = counts.iter().skip(weekday).step_by(7);
+            number(&days.fold(0_i64, |sum, requests| sum.saturating_add(*requests)))
+        };
+        rows.push((language.text("total"), (0..7).map(sum).collect()));
+        let weekday = |place| format::weekday(language, first.plus_days(place)).to_owned();
+        Data {
+            label: self.title.clone(),
+            first_head: language.text("activity-week"),
+            heads: (0..7).map(weekday).collect(),
+            rows,
         }
     }
 }
@@ -129,6 +161,14 @@ mod tests {
             (map.cells.len(), map.cells[0].title.as_str()),
             (17, "pon. 26\u{a0}paź\u{a0}2026: 0 żądań")
         );
+        let data = map.data(Language::English);
+        let rows: Vec<_> = data.rows.iter().map(|(week, days)| (week.as_str(), days.join(" "))).collect();
+        let expected = [
+            ("9\u{a0}Nov\u{a0}2026", "0 12 0 – – – –"),
+            ("2\u{a0}Nov\u{a0}2026", "3 0 0 0 0 0 0"),
+            ("Total", "3 12 0 0 0 0 0"),
+        ];
+        assert_eq!(rows, expected.map(|(week, days)| (week, days.to_owned())));
         insta::assert_snapshot!(map.render().unwrap());
     }
 }

@@ -9,7 +9,8 @@ use crate::{
     api::ApiError,
     dashboard::{
         charts::{Bar, COLOURS, Series, Stacked},
-        figures, format,
+        figures::{self, Data},
+        format,
         frame::Frame,
         range::Range,
     },
@@ -49,12 +50,8 @@ pub(super) struct Chart {
     pub(super) keys: Vec<Key>,
     /// Whether some of it is a forecast.
     pub(super) has_forecast: bool,
-    /// The heads of the table's columns behind the first.
-    pub(super) heads: Vec<String>,
-    /// The names of the bars with their figures, the sum last.
-    pub(super) rows: Vec<(String, Vec<String>)>,
-    /// What the first column is of.
-    pub(super) first_head: String,
+    /// A row for each bar, a column for each series.
+    pub(super) data: Data,
 }
 
 /// The time of a bar.
@@ -159,6 +156,12 @@ pub(super) fn chart(
         .map(|bar| (bar.title.clone(), bar.shown.iter().cloned().chain([value(bar.total)]).collect()))
         .collect();
     rows.push((frame.t("total"), sums.collect()));
+    let data = Data {
+        label: title.clone(),
+        first_head: frame.t(if by_month { "month" } else { "date" }),
+        heads: series.iter().map(|series| series.name.clone()).chain([frame.t("total")]).collect(),
+        rows,
+    };
     Ok(Chart {
         title,
         svg,
@@ -166,8 +169,6 @@ pub(super) fn chart(
         total: value(whole),
         keys: keys.collect(),
         has_forecast: !expected.is_empty(),
-        heads: series.iter().map(|series| series.name.clone()).chain([frame.t("total")]).collect(),
-        rows,
-        first_head: frame.t(if by_month { "month" } else { "date" }),
+        data,
     })
 }

@@ -22,8 +22,6 @@ pub(super) struct Day {
     pub(super) date: String,
     pub(super) weekday: &'static str,
     pub(super) is_today: bool,
-    /// Whether its rate may still change.
-    pub(super) is_estimated: bool,
     pub(super) tokens: String,
     pub(super) requests: String,
     pub(super) users: String,
@@ -41,7 +39,6 @@ pub(super) struct Days {
     pub(super) tokens: String,
     pub(super) requests: String,
     pub(super) cost: Amount,
-    pub(super) is_estimated: bool,
 }
 
 /// The newest days first.
@@ -61,8 +58,8 @@ pub(super) fn days(
         pager,
         tokens: frame.number(daily.totals.tokens),
         requests: frame.number(daily.totals.requests),
-        cost: Amount::new(daily.totals.markup_cost, daily.cost_pln),
-        is_estimated: current.is_some() && daily.conversion.days_estimated > 0,
+        cost: Amount::new(daily.totals.markup_cost, daily.cost_pln)
+            .estimated(daily.conversion.days_estimated),
     })
 }
 
@@ -81,12 +78,12 @@ fn day(
         date: format::date(frame.language, row.usage_date),
         weekday: format::weekday(frame.language, row.usage_date),
         is_today: row.usage_date == today,
-        is_estimated: current.is_some() && row.usd_pln_rate.is_none(),
         tokens: frame.number(row.total_tokens),
         requests: frame.number(row.total_requests),
         users: frame.number(row.unique_users),
         model: row.primary_model.as_ref().map(ToString::to_string).unwrap_or_default(),
-        cost: Amount::new(row.markup_cost, row.cost_pln(current)?),
+        cost: Amount::new(row.markup_cost, row.cost_pln(current)?)
+            .estimated(row.usd_pln_rate.is_none().into()),
         rate: rate.as_ref().map(|rate| format::rate(frame.language, rate.rate)).unwrap_or_default(),
         rate_source: source.unwrap_or_default(),
     })

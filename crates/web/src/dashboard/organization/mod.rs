@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use mai_organization::{client_organization::OrganizationEntry, usage_tracking::Conversion};
-use mai_primitives::{OrganizationId, UnixTime, UsageDate};
+use mai_primitives::{OrganizationId, UsageDate};
 
 use super::{
     figures::rate_line,
@@ -26,6 +26,7 @@ mod chart;
 mod daily;
 mod exports;
 mod limits;
+mod list;
 mod members;
 mod models;
 mod overview;
@@ -116,9 +117,15 @@ impl Here {
         Range::of(&visit.address, visit.language, self.today)
     }
 
-    /// The foot's lines: up to when usage is there, and by which rate the latest days are converted.
-    fn freshness(&self, visit: &Visit, frame: &mut Frame, last: Option<UnixTime>, conversion: &Conversion) {
-        if let Some(last) = last {
+    /// The foot's lines: up to when usage of the organization is there, whatever the page shows of it, and by
+    /// which rate the latest days are converted.
+    async fn freshness(
+        &self,
+        visit: &Visit,
+        frame: &mut Frame,
+        conversion: &Conversion,
+    ) -> Result<(), ApiError> {
+        if let Some(last) = visit.api.services.client_usage_db.last_activity(&self.id).await? {
             let at = format::instant(frame.language, self.organization.calendar, last);
             let ago = format::ago(frame.language, visit.now(), last);
             frame.freshness.push(frame.language.with_all("foot-recorded", &[("at", &at), ("ago", &ago)]));
@@ -127,6 +134,7 @@ impl Here {
             frame.freshness.push(rate_line(frame, rate));
         }
         frame.freshness.push(frame.with("foot-zone", self.organization.calendar.zone()));
+        Ok(())
     }
 }
 

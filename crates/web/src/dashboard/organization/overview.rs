@@ -21,7 +21,7 @@ use crate::{
     api::ApiError,
     dashboard::{
         charts::{self, COLOURS, HeatMap},
-        figures::{Amount, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
+        figures::{Amount, Data, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
         format,
         frame::{Frame, Link},
         range::Range,
@@ -58,6 +58,7 @@ struct Page {
     days: Days,
     months: Vec<Month>,
     heat_map: String,
+    activity: Data,
     /// What connects a client, where nothing was ever used.
     start: Option<String>,
 }
@@ -103,7 +104,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     let limit = row.and_then(|row| row.monthly_limit);
     let mut frame = here.frame(visit).await?;
     frame.is_live = range.days.to() == here.today;
-    here.freshness(visit, &mut frame, found.last_activity, &found.daily.conversion);
+    here.freshness(visit, &mut frame, &found.daily.conversion).await?;
     let lines = lines(&frame, &found, metric);
     let forecast = expected(&found, &range, metric);
     let title = frame.t(match metric {
@@ -113,7 +114,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     });
     let is_new =
         found.activity.is_empty() && found.months.iter().all(|month| month.figures.totals.requests == 0);
-    let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS).render();
+    let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS);
     let page_ = Page {
         notices: rate_notices(&frame, &found.daily.conversion),
         tiles: tiles(&frame, &found, &range, limit)?,
@@ -124,7 +125,8 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
         summary: summary(&frame, &found),
         days: daily::days(visit, &frame, &found.daily, here.today)?,
         months: months(&frame, &found),
-        heat_map: heat_map.map_err(|error| ApiError::internal(&error, None))?,
+        activity: heat_map.data(frame.language),
+        heat_map: heat_map.render().map_err(|error| ApiError::internal(&error, None))?,
         start: is_new.then(|| start(visit)),
         range,
         frame,
@@ -165,10 +167,10 @@ fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> 
     let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
         found.daily.days.iter().map(|row| value(&Totals::from(row))).collect()
     };
-    let amount = Amount::new(totals.markup_cost, found.daily.cost_pln);
-    let is_estimated = found.daily.conversion.days_estimated > 0 && amount.pln.is_some();
+    let estimated = found.daily.conversion.days_estimated;
+    let amount = Amount::new(totals.markup_cost, found.daily.cost_pln).estimated(estimated);
     let in_pln = match &amount.pln {
-        Some(pln) if is_estimated => frame.with("tile-estimated", pln),
+        Some(pln) if amount.is_estimated => frame.with("tile-estimated", pln),
         Some(pln) => pln.clone(),
         None => frame.t("tile-no-pln"),
     };
@@ -278,7 +280,8 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
             tokens: frame.number(month.figures.totals.tokens),
             requests: frame.number(month.figures.totals.requests),
             users: frame.number(month.figures.active_users),
-            cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln),
+            cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln)
+                .estimated(month.figures.days_estimated),
             change: month.change.cost_ppm.map_or_else(|| "–".to_owned(), format::change),
             width: charts::width(cost(&month.figures.totals), greatest),
         })

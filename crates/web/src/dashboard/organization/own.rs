@@ -54,9 +54,8 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
     let (metric, code) = metric(visit)?;
     let own = visit.api.services.client_usage_db.own_usage(&here.id, Some(user), range.asked()).await?;
     let mut frame = here.frame(visit).await?;
-    let last = own.days.iter().map(|row| row.updated_at).max();
     frame.is_live = range.days.to() == here.today;
-    here.freshness(visit, &mut frame, last, &own.conversion);
+    here.freshness(visit, &mut frame, &own.conversion).await?;
     let line = Line {
         name: frame.t("tab-own"),
         is_other: false,
@@ -68,13 +67,18 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
         Metric::Tokens => "chart-own-tokens",
         Metric::Requests => "chart-own-requests",
     });
-    let amount = Amount::new(own.totals.markup_cost, own.cost_pln);
+    let estimated = own.days_estimated.iter().map(|is_estimated| i64::from(*is_estimated));
+    let amount = Amount::new(own.totals.markup_cost, own.cost_pln).estimated(estimated.sum());
+    let in_pln = match amount.pln_text() {
+        pln if amount.is_estimated => frame.with("tile-estimated", pln),
+        pln => pln.to_owned(),
+    };
     let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
         own.days.iter().map(|row| value(&Totals::from(row))).collect()
     };
     let days = i64::try_from(own.days.len()).unwrap_or(i64::MAX);
     let tiles = vec![
-        Tile::new(frame.t("cost"), amount.usd.clone(), amount.pln_text().to_owned()).drawn(&per_day(cost))?,
+        Tile::new(frame.t("cost"), amount.usd.clone(), in_pln).drawn(&per_day(cost))?,
         Tile::new(frame.t("tokens"), frame.number(own.totals.tokens), String::new())
             .drawn(&per_day(|totals| totals.tokens))?,
         Tile::new(frame.t("requests"), frame.number(own.totals.requests), String::new())
@@ -85,15 +89,15 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
             frame.language.count("tile-of-days", range.days.days()),
         ),
     ];
-    let newest: Vec<_> = own.days.iter().zip(&own.days_pln).rev().collect();
+    let newest: Vec<_> = own.days.iter().zip(&own.days_pln).zip(&own.days_estimated).rev().collect();
     let (shown, pager) = paged(newest, &visit.address, &frame)?;
-    let rows = shown.into_iter().map(|(row, pln)| Day {
+    let rows = shown.into_iter().map(|((row, pln), is_estimated)| Day {
         date: format::date(frame.language, row.usage_date),
         weekday: format::weekday(frame.language, row.usage_date),
         is_today: row.usage_date == here.today,
         tokens: frame.number(row.total_tokens),
         requests: frame.number(row.total_requests),
-        cost: Amount::new(row.markup_cost, *pln),
+        cost: Amount::new(row.markup_cost, *pln).estimated((*is_estimated).into()),
     });
     let page_ = Page {
         rows: rows.collect(),

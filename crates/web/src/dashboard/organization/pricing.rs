@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use askama::Template;
 use mai_model_prices::{ModelPrice, Source};
-use mai_primitives::{Usd, display};
+use mai_primitives::{Usd, display, text::sortable};
 
 use super::{Here, choices};
 use crate::{
@@ -103,6 +103,9 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let offered = list.models().iter().filter(|model| all || is_in_catalogue(model));
     let mut models = offered.map(|model| priced(prices, model)).collect::<Result<Vec<_>, _>>()?;
     let category = visit.address.get("category");
+    if category.is_some_and(|asked| CATEGORIES.iter().all(|(known, _)| *known != asked)) {
+        return Err(ApiError::field("category", "is no category of models"));
+    }
     let text = visit.address.get("search").map(str::to_lowercase).unwrap_or_default();
     models.retain(|model| {
         let texts = [&model.name, &model.id, &model.provider];
@@ -154,19 +157,17 @@ fn priced(prices: ClientPrices, model: &ModelPrice) -> Result<Priced, ApiError> 
     })
 }
 
-/// Equal ones stay by author and name.
+/// Whichever way a column is sorted, equal ones are by name.
 fn sort(models: &mut [Priced], sorting: Sorting<Sort>) {
-    models.sort_by_cached_key(|model| (model.provider.to_lowercase(), model.name.to_lowercase()));
-    match sorting.by {
-        Sort::Provider => {}
-        Sort::Name => models.sort_by_cached_key(|model| model.name.to_lowercase()),
-        Sort::Input => models.sort_by_key(|model| model.input),
-        Sort::Output => models.sort_by_key(|model| model.output),
-        Sort::Context => models.sort_by_key(|model| model.context),
-    }
-    if sorting.is_descending {
-        models.reverse();
-    }
+    models.sort_by_cached_key(|model| (sortable(&model.name), model.id.clone()));
+    let by = |one: &Priced, other: &Priced| match sorting.by {
+        Sort::Provider => sortable(&one.provider).cmp(&sortable(&other.provider)),
+        Sort::Name => sortable(&one.name).cmp(&sortable(&other.name)),
+        Sort::Input => one.input.cmp(&other.input),
+        Sort::Output => one.output.cmp(&other.output),
+        Sort::Context => one.context.cmp(&other.context),
+    };
+    models.sort_by(|one, other| if sorting.is_descending { by(other, one) } else { by(one, other) });
 }
 
 fn notices(frame: &Frame, source: Source) -> Vec<Notice> {
@@ -204,5 +205,42 @@ fn row(frame: &Frame, model: Priced) -> Row {
         name: model.name,
         id: model.id,
         provider: model.provider,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn priced(name: &str, provider: &str, input: Option<i64>) -> Priced {
+        Priced {
+            name: name.to_owned(),
+            id: name.to_lowercase(),
+            provider: provider.to_owned(),
+            input: input.map(Usd::from_nanos),
+            output: None,
+            context: None,
+            category: None,
+            is_variable: false,
+        }
+    }
+
+    #[test]
+    fn ties_go_by_name_whichever_way_a_column_is_sorted() {
+        let mut models = vec![
+            priced("łódź", "b", Some(2)),
+            priced("Zebra", "a", Some(1)),
+            priced("lew", "a", Some(2)),
+            priced("Żaba", "b", None),
+        ];
+        let mut sorted = |by, is_descending| {
+            sort(&mut models, Sorting { by, is_descending });
+            models.iter().map(|model| model.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(Sort::Input, false), ["Żaba", "Zebra", "lew", "łódź"]);
+        assert_eq!(sorted(Sort::Input, true), ["lew", "łódź", "Zebra", "Żaba"]);
+        assert_eq!(sorted(Sort::Provider, true), ["łódź", "Żaba", "lew", "Zebra"]);
+        assert_eq!(sorted(Sort::Output, true), ["lew", "łódź", "Zebra", "Żaba"]);
+        assert_eq!(sorted(Sort::Name, true), ["Żaba", "Zebra", "łódź", "lew"]);
     }
 }

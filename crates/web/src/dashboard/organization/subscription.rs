@@ -11,7 +11,8 @@ use crate::{
     dashboard::{
         figures::Tile,
         format,
-        frame::{Frame, Link, Tab},
+        frame::{Frame, Tab},
+        range::Months,
         table::{Pager, paged},
         visit::{Visit, page},
     },
@@ -21,10 +22,8 @@ use crate::{
 #[template(path = "subscription.html")]
 struct Page {
     frame: Frame,
-    month: String,
+    months: Months,
     state: String,
-    previous: Link,
-    next: Option<Link>,
     tiles: Vec<Tile>,
     tiers: Vec<Tier>,
     rows: Vec<Row>,
@@ -53,14 +52,6 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let found = visit.api.subscription.month(&here.id, asked).await?.subscription;
     let frame = here.frame(visit).await?;
     let present = BillingMonth::of(here.today);
-    let link = |month: BillingMonth| {
-        let code = month.first().date().format("%Y-%m").to_string();
-        Link {
-            href: visit.address.with(&[("month", &code), ("page", "")]).link(),
-            label: format::month(frame.language, month.first()),
-            is_current: false,
-        }
-    };
     let (total, tiles) = (display::pln(found.total), tiles(&frame, &found));
     let state = match found.frozen_at {
         Some(at) => {
@@ -81,10 +72,8 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let month = found.month;
     let (lines, pager) = paged(found.lines, &visit.address, &frame)?;
     let page_ = Page {
-        month: format::month(frame.language, month.first()),
+        months: Months::around(visit, month, present),
         state,
-        previous: link(month.before()),
-        next: (month < present).then(|| link(month.after())),
         tiles,
         tiers,
         rows: lines.into_iter().map(|line| row(&frame, line, month)).collect(),

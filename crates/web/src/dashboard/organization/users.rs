@@ -7,15 +7,16 @@ use mai_organization::usage_tracking::{
     stats::users::{Activity, UserSort},
 };
 
-use super::{Here, choices};
+use super::{
+    Here, choices,
+    list::{List, Texts},
+};
 use crate::{
     api::ApiError,
     dashboard::{
-        figures::{Amount, Notice, rate_notices},
         format,
         frame::{Frame, Link, Tab},
-        range::Range,
-        table::{Head, Pager, Search, Sortable, Sorting, listing, paged},
+        table::{Head, Sortable, Sorting, listing},
         visit::{Visit, page},
     },
 };
@@ -36,17 +37,8 @@ const ACTIVITIES: [(&str, &str); 3] =
 #[template(path = "users.html")]
 struct Page {
     frame: Frame,
-    range: Range,
-    notices: Vec<Notice>,
+    list: List<Row>,
     activities: Vec<Link>,
-    search: Search,
-    heads: Vec<Head>,
-    rows: Vec<Row>,
-    pager: Pager,
-    count: String,
-    tokens: String,
-    requests: String,
-    cost: Amount,
 }
 
 struct Row {
@@ -55,12 +47,6 @@ struct Row {
     id: String,
     is_inactive: bool,
     is_unregistered: bool,
-    tokens: String,
-    requests: String,
-    cost: Amount,
-    share: String,
-    width: i64,
-    days: String,
     last: Option<(String, String)>,
 }
 
@@ -78,39 +64,22 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let usage = &visit.api.services.client_usage_db;
     let listed = usage.users(&here.id, range.asked(), activity, listing(visit, sorting)).await?;
     let mut frame = here.frame(visit).await?;
-    let last = listed.page.items.iter().filter_map(|user| user.last_activity).max();
-    here.freshness(visit, &mut frame, last, &listed.conversion);
-    let totals = listed.page.matched_totals;
-    // The organization's rounded days where everybody is listed, as everywhere else.
-    let is_whole = listed.page.matched_totals == listed.page.totals;
-    let pln = if is_whole { listed.cost_pln } else { listed.page.matched_pln };
-    let count = i64::try_from(listed.page.matched).unwrap_or(i64::MAX);
-    let (users, pager) = paged(listed.page.items, &visit.address, &frame)?;
+    here.freshness(visit, &mut frame, &listed.conversion).await?;
     let head = |key: &str, column| sorting.head(&visit.address, frame.t(key), column);
     let [by_cost, name, tokens, requests, days, last] = COLUMNS;
-    let page_ = Page {
-        heads: vec![
-            head("user", name),
-            head("tokens", tokens),
-            head("requests", requests),
-            head("cost", by_cost),
-            Head::plain(frame.t("share"), true),
-            head("days-active", days),
-            head("last-activity", last),
-        ],
-        notices: rate_notices(&frame, &listed.conversion),
-        activities: choices(visit, "activity", code, &ACTIVITIES),
-        search: Search::of(visit, &frame.t("users-search")),
-        rows: users.into_iter().map(|user| row(visit, &frame, &here, &user)).collect(),
-        pager,
-        count: frame.language.count("users-count", count),
-        tokens: frame.number(totals.tokens),
-        requests: frame.number(totals.requests),
-        cost: Amount::new(totals.markup_cost, pln),
-        range,
-        frame,
-    };
-    page(&page_)
+    let heads = vec![
+        head("user", name),
+        head("tokens", tokens),
+        head("requests", requests),
+        head("cost", by_cost),
+        Head::plain(frame.t("share"), true),
+        head("days-active", days),
+        head("last-activity", last),
+    ];
+    let texts = Texts { count: "users-count", search: "users-search" };
+    let list =
+        List::of(visit, &frame, range, listed, (texts, heads), |user| row(visit, &frame, &here, &user))?;
+    page(&Page { list, activities: choices(visit, "activity", code, &ACTIVITIES), frame })
 }
 
 fn row(visit: &Visit, frame: &Frame, here: &Here, user: &UserUsage) -> Row {
@@ -122,12 +91,6 @@ fn row(visit: &Visit, frame: &Frame, here: &Here, user: &UserUsage) -> Row {
         email: user.email().unwrap_or_default().to_owned(),
         is_inactive: user.member.as_ref().is_some_and(|member| !member.is_active),
         is_unregistered: user.member.is_none(),
-        tokens: frame.number(user.totals.tokens),
-        requests: frame.number(user.totals.requests),
-        cost: Amount::new(user.totals.markup_cost, user.cost_pln),
-        share: user.share_ppm.map(format::percent).unwrap_or_default(),
-        width: user.share_ppm.map_or(0, |ppm| crate::dashboard::charts::width(ppm, 1_000_000)),
-        days: frame.number(user.days_active),
         last: user.last_activity.map(at),
         id: user.user_id.to_string(),
     }
