@@ -1,7 +1,9 @@
 //! Where alerts go.
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};
-use mai_alerts::{Channel, DeliveryModel, DestinationPatch, DestinationTable, NewDestination, destinations::GRACE};
+use mai_alerts::{
+    Channel, DeliveryModel, DestinationPatch, DestinationTable, NewDestination, destinations::GRACE,
+};
 use mai_primitives::{OrganizationId, UnixTime};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};

@@ -98,7 +98,9 @@ async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Pag
     let known = place.destinations(visit).await?;
     let list = place.list(View::Deliveries);
     let states = STATES.map(|(code, label, _)| Link {
-        href: list.with(&[("destination", destination.as_deref().unwrap_or_default()), ("state", code)]).link(),
+        href: list
+            .with(&[("destination", destination.as_deref().unwrap_or_default()), ("state", code)])
+            .link(),
         label: place.frame.t(label),
         is_current: code == chosen,
     });
@@ -173,11 +175,7 @@ fn detail(visit: &Visit, place: &Place, delivery: &DeliveryModel) -> String {
 }
 
 /// Sends a delivery once more.
-pub(super) async fn replay(
-    visit: &Visit,
-    place: Place,
-    form: ReplayForm,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn replay(visit: &Visit, place: Place, form: ReplayForm) -> Result<HttpResponse, ApiError> {
     let organization = match place.owner() {
         Some(organization) => organization,
         None => OrganizationId::new(&form.organization).map_err(|_| unknown_organization())?,

@@ -190,11 +190,7 @@ fn organizations(visit: &Visit) -> Vec<(String, String)> {
 }
 
 /// A change, and what the page says of it.
-pub(super) async fn change(
-    visit: &Visit,
-    place: Place,
-    change: OneChange,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn change(visit: &Visit, place: Place, change: OneChange) -> Result<HttpResponse, ApiError> {
     let row = found(visit, &place).await?;
     let kept = match &change {
         OneChange::Save(form) => Some(form.clone()),

@@ -102,9 +102,7 @@ pub(crate) trait Opens: 'static {
 pub(crate) fn routes<O: Opens>(config: &mut web::ServiceConfig) {
     config
         .service(
-            web::resource("/alerts")
-                .route(web::get().to(list::<O>))
-                .route(web::post().to(change_lists::<O>)),
+            web::resource("/alerts").route(web::get().to(list::<O>)).route(web::post().to(change_lists::<O>)),
         )
         .service(
             web::resource("/alerts/destinations/{destination}")
@@ -211,9 +209,7 @@ fn figure(frame: &Frame, is_spend: bool, figure: i64) -> String {
 fn told(frame: &Frame, alert: &AlertModel) -> (String, String) {
     let subject = match alert.scope {
         Scope::Organization => frame.t("alerts-whole-organization"),
-        Scope::Member | Scope::Model => {
-            alert.subject_name.clone().unwrap_or_else(|| alert.subject.clone())
-        }
+        Scope::Member | Scope::Model => alert.subject_name.clone().unwrap_or_else(|| alert.subject.clone()),
     };
     let is_spend = alert.measure == mai_alerts::Measure::Spend;
     let (value, bound) = (figure(frame, is_spend, alert.value), figure(frame, is_spend, alert.bound));

@@ -38,10 +38,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
                     visit.answer(async |visit: &Visit| save_buyer(visit, form.into_inner()).await).await
                 })),
         )
-        .route(
-            "/statements/{month}",
-            web::get().to(async |visit: Visit| visit.answer(one::show).await),
-        );
+        .route("/statements/{month}", web::get().to(async |visit: Visit| visit.answer(one::show).await));
 }
 
 /// The forms in which a statement can be had.
@@ -151,9 +148,7 @@ async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>,
         let held = match closing.standing {
             Standing::Issued(_) | Standing::NothingToBill => continue,
             Standing::Ready(_) => Vec::new(),
-            Standing::Held(_, holds) => {
-                holds.into_iter().map(|hold| hold_text(frame, hold)).collect()
-            }
+            Standing::Held(_, holds) => holds.into_iter().map(|hold| hold_text(frame, hold)).collect(),
         };
         drafts.push(Draft {
             month: format::month(frame.language, month.first()),

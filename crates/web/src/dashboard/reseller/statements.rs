@@ -41,7 +41,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         web::resource("/statements")
             .route(web::get().to(async |visit: Visit| visit.answer(show).await))
             .route(web::post().to(async |visit: Visit, form: web::Form<Sent>| {
-                visit.answer_within(PATIENCE, async |visit: &Visit| change(visit, form.into_inner()).await).await
+                visit
+                    .answer_within(PATIENCE, async |visit: &Visit| change(visit, form.into_inner()).await)
+                    .await
             })),
     );
 }
@@ -153,7 +155,8 @@ async fn listed(
         sum,
         pager: Some(pager),
         count: frame.language.count("organizations-count", count),
-        close: is_over.then(|| visit.address.with(&[("month", &month.to_string()), ("confirm", "issue")]).link()),
+        close: is_over
+            .then(|| visit.address.with(&[("month", &month.to_string()), ("confirm", "issue")]).link()),
         back: None,
         seller,
         action: here.href,

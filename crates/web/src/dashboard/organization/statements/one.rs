@@ -181,7 +181,12 @@ fn tax_id(frame: &Frame, id: Option<String>) -> Option<String> {
     id.map(|id| format!("{}: {id}", frame.t("statements-tax-id")))
 }
 
-fn party(name: Option<String>, address: Option<String>, tax_id: Option<String>, email: Option<String>) -> Party {
+fn party(
+    name: Option<String>,
+    address: Option<String>,
+    tax_id: Option<String>,
+    email: Option<String>,
+) -> Party {
     let address = address.unwrap_or_default();
     let lines = address.lines().map(str::to_owned).chain(tax_id).chain(email);
     Party { name: name.unwrap_or_else(unknown), lines: lines.collect() }
