@@ -20,7 +20,7 @@ use mai_tests::{
 use serde_json::{Value, json};
 
 /// A model stands out.
-fn find_anomaly(database: &TestDb, organization: &str) {
+pub(crate) fn find_anomaly(database: &TestDb, organization: &str) {
     let row = AnomalyModel {
         client_org_id: OrganizationId::new(organization).unwrap(),
         usage_date: UsageDate::parse("2026-11-25").unwrap(),
@@ -46,7 +46,7 @@ fn find_anomaly(database: &TestDb, organization: &str) {
 }
 
 /// All attempts were made a minute earlier.
-fn a_minute_passes(database: &TestDb) {
+pub(crate) fn a_minute_passes(database: &TestDb) {
     let earlier = |conn: &mut DbConnection| {
         let at = UnixTime::from(SystemClock.now()).plus_seconds(-60);
         diesel::update(alert_deliveries::table)

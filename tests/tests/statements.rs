@@ -30,12 +30,12 @@ fn today() -> UsageDate {
 }
 
 /// The last day of the month that is over.
-fn last_day() -> UsageDate {
+pub(crate) fn last_day() -> UsageDate {
     today().first_of_month().minus_days(1)
 }
 
 /// Tables of every day of the last months, whatever the mock's calendar has.
-fn publish(storage: &Storage) {
+pub(crate) fn publish(storage: &Storage) {
     let (from, to) = (today().minus_days(100), today().minus_days(1));
     let stored = storage.write_blocking(|conn| {
         let mut date = from;
@@ -58,7 +58,7 @@ fn publish(storage: &Storage) {
 }
 
 /// Books 2.5 USD at OpenRouter, 5 for the client, on the last day of the month that is over.
-fn book(database: &TestDb, organization: &str, id: &str, model: &str) {
+pub(crate) fn book(database: &TestDb, organization: &str, id: &str, model: &str) {
     let org = OrganizationId::new(organization).unwrap();
     let generation = NewGeneration {
         client_org_id: org.clone(),

@@ -56,6 +56,20 @@ impl AlertTable {
         self.storage.read(move |conn| list(conn, &query)).await
     }
 
+    /// Alerts by their organizations and ids: what deliveries are about.
+    pub async fn find(&self, wanted: Vec<(OrganizationId, String)>) -> Result<Vec<AlertModel>> {
+        let (organizations, ids): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        self.storage
+            .read(move |conn| {
+                let rows = alerts::table
+                    .filter(alerts::client_org_id.eq_any(organizations))
+                    .filter(alerts::id.eq_any(ids))
+                    .select(AlertModel::as_select());
+                Ok(rows.load(conn)?)
+            })
+            .await
+    }
+
     /// Raises what was not raised before, and returns how many alerts that are. Nothing is written where all
     /// is known, so that it costs little to ask again and again. What is about an organization that is gone
     /// is left out.

@@ -27,6 +27,15 @@ pub fn list(
     Ok(rows)
 }
 
+/// The anomalies of all organizations on the days from `from` to `to`, the newest day first.
+pub fn list_of_all(conn: &mut DbConnection, from: UsageDate, to: UsageDate) -> Result<Vec<AnomalyModel>> {
+    let rows =
+        anomalies::table.filter(anomalies::usage_date.between(from, to)).select(AnomalyModel::as_select());
+    let mut rows: Vec<AnomalyModel> = rows.load(conn).map_err(StorageError::from)?;
+    rows.sort_by_cached_key(|row| (std::cmp::Reverse(row.usage_date), row.client_org_id.clone(), row.key()));
+    Ok(rows)
+}
+
 /// Anomalies of all organizations that were found from a moment on and that nobody has acknowledged: what
 /// an alert is about.
 pub fn new_since(conn: &mut DbConnection, since: UnixTime) -> Result<Vec<AnomalyModel>> {

@@ -41,6 +41,11 @@ impl AnomalyTable {
         self.storage.read(move |conn| query::list(conn, &org, from, to)).await
     }
 
+    /// The same of all organizations, those of a day by organization.
+    pub async fn list_of_all(&self, from: UsageDate, to: UsageDate) -> Result<Vec<AnomalyModel>> {
+        self.storage.read(move |conn| query::list_of_all(conn, from, to)).await
+    }
+
     /// Notes that the actor knows of an anomaly, with a word about it. Who did so first stays.
     pub async fn acknowledge(
         &self,

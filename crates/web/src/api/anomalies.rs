@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, post, web};
 use mai_batch::{AnomalyKey, AnomalyModel, Measure, SubjectKind};
-use mai_primitives::{UnixTime, Usd};
+use mai_primitives::{OrganizationId, UnixTime, UsageDate, Usd};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -131,12 +131,7 @@ async fn list_anomalies(caller: Caller, asked: Asked, api: web::Data<Api>) -> Re
     let to = day("end_date", query.end_date.as_deref())?.unwrap_or_else(|| today.plus_days(1));
     let from = day("start_date", query.start_date.as_deref())?;
     let from = from.unwrap_or_else(|| to.minus_days(DAYS_LISTED - 1));
-    if from > to {
-        return Err(ApiError::field("start_date", "must not be after end_date"));
-    }
-    if from.plus_days(DAYS_AT_MOST) < to {
-        return Err(ApiError::field("start_date", "must be at most 400 days before end_date"));
-    }
+    within_reach(from, to)?;
     let rows = api.anomalies.list(&organization, from, to).await?;
     let wanted = rows.into_iter().filter(|row| !query.only_new || row.acknowledged_at.is_none());
     let key = |row: &AnomalyModel| {
@@ -150,20 +145,31 @@ async fn list_anomalies(caller: Caller, asked: Asked, api: web::Data<Api>) -> Re
     Ok(HttpResponse::Ok().json(Anomalies { success: true, items, total, next_cursor }))
 }
 
+/// Refuses days of which no list is made.
+pub(crate) fn within_reach(from: UsageDate, to: UsageDate) -> Result<(), ApiError> {
+    if from > to {
+        return Err(ApiError::field("start_date", "must not be after end_date"));
+    }
+    if from.plus_days(DAYS_AT_MOST) < to {
+        return Err(ApiError::field("start_date", "must be at most 400 days before end_date"));
+    }
+    Ok(())
+}
+
 /// Which anomaly somebody knows of.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Acknowledgement {
+pub(crate) struct Acknowledgement {
     /// The local day, `YYYY-MM-DD`.
-    usage_date: String,
+    pub(crate) usage_date: String,
     /// `member` or `model`.
-    kind: String,
+    pub(crate) kind: String,
     /// The member's user id, or the model's name.
-    subject: String,
+    pub(crate) subject: String,
     /// `spend` or `requests`.
-    measure: String,
+    pub(crate) measure: String,
     /// A word about it, at most 300 characters.
-    note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// An anomaly that somebody knows of.
@@ -189,7 +195,18 @@ async fn acknowledge_anomaly(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
-    let said: Acknowledgement = asked.json().await?;
+    let row = acknowledge(&caller, &api, &organization, asked.json().await?).await?;
+    let anomaly = Anomaly::new(row, caller.is_reseller());
+    Ok(HttpResponse::Ok().json(Acknowledged { success: true, anomaly }))
+}
+
+/// Says in the name of the caller that an anomaly is known.
+pub(crate) async fn acknowledge(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    said: Acknowledgement,
+) -> Result<AnomalyModel, ApiError> {
     let required = || ApiError::field("usage_date", "must be a day as YYYY-MM-DD");
     let key = AnomalyKey {
         usage_date: day("usage_date", Some(&said.usage_date))?.ok_or_else(required)?,
@@ -205,7 +222,5 @@ async fn acknowledge_anomaly(
         return Err(ApiError::field("subject", "must not contain NUL"));
     }
     let anomalies = api.anomalies.acting_as(caller.actor.clone());
-    let row = anomalies.acknowledge(&organization, key, note).await?;
-    let anomaly = Anomaly::new(row, caller.is_reseller());
-    Ok(HttpResponse::Ok().json(Acknowledged { success: true, anomaly }))
+    Ok(anomalies.acknowledge(organization, key, note).await?)
 }

@@ -8,6 +8,7 @@ use actix_web::{middleware::from_fn, web};
 use crate::api::changes;
 
 mod address;
+mod alerts;
 mod assets;
 mod charts;
 mod compression;
@@ -17,7 +18,9 @@ mod forms;
 mod frame;
 mod home;
 mod language;
+mod older;
 mod organization;
+mod parties;
 mod preferences;
 mod problem;
 mod range;

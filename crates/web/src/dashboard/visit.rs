@@ -89,17 +89,27 @@ impl Visit {
         &self,
         work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
     ) -> HttpResponse {
-        compression::compressed(&self.request, self.answered(work).await)
+        self.answer_within(PATIENCE, work).await
+    }
+
+    /// The same for what may take longer than a page: work for many organizations, or waiting for a server of others.
+    pub(crate) async fn answer_within(
+        &self,
+        patience: Duration,
+        work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
+    ) -> HttpResponse {
+        compression::compressed(&self.request, self.answered(patience, work).await)
     }
 
     async fn answered(
         &self,
+        patience: Duration,
         work: impl AsyncFnOnce(&Self) -> Result<HttpResponse, ApiError>,
     ) -> HttpResponse {
         if let Some(switched) = preferences::switched(self) {
             return switched;
         }
-        match tokio::time::timeout(PATIENCE, work(self)).await {
+        match tokio::time::timeout(patience, work(self)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(refusal)) if refusal.status == StatusCode::UNAUTHORIZED => self.to_sign_in(),
             Ok(Err(refusal)) => problem::page(self, &refusal).await,

@@ -1,12 +1,12 @@
 //! What became of alerts.
 
 use actix_web::{HttpResponse, get, post, web};
-use mai_alerts::{Channel, DeliveryModel, DeliveryQuery, DeliveryState};
+use mai_alerts::{DeliveryModel, DeliveryQuery, DeliveryState};
 use mai_primitives::UnixTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{listed, owner, place};
+use super::{listed, owner, place, shown::can_be_sent};
 use crate::api::{
     Api, ApiError,
     asked::Asked,
@@ -45,10 +45,15 @@ struct AlertDelivery {
     created_at: i64,
 }
 
+/// Whether it is mail that waits for a mail server to be set up.
+pub(crate) fn is_held(row: &DeliveryModel, api: &Api) -> bool {
+    row.state == DeliveryState::Waiting && !can_be_sent(row.channel, api)
+}
+
 impl AlertDelivery {
     fn shown(row: DeliveryModel, api: &Api) -> Self {
         let waits = row.state == DeliveryState::Waiting;
-        let is_held = waits && row.channel == Channel::Email && !api.alerts.deliverer.has_mail();
+        let is_held = is_held(&row, api);
         Self {
             id: row.id,
             client_org_id: row.client_org_id.to_string(),

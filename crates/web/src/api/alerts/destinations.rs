@@ -1,7 +1,9 @@
 //! Where alerts go.
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};
-use mai_alerts::{Channel, DestinationPatch, DestinationTable, NewDestination, destinations::GRACE};
+use mai_alerts::{
+    Channel, DeliveryModel, DestinationPatch, DestinationTable, NewDestination, destinations::GRACE,
+};
 use mai_primitives::{OrganizationId, UnixTime};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ use crate::api::{
 };
 
 /// The service in the name of the caller.
-fn table(caller: &Caller, api: &Api) -> DestinationTable {
+pub(crate) fn table(caller: &Caller, api: &Api) -> DestinationTable {
     api.alerts.destinations.acting_as(caller.actor.clone())
 }
 
@@ -269,16 +271,27 @@ pub(super) async fn test_destination(
 ) -> Result<HttpResponse, ApiError> {
     let (owner, id) = (owner(&caller)?, asked.path("destination_id")?.to_owned());
     let form: Trial = asked.json().await?;
-    let destination = api.alerts.destinations.get(owner.clone(), &id).await?;
-    let organization = form.client_org_id.or(destination.client_org_id);
+    let row = try_out(&caller, &api, owner, &id, form.client_org_id).await?;
+    Ok(HttpResponse::Ok().json(OneDelivery::of(row, &api)))
+}
+
+/// Sends a test, about the organization of the destination unless another is named, and tells what became of it.
+pub(crate) async fn try_out(
+    caller: &Caller,
+    api: &Api,
+    owner: Option<OrganizationId>,
+    id: &str,
+    named: Option<OrganizationId>,
+) -> Result<DeliveryModel, ApiError> {
+    let destination = api.alerts.destinations.get(owner.clone(), id).await?;
+    let organization = named.or(destination.client_org_id);
     let organization = organization.ok_or_else(|| {
         ApiError::field(
             "client_org_id",
             "must name an organization, because the destination is the reseller's",
         )
     })?;
-    let row = api.alerts.deliverer.test(owner, &id, &organization, caller.actor.clone()).await?;
-    Ok(HttpResponse::Ok().json(OneDelivery::of(row, &api)))
+    Ok(api.alerts.deliverer.test(owner, id, &organization, caller.actor.clone()).await?)
 }
 
 /// What is replayed.

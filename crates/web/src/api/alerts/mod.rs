@@ -19,9 +19,9 @@ use super::{
     paging,
 };
 
-mod deliveries;
-mod destinations;
-mod shown;
+pub(crate) mod deliveries;
+pub(crate) mod destinations;
+pub(crate) mod shown;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -57,7 +57,8 @@ fn listed(caller: &Caller, named: Option<&str>) -> Result<Option<OrganizationId>
 /// Where the next page begins.
 type Place = (i64, String);
 
-fn place(cursor: Option<&str>) -> Result<Option<(UnixTime, String)>, ApiError> {
+/// The place that a cursor names.
+pub(crate) fn place(cursor: Option<&str>) -> Result<Option<(UnixTime, String)>, ApiError> {
     let place: Option<Place> = cursor.map(paging::decode).transpose()?;
     Ok(place.map(|(at, id)| (UnixTime::from_seconds(at), id)))
 }

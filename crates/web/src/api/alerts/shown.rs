@@ -70,13 +70,23 @@ pub(super) struct AlertDestination {
     updated_at: i64,
 }
 
+/// Whether what goes that way can be sent: mail only while a mail server is set up.
+pub(crate) fn can_be_sent(channel: Channel, api: &Api) -> bool {
+    channel == Channel::Webhook || api.alerts.deliverer.has_mail()
+}
+
+/// Until when the secret before the present one signs too, where it still does.
+pub(crate) fn previous_secret_until(row: &DestinationModel, api: &Api) -> Option<UnixTime> {
+    row.previous_until.filter(|end| UnixTime::from(api.clock.now()) < *end)
+}
+
 impl AlertDestination {
     pub(super) fn shown(row: DestinationModel, api: &Api) -> Self {
         let kinds = [(Kind::LimitReached, row.wants_limits), (Kind::Anomaly, row.wants_anomalies)];
-        let now = UnixTime::from(api.clock.now());
         Self {
             client_org_id: row.client_org_id.map(|id| id.to_string()),
-            can_be_sent: row.channel == Channel::Webhook || api.alerts.deliverer.has_mail(),
+            can_be_sent: can_be_sent(row.channel, api),
+            previous_secret_until: previous_secret_until(&row, api).map(UnixTime::seconds),
             channel: match row.channel {
                 Channel::Webhook => Way::Webhook,
                 Channel::Email => Way::Email,
@@ -90,7 +100,6 @@ impl AlertDestination {
             kinds: kinds.into_iter().filter_map(|(kind, wants)| wants.then_some(kind)).collect(),
             is_active: row.is_active,
             gone_at: row.gone_at.map(UnixTime::seconds),
-            previous_secret_until: row.previous_until.filter(|end| now < *end).map(UnixTime::seconds),
             created_at: row.created_at.seconds(),
             updated_at: row.updated_at.seconds(),
             id: row.id,

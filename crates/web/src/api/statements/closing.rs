@@ -3,9 +3,9 @@
 use actix_web::{HttpResponse, get, post, web};
 use mai_billing::{
     BillingMonth, Error as BillingError,
-    statements::{Closing, Standing, StatementTable},
+    statements::{Closing, Standing, StatementTable, service::Issuing},
 };
-use mai_primitives::OrganizationId;
+use mai_primitives::{OrganizationId, Pln, Usd};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,11 +62,11 @@ struct HeldBy {
 /// Why an organization's statement could not be computed or issued; it has stopped no other.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StatementFailure)]
-struct Failure {
+pub(crate) struct Failure {
     /// As of a refusal.
     code: &'static str,
     /// For people.
-    message: String,
+    pub(crate) message: String,
 }
 
 impl Failure {
@@ -79,6 +79,61 @@ impl Failure {
             told.in_scope(|| tracing::warn!(error = %cause, "a statement cannot be made"));
         }
         Self { code: refusal.code, message: refusal.message }
+    }
+}
+
+/// How it stands with an organization, or why that cannot be computed.
+pub(crate) async fn standing(
+    statements: &StatementTable,
+    id: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Closing, Failure> {
+    statements.closing(id, month).await.map_err(|error| Failure::new(id, month, error))
+}
+
+/// Issues the statement of one among many, where nothing holds it back, or tells why it failed.
+pub(crate) async fn issue(
+    statements: &StatementTable,
+    id: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Issuing, Failure> {
+    statements.issue(id, month).await.map_err(|error| Failure::new(id, month, error))
+}
+
+/// The sums of what was or would be issued. What is in PLN is none while no rate is certain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    /// Client price of usage and corrections.
+    pub(crate) usage_usd: Option<Usd>,
+    /// The sum of all lines.
+    pub(crate) net: Option<Pln>,
+    /// The tax on it.
+    pub(crate) vat: Option<Pln>,
+    /// Both together.
+    pub(crate) gross: Option<Pln>,
+}
+
+impl Sums {
+    /// Those of a statement, whether it is issued or not; none where there is nothing to bill.
+    pub(crate) fn of(standing: &Standing) -> Self {
+        match standing {
+            Standing::NothingToBill => Self::default(),
+            Standing::Issued(row) => Self {
+                usage_usd: Some(row.usage_usd),
+                net: Some(row.net),
+                vat: Some(row.vat),
+                gross: Some(row.gross),
+            },
+            Standing::Ready(statement) | Standing::Held(statement, _) => {
+                let totals = &statement.totals;
+                Self {
+                    usage_usd: totals.usage_usd.checked_add(totals.corrections_usd),
+                    net: totals.net_pln,
+                    vat: totals.vat_pln,
+                    gross: totals.gross_pln,
+                }
+            }
+        }
     }
 }
 
@@ -108,41 +163,32 @@ impl Item {
     }
 
     fn new(closing: Closing, is_new: bool) -> Self {
+        let sums = Sums::of(&closing.standing);
         let mut item = Self {
+            usage_usd: sums.usage_usd.map(JsonUsd),
+            net_pln: sums.net.map(JsonPln),
+            vat_pln: sums.vat.map(JsonPln),
+            gross_pln: sums.gross.map(JsonPln),
             pending_generations: closing.pending_generations,
             unbilled_months: closing.unbilled_months.iter().map(ToString::to_string).collect(),
             is_new,
             ..Self::named(&closing.client_org_id, closing.organization_name)
         };
-        let statement = match closing.standing {
-            Standing::NothingToBill => return item,
+        match closing.standing {
+            Standing::NothingToBill => {}
             Standing::Issued(row) => {
                 item.state = "issued";
                 item.number = Some(row.number);
                 item.issue_date = Some(row.issue_date.to_string());
-                item.usage_usd = Some(JsonUsd(row.usage_usd));
-                item.net_pln = Some(JsonPln(row.net));
-                item.vat_pln = Some(JsonPln(row.vat));
-                item.gross_pln = Some(JsonPln(row.gross));
-                return item;
             }
-            Standing::Ready(statement) => {
-                item.state = "ready";
-                statement
-            }
-            Standing::Held(statement, holds) => {
+            Standing::Ready(_) => item.state = "ready",
+            Standing::Held(_, holds) => {
                 item.state = "held";
                 let held = holds.into_iter();
                 item.held_by =
                     held.map(|hold| HeldBy { code: hold.as_str(), message: hold.to_string() }).collect();
-                statement
             }
-        };
-        let totals = statement.totals;
-        item.usage_usd = totals.usage_usd.checked_add(totals.corrections_usd).map(JsonUsd);
-        item.net_pln = totals.net_pln.map(JsonPln);
-        item.vat_pln = totals.vat_pln.map(JsonPln);
-        item.gross_pln = totals.gross_pln.map(JsonPln);
+        }
         item
     }
 }
@@ -173,7 +219,7 @@ struct Query {
 }
 
 /// The last month that is over.
-fn last_month(api: &Api) -> BillingMonth {
+pub(crate) fn last_month(api: &Api) -> BillingMonth {
     BillingMonth::of(api.time_zone.usage_date(api.clock.now())).before()
 }
 
@@ -210,9 +256,9 @@ pub(super) async fn list_closings(
     let (found, next_cursor) = page(&api.statements, query.limit, query.cursor.as_deref()).await?;
     let mut items = Vec::with_capacity(found.len());
     for (id, name) in found {
-        items.push(match api.statements.closing(&id, month).await {
+        items.push(match standing(&api.statements, &id, month).await {
             Ok(closing) => Item::new(closing, false),
-            Err(error) => Item::failed(&id, name, Failure::new(&id, month, error)),
+            Err(failure) => Item::failed(&id, name, failure),
         });
     }
     Ok(HttpResponse::Ok().json(ClosingPage { success: true, month: month.to_string(), items, next_cursor }))
@@ -262,9 +308,9 @@ pub(super) async fn issue_statements(
     let (found, next_cursor) = page(&statements, form.limit, form.cursor.as_deref()).await?;
     let mut items = Vec::with_capacity(found.len());
     for (id, name) in found {
-        items.push(match statements.issue(&id, month).await {
+        items.push(match issue(&statements, &id, month).await {
             Ok(issuing) => Item::new(issuing.closing, issuing.is_new),
-            Err(error) => Item::failed(&id, name, Failure::new(&id, month, error)),
+            Err(failure) => Item::failed(&id, name, failure),
         });
     }
     Ok(answer(items, next_cursor))

@@ -21,9 +21,9 @@ use super::{
     usage::instant,
 };
 
-mod closing;
+pub(crate) mod closing;
 mod file;
-mod parties;
+pub(crate) mod parties;
 
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {
     config
@@ -167,12 +167,24 @@ enum Shown {
 }
 
 impl Shown {
-    fn statement(self) -> Result<Statement, ApiError> {
-        match self {
-            Self::Stored(document) => Ok(Statement::from_json(&document)?),
-            Self::Draft(statement) => Ok(*statement),
-        }
+    /// What it says to the caller: an organization gets its own copy.
+    fn statement(self, caller: &Caller) -> Result<Statement, ApiError> {
+        let statement = match self {
+            Self::Stored(document) => Statement::from_json(&document)?,
+            Self::Draft(statement) => *statement,
+        };
+        Ok(if caller.is_reseller() { statement } else { statement.client_copy() })
     }
+}
+
+/// The statement of a month as the caller may see it: issued, or for the reseller also its draft.
+pub(crate) async fn statement(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    month: BillingMonth,
+) -> Result<Statement, ApiError> {
+    shown(caller, api, organization, month).await?.statement(caller)
 }
 
 /// The issued statement, or for the reseller its draft.
@@ -227,8 +239,7 @@ async fn get_statement(caller: Caller, asked: Asked, api: web::Data<Api>) -> Res
             (JSON, "json", document.into_bytes())
         }
         (format, shown) => {
-            let statement = shown.statement()?;
-            let statement = if caller.is_reseller() { statement } else { statement.client_copy() };
+            let statement = shown.statement(&caller)?;
             match format {
                 Format::Json => (JSON, "json", statement.to_json()?.into_bytes()),
                 Format::Csv => ("text/csv; charset=utf-8", "csv", file::csv(&statement).into_bytes()),

@@ -35,7 +35,8 @@ struct Settings {
     updated_at: i64,
 }
 
-const fn basis_points(vat: Vat) -> Option<u32> {
+/// Its rate in basis points; none where VAT does not apply.
+pub(crate) const fn basis_points(vat: Vat) -> Option<u32> {
     match vat {
         Vat::Rate(points) => Some(points),
         Vat::NotApplicable => None,
@@ -94,7 +95,8 @@ struct SettingsPatch {
     numbering: Option<String>,
 }
 
-fn rate(points: u32) -> Result<Vat, ApiError> {
+/// A rate of so many basis points.
+pub(crate) fn rate(points: u32) -> Result<Vat, ApiError> {
     Vat::rate(points).ok_or_else(|| ApiError::field("vat_rate_basis_points", "must be 0 to 10000"))
 }
 

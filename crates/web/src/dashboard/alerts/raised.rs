@@ -1,0 +1,76 @@
+//! Alerts that were raised, whether they went anywhere or not.
+
+use actix_web::HttpResponse;
+use askama::Template;
+use mai_alerts::{AlertKind, AlertQuery};
+
+use super::{Place, View, told};
+use crate::{
+    api::{ApiError, alerts::place as place_of},
+    dashboard::{
+        frame::{Frame, Link},
+        older::{self, Older},
+        visit::{Visit, page},
+    },
+};
+
+const KINDS: [(&str, &str, Option<AlertKind>); 3] = [
+    ("all", "alerts-all", None),
+    ("limit_reached", "alerts-limits", Some(AlertKind::LimitReached)),
+    ("anomaly", "alerts-anomalies", Some(AlertKind::Anomaly)),
+];
+
+#[derive(Template)]
+#[template(path = "alerts/raised.html")]
+struct Page {
+    frame: Frame,
+    views: Vec<Link>,
+    kinds: Vec<Link>,
+    rows: Vec<Row>,
+    older: Older,
+    is_of_all: bool,
+}
+
+struct Row {
+    at: String,
+    organization: Option<Link>,
+    headline: String,
+    about: String,
+}
+
+/// The list, the newest first.
+pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, ApiError> {
+    let chosen = visit.address.get("kind").unwrap_or("all");
+    let kind = KINDS.iter().find(|(code, ..)| *code == chosen);
+    let (_, _, kind) = kind.ok_or_else(|| ApiError::field("kind", "is none that we know"))?;
+    let query = AlertQuery {
+        organization: place.owner(),
+        kind: *kind,
+        before: place_of(older::cursor(visit))?,
+        limit: older::rows_to_read(),
+    };
+    let rows = visit.api.alerts.raised.list(query).await?;
+    let (rows, older) = older::cut(visit, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
+    let kinds = KINDS.map(|(code, label, _)| Link {
+        href: place.list(View::Raised).with(&[("kind", code)]).link(),
+        label: place.frame.t(label),
+        is_current: code == chosen,
+    });
+    let rows = rows.into_iter().map(|alert| {
+        let (headline, about) = told(&place.frame, &alert);
+        Row {
+            at: place.at(alert.created_at),
+            organization: place.about(visit, &alert.client_org_id),
+            headline,
+            about,
+        }
+    });
+    page(&Page {
+        rows: rows.collect(),
+        views: place.views(View::Raised),
+        kinds: kinds.into(),
+        older,
+        is_of_all: place.organization.is_none(),
+        frame: place.frame,
+    })
+}
