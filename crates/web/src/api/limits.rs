@@ -127,7 +127,12 @@ pub(crate) fn in_flight(api: &Api, state: &LimitState) -> Usd {
 /// Whether the organization's own limit is used up, so that nobody's calls pass.
 pub(crate) fn is_used_up(states: &[LimitState]) -> bool {
     let own = states.iter().find(|state| state.subject == LimitSubject::Organization);
-    own.is_some_and(|state| state.standing() == LimitStanding::Reached)
+    own.is_some_and(is_reached)
+}
+
+/// Whether a limit is used up.
+pub(crate) fn is_reached(state: &LimitState) -> bool {
+    state.standing() == LimitStanding::Reached
 }
 
 fn shown(api: &Api, state: &LimitState) -> Shown {

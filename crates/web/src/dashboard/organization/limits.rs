@@ -58,12 +58,8 @@ const DONE: [&str; 5] =
 /// Limits, gateway keys and the provider key.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(
-            web::resource("/limits").route(web::get().to(show)).route(web::post().to(change::change)),
-        )
-        .service(
-            web::resource("/keys").route(web::get().to(keys::show)).route(web::post().to(keys::change)),
-        )
+        .service(web::resource("/limits").route(web::get().to(show)).route(web::post().to(change::change)))
+        .service(web::resource("/keys").route(web::get().to(keys::show)).route(web::post().to(keys::change)))
         .service(
             web::resource("/provider-key")
                 .route(web::get().to(provider_key::show))

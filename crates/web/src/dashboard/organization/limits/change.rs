@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use mai_billing::limits::LimitedModel;
-use mai_organization::client_organization::{
-    Change, ClientOrganizationPatch, LimitScope, MemberModel,
-};
+use mai_organization::client_organization::{Change, ClientOrganizationPatch, LimitScope, MemberModel};
 use mai_primitives::ModelName;
 use serde::Deserialize;
 
@@ -103,8 +101,7 @@ async fn apply(visit: &Visit, here: &Here, form: &Form) -> Result<&'static str, 
         return Ok("limits-cleared");
     }
     let amount = usd("monthly_limit", &form.monthly_limit)?;
-    let (_, known) =
-        service::set(&here.caller, &visit.api, &here.id, (scope, subject), amount).await?;
+    let (_, known) = service::set(&here.caller, &visit.api, &here.id, (scope, subject), amount).await?;
     Ok(if known { "limits-set" } else { "limits-set-unknown" })
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use mai_organization::client_organization::{CreatedGatewayKey, GatewayKeyModel, MemberModel};
 use mai_primitives::UnixTime;
@@ -28,8 +28,8 @@ use crate::{
 
 mod change;
 
-pub(super) use self::change::change;
 use self::change::Typed;
+pub(super) use self::change::change;
 
 /// By what keys are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,7 +255,11 @@ fn row(
     let links = ["edit", "rotate", "revoke"].map(|what| bare.with(&[(what, &key.id)]).link());
     Row {
         whose: whose(frame, &key, members),
-        flags: flags.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| frame.language.text(text)).collect(),
+        flags: flags
+            .into_iter()
+            .filter(|(is_so, _)| *is_so)
+            .map(|(_, text)| frame.language.text(text))
+            .collect(),
         rate: key.requests_per_minute.map_or_else(|| "–".to_owned(), |rate| frame.number(rate)),
         created: instant(key.created_at),
         expires: key.expires_at.map_or_else(|| frame.t("keys-never"), instant),
@@ -287,11 +291,7 @@ fn revocation(
 }
 
 /// The question before a key is replaced.
-fn replacement(
-    visit: &Visit,
-    frame: &Frame,
-    keys: &[GatewayKeyModel],
-) -> Result<Option<Replaced>, ApiError> {
+fn replacement(visit: &Visit, frame: &Frame, keys: &[GatewayKeyModel]) -> Result<Option<Replaced>, ApiError> {
     let Some(id) = visit.address.get("rotate") else { return Ok(None) };
     let key = found(keys, id)?;
     let named = [("name", key.name.as_str()), ("prefix", &key.key_prefix)];

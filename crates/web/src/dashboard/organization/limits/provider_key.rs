@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use askama::Template;
 use mai_openrouter::ManagedKey;
 use mai_organization::client_organization::ClientOrganizationModel;
@@ -23,8 +23,8 @@ use crate::{
 
 mod change;
 
-pub(super) use self::change::change;
 use self::change::Typed;
+pub(super) use self::change::change;
 
 /// How long the page waits for OpenRouter before it is shown without what OpenRouter tells.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -198,7 +198,9 @@ fn facts(
     add("provider-key-ends", row.provider_key.last4.as_ref().map(|last4| format!("…{last4}")));
     let Some(key) = key else { return facts };
     let usd = |amount: Option<Usd>| amount.map(display::usd);
-    let word = |code: &str| RESETS.iter().find(|(known, _)| *known == code).map(|(_, text)| frame.language.text(text));
+    let word = |code: &str| {
+        RESETS.iter().find(|(known, _)| *known == code).map(|(_, text)| frame.language.text(text))
+    };
     let created = key.created_at.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
     let created = created.map(|at| {
         let at = UnixTime::from_seconds(at.timestamp());

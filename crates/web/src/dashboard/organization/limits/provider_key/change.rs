@@ -96,11 +96,7 @@ pub(in super::super) async fn change(visit: Visit, form: web::Form<Form>) -> Htt
 }
 
 /// Makes the change: the text that says which, and what a person should look at beside it.
-async fn apply(
-    visit: &Visit,
-    here: &Here,
-    form: &Form,
-) -> Result<(&'static str, Option<String>), ApiError> {
+async fn apply(visit: &Visit, here: &Here, form: &Form) -> Result<(&'static str, Option<String>), ApiError> {
     let done = match form.act.as_str() {
         "create" => return create(visit, here, form, false).await,
         "replace" => return create(visit, here, form, true).await,
