@@ -14,6 +14,7 @@ mod checking;
 mod crash;
 mod dashboard_access;
 mod dashboard_browser;
+mod dashboard_limits;
 mod dashboard_pages;
 mod dashboard_statements;
 mod dashboard_trouble;

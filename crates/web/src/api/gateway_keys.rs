@@ -232,11 +232,21 @@ pub(super) async fn rotate_gateway_key(
     let organization = administered(&caller, &asked, &api).await?;
     let key_id = asked.path("key_id")?.to_owned();
     let rotation: GatewayKeyRotation = asked.json().await?;
-    if rotation.grace_seconds > GRACE_AT_MOST {
+    Ok(created(rotate(&caller, &api, &organization, &key_id, rotation.grace_seconds).await?))
+}
+
+/// Replaces a key in the name of a caller.
+pub(crate) async fn rotate(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    key_id: &str,
+    grace_seconds: u32,
+) -> Result<CreatedGatewayKey, ApiError> {
+    if grace_seconds > GRACE_AT_MOST {
         return Err(ApiError::field("grace_seconds", "must be 0 to 2592000"));
     }
-    let keys = caller.services(&api).gateway_key_db;
-    Ok(created(keys.rotate(&organization, &key_id, rotation.grace_seconds).await?))
+    Ok(caller.services(api).gateway_key_db.rotate(organization, key_id, grace_seconds).await?)
 }
 
 /// A key after a change.

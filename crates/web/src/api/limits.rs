@@ -3,7 +3,11 @@
 use std::cmp::Reverse;
 
 use actix_web::{HttpResponse, delete, get, put, web};
-use mai_billing::{BillingMonth, LimitState, limits::LimitedModel, states};
+use mai_billing::{
+    BillingMonth, LimitState,
+    limits::{LimitStanding, LimitedModel},
+    states,
+};
 use mai_organization::client_organization::{LimitScope, LimitSubject};
 use mai_primitives::{ModelName, OrganizationId, Usd};
 use serde::{Deserialize, Serialize};
@@ -97,8 +101,8 @@ struct OwnQuery {
     cursor: Option<String>,
 }
 
-/// The states of an organization's limits in a month.
-async fn read(
+/// The states of an organization's limits in a month, by default the present one.
+pub(crate) async fn read(
     api: &Api,
     organization: &OrganizationId,
     month: Option<&str>,
@@ -115,15 +119,30 @@ async fn read(
     Ok((month, read.await?))
 }
 
+/// What is reserved in the gateway of this process beside what the database knows.
+pub(crate) fn in_flight(api: &Api, state: &LimitState) -> Usd {
+    api.limits.guard.in_flight(&state.client_org_id, state.month.first(), &state.subject)
+}
+
+/// Whether the organization's own limit is used up, so that nobody's calls pass.
+pub(crate) fn is_used_up(states: &[LimitState]) -> bool {
+    let own = states.iter().find(|state| state.subject == LimitSubject::Organization);
+    own.is_some_and(is_reached)
+}
+
+/// Whether a limit is used up.
+pub(crate) fn is_reached(state: &LimitState) -> bool {
+    state.standing() == LimitStanding::Reached
+}
+
 fn shown(api: &Api, state: &LimitState) -> Shown {
-    let in_flight = api.limits.guard.in_flight(&state.client_org_id, state.month.first(), &state.subject);
     Shown {
         scope: state.subject.scope(),
         subject: state.subject.name().map(str::to_owned),
         monthly_limit: JsonUsd(state.limit),
         spent: JsonUsd(state.spent),
         pending: JsonUsd(state.pending),
-        in_flight: JsonUsd(in_flight),
+        in_flight: JsonUsd(in_flight(api, state)),
         percent: state.percent(),
         state: state.standing().as_str(),
     }
@@ -137,8 +156,7 @@ async fn answer(
 ) -> Result<HttpResponse, ApiError> {
     let limit = paging::limit(query.limit)?;
     let (month, mut states) = read(api, &organization, query.month.as_deref()).await?;
-    let own = states.iter().find(|state| state.subject == LimitSubject::Organization);
-    let organization_reached = own.is_some_and(|state| state.percent() >= 100);
+    let organization_reached = is_used_up(&states);
     let wanted = query.search.unwrap_or_default().to_lowercase();
     states.retain(|state| match only {
         Some(only) => state.subject == *only,
@@ -255,16 +273,27 @@ struct SetLimit {
 async fn set_limit(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
     let form: LimitForm = asked.json().await?;
-    let scope = LimitScope::from(form.scope);
-    let known = match (scope, ModelName::new(&form.subject)) {
-        (LimitScope::Model, Ok(model)) => is_known(&model, &api)?,
+    let (JsonUsd(amount), subject) = (form.monthly_limit, (form.scope.into(), form.subject.as_str()));
+    let (state, known) = set(&caller, &api, &organization, subject, amount).await?;
+    Ok(HttpResponse::Ok().json(SetLimit { success: true, known, limit: shown(&api, &state) }))
+}
+
+/// Sets a limit in the name of a caller: its state now, and whether the price list has the model.
+pub(crate) async fn set(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    (scope, subject): (LimitScope, &str),
+    amount: Usd,
+) -> Result<(LimitState, bool), ApiError> {
+    let known = match (scope, ModelName::new(subject)) {
+        (LimitScope::Model, Ok(model)) => is_known(&model, api)?,
         // What is no name is refused below.
         _ => true,
     };
-    let limits = caller.services(&api).usage_limit_db;
-    let JsonUsd(amount) = form.monthly_limit;
-    let about = limits.set(&organization, (scope, &form.subject), amount).await?.about()?;
-    let (month, states) = read(&api, &organization, None).await?;
+    let limits = caller.services(api).usage_limit_db;
+    let about = limits.set(organization, (scope, subject), amount).await?.about()?;
+    let (month, states) = read(api, organization, None).await?;
     // Another change may have come in between.
     let unused = || LimitState {
         client_org_id: organization.clone(),
@@ -275,7 +304,7 @@ async fn set_limit(caller: Caller, asked: Asked, api: web::Data<Api>) -> Result<
         pending: Usd::ZERO,
     };
     let state = states.into_iter().find(|state| state.subject == about).unwrap_or_else(unused);
-    Ok(HttpResponse::Ok().json(SetLimit { success: true, known, limit: shown(&api, &state) }))
+    Ok((state, known))
 }
 
 /// Whether the price list has a model; refused where it counts the model under another name.

@@ -52,21 +52,24 @@ pub(super) struct NewProviderKey {
 }
 
 impl NewProviderKey {
-    /// Checks what OpenRouter would refuse, or take for something else.
+    /// What is asked of OpenRouter, checked.
     pub(super) fn check(self) -> Result<NewKey, ApiError> {
-        if self
-            .name
-            .as_ref()
-            .is_some_and(|name| name.trim().is_empty() || name.chars().count() > NAME_AT_MOST)
-        {
-            return Err(ApiError::field("name", "must have 1 to 200 characters"));
-        }
-        let limit = self.limit.map(|limit| positive(limit.0)).transpose()?;
-        Ok(NewKey { name: self.name, limit, limit_reset: self.limit_reset.map(LimitReset::from) })
+        let limit = self.limit.map(|limit| limit.0);
+        checked(NewKey { name: self.name, limit, limit_reset: self.limit_reset.map(LimitReset::from) })
     }
 }
 
-fn positive(limit: Usd) -> Result<Usd, ApiError> {
+/// Refuses what OpenRouter would refuse, or take for something else.
+pub(crate) fn checked(new: NewKey) -> Result<NewKey, ApiError> {
+    let fits = |name: &String| !name.trim().is_empty() && name.chars().count() <= NAME_AT_MOST;
+    if !new.name.as_ref().is_none_or(fits) {
+        return Err(ApiError::field("name", "must have 1 to 200 characters"));
+    }
+    Ok(NewKey { limit: new.limit.map(positive).transpose()?, ..new })
+}
+
+/// Refuses a limit below zero.
+pub(crate) fn positive(limit: Usd) -> Result<Usd, ApiError> {
     if limit < Usd::ZERO { Err(ApiError::field("limit", "must not be below zero")) } else { Ok(limit) }
 }
 

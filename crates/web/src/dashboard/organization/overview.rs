@@ -215,7 +215,7 @@ fn limit_tile(frame: &Frame, found: &Overview, limit: Option<Usd>) -> Tile {
     };
     let note = frame.with("tile-limit-of", &display::usd(limit));
     let tile = Tile::new(label, format::percent(ppm), note);
-    Tile { progress: Some((charts::width(used, limit.nanos()), state)), ..tile }
+    Tile { progress: Some((charts::width(ppm, 1_000_000), state)), ..tile }
 }
 
 fn forecast_tile(frame: &Frame, found: &Overview) -> Tile {
@@ -291,7 +291,7 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
 }
 
 /// The base URL that a client needs.
-fn start(visit: &Visit) -> String {
+pub(super) fn start(visit: &Visit) -> String {
     let connection = visit.request.connection_info();
     let own = || format!("{}://{}", connection.scheme(), connection.host());
     format!("{}/v1", visit.api.public_url.clone().unwrap_or_else(own))

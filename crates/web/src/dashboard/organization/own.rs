@@ -2,17 +2,21 @@
 
 use actix_web::HttpResponse;
 use askama::Template;
-use mai_organization::usage_tracking::{Totals, stats::series::Metric};
+use mai_organization::{
+    client_organization::LimitSubject,
+    usage_tracking::{Totals, stats::series::Metric},
+};
 use mai_primitives::UserId;
 
 use super::{
     Here,
     chart::{self, Chart, Line},
     choices,
+    limits::standing,
     overview::{METRICS, metric},
 };
 use crate::{
-    api::ApiError,
+    api::{ApiError, limits},
     dashboard::{
         figures::{Amount, Notice, Tile, cost, rate_notices},
         format,
@@ -52,7 +56,8 @@ struct Day {
 pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<HttpResponse, ApiError> {
     let range = here.range(visit)?;
     let (metric, code) = metric(visit)?;
-    let own = visit.api.services.client_usage_db.own_usage(&here.id, Some(user), range.asked()).await?;
+    let own =
+        visit.api.services.client_usage_db.own_usage(&here.id, Some(user.clone()), range.asked()).await?;
     let mut frame = here.frame(visit).await?;
     frame.is_live = range.days.to() == here.today;
     here.freshness(visit, &mut frame, &own.conversion).await?;
@@ -77,7 +82,7 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
         own.days.iter().map(|row| value(&Totals::from(row))).collect()
     };
     let days = i64::try_from(own.days.len()).unwrap_or(i64::MAX);
-    let tiles = vec![
+    let mut tiles = vec![
         Tile::new(frame.t("cost"), amount.usd.clone(), in_pln).drawn(&per_day(cost))?,
         Tile::new(frame.t("tokens"), frame.number(own.totals.tokens), String::new())
             .drawn(&per_day(|totals| totals.tokens))?,
@@ -89,6 +94,10 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
             frame.language.count("tile-of-days", range.days.days()),
         ),
     ];
+    let mut notices = rate_notices(&frame, &own.conversion);
+    let (limit, used_up) = own_limit(visit, &frame, &here, user).await?;
+    tiles.extend(limit);
+    notices.extend(used_up);
     let newest: Vec<_> = own.days.iter().zip(&own.days_pln).zip(&own.days_estimated).rev().collect();
     let (shown, pager) = paged(newest, &visit.address, &frame)?;
     let rows = shown.into_iter().map(|((row, pln), is_estimated)| Day {
@@ -103,7 +112,7 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
         rows: rows.collect(),
         pager,
         tiles,
-        notices: rate_notices(&frame, &own.conversion),
+        notices,
         metrics: choices(visit, "metric", code, &METRICS),
         chart: chart::chart(&frame, &range, metric, title, &[line], &[])?,
         tokens: frame.number(own.totals.tokens),
@@ -113,4 +122,26 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
         frame,
     };
     page(&page_)
+}
+
+/// The member's own limit in the present month, and which limits are used up so that its calls are refused.
+async fn own_limit(
+    visit: &Visit,
+    frame: &Frame,
+    here: &Here,
+    user: UserId,
+) -> Result<(Option<Tile>, Vec<Notice>), ApiError> {
+    let (month, states) = limits::read(&visit.api, &here.id, None).await?;
+    let own = LimitSubject::Member(user);
+    let own = states.iter().find(|state| state.subject == own);
+    let mut used_up = Vec::new();
+    let mut tell = |is_reached: bool, key: &str| {
+        if is_reached {
+            let text = frame.language.with(key, &standing::renewal(frame, month));
+            used_up.push(Notice { kind: "bad", text });
+        }
+    };
+    tell(limits::is_used_up(&states), "limits-organization-reached");
+    tell(own.is_some_and(limits::is_reached), "limits-mine-reached");
+    Ok((own.map(|state| standing::tile(frame, frame.t("limits-mine"), state)), used_up))
 }
