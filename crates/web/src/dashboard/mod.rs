@@ -9,7 +9,9 @@ use crate::api::changes;
 
 mod address;
 mod assets;
+mod audit;
 mod charts;
+mod details;
 mod figures;
 mod format;
 mod forms;
@@ -65,7 +67,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .wrap(from_fn(changes::audit_refusal))
                 .route(web::post().to(sign_in::sign_out_everywhere)),
         )
-        .route("/organizations", web::get().to(home::organizations))
+        .route("/organizations", web::get().to(reseller::fleet))
         .service(
             web::scope("/organizations/{organization}")
                 .configure(organization::routes)
