@@ -32,7 +32,7 @@ fn collect(frame: &Frame, name: &str, value: &Value, found: &mut Vec<(String, St
             }
             if let Some(more) = values.len().checked_sub(SHOWN).filter(|more| *more > 0) {
                 let more = i64::try_from(more).unwrap_or(i64::MAX);
-                found.push((name.to_owned(), frame.language.count("details-more", more)));
+                found.push((name.to_owned(), frame.language.count("ops-more", more)));
             }
         }
         Value::Array(values) => {
@@ -46,8 +46,8 @@ fn collect(frame: &Frame, name: &str, value: &Value, found: &mut Vec<(String, St
 fn text(frame: &Frame, value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
-        Value::Bool(true) => frame.t("details-yes"),
-        Value::Bool(false) => frame.t("details-no"),
+        Value::Bool(true) => frame.t("ops-yes"),
+        Value::Bool(false) => frame.t("ops-no"),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

@@ -193,15 +193,15 @@ pub(super) fn took(frame: &Frame, seconds: i64) -> String {
 /// What a step does.
 pub(super) fn step_name(name: &str) -> &'static str {
     match name {
-        "exchange_rate_update" => "step-exchange-rates",
-        "model_pricing_update" => "step-model-prices",
-        "daily_validation" => "step-validation",
-        "monthly_totals_update" => "step-month-totals",
-        "subscription_freeze" => "step-subscription",
-        "reconcile" => "step-reconcile",
-        "anomalies" => "step-anomalies",
-        "data_cleanup" => "step-retention",
-        "backup" => "step-backup",
+        "exchange_rate_update" => "run-step-exchange-rates",
+        "model_pricing_update" => "run-step-model-prices",
+        "daily_validation" => "run-step-validation",
+        "monthly_totals_update" => "run-step-month-totals",
+        "subscription_freeze" => "run-step-subscription",
+        "reconcile" => "run-step-reconcile",
+        "anomalies" => "run-step-anomalies",
+        "data_cleanup" => "run-step-retention",
+        "backup" => "run-step-backup",
         _ => "unknown",
     }
 }

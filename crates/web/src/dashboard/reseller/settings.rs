@@ -25,14 +25,14 @@ use crate::{
 /// Empty lines for further tiers.
 const SPARE_TIERS: usize = 2;
 
-const DONE: [&str; 4] = ["setup-done-rate", "setup-done-key", "setup-done-tiers", "setup-done-roles"];
+const DONE: [&str; 4] = ["global-done-rate", "global-done-key", "global-done-tiers", "global-done-roles"];
 
 /// What was wrong with a form, by the field.
 const REFUSALS: [(&str, &str); 4] = [
-    ("default_markup_rate", "setup-unfit-rate"),
-    ("openrouter_provisioning_key", "setup-unfit-key"),
-    ("subscription_tiers", "setup-unfit-tiers"),
-    ("billable_roles", "setup-unfit-roles"),
+    ("default_markup_rate", "global-unfit-rate"),
+    ("openrouter_provisioning_key", "global-unfit-key"),
+    ("subscription_tiers", "global-unfit-tiers"),
+    ("billable_roles", "global-unfit-roles"),
 ];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -132,9 +132,9 @@ fn roles(
     };
     let role = |role: &SeatRole| {
         let key = match role {
-            SeatRole::Admin => "setup-role-admin",
-            SeatRole::Member => "setup-role-member",
-            SeatRole::Pending => "setup-role-pending",
+            SeatRole::Admin => "global-role-admin",
+            SeatRole::Member => "global-role-member",
+            SeatRole::Pending => "global-role-pending",
         };
         (role.as_str(), frame.t(key), needs(role))
     };
@@ -144,25 +144,25 @@ fn roles(
 /// What the service was started with, without anything secret.
 fn facts(visit: &Visit, frame: &Frame, stored: Option<&GlobalSettingsModel>) -> Vec<(String, String)> {
     let api = &visit.api;
-    let is_set = |is_set: bool| frame.t(if is_set { "details-yes" } else { "details-no" });
+    let is_set = |is_set: bool| frame.t(if is_set { "ops-yes" } else { "ops-no" });
     let changed = stored.map(|row| format::instant(frame.language, api.time_zone, row.updated_at));
     let backups = api.batch.backups_kept().and_then(|kept| i64::try_from(kept).ok());
     let none = || "–".to_owned();
     let prices = api.model_prices.prices().current();
     let read = prices.fetched_at().map(|at| format::ago(frame.language, visit.now(), at));
     let facts = [
-        ("setup-currency", stored.map_or_else(|| "USD".to_owned(), |row| row.billing_currency.clone())),
-        ("setup-changed", changed.unwrap_or_else(none)),
-        ("setup-zone", api.time_zone.zone().to_owned()),
-        ("setup-schedule", api.batch.schedule().to_string()),
-        ("setup-retention", frame.language.count("setup-days", api.batch.retention_days().into())),
-        ("setup-backups", backups.map_or_else(none, |kept| frame.number(kept))),
-        ("setup-rate-policy", frame.t("setup-rate-policy-text")),
-        ("setup-prices", read.unwrap_or_else(|| frame.t("health-built-in"))),
-        ("setup-public-url", api.public_url.clone().unwrap_or_else(none)),
-        ("setup-token", is_set(api.admin_token.is_some())),
-        ("setup-broadcast", is_set(api.broadcast_token.is_some())),
-        ("setup-open-webui", is_set(api.open_webui.is_some())),
+        ("global-currency", stored.map_or_else(|| "USD".to_owned(), |row| row.billing_currency.clone())),
+        ("global-changed", changed.unwrap_or_else(none)),
+        ("global-zone", api.time_zone.zone().to_owned()),
+        ("global-schedule", api.batch.schedule().to_string()),
+        ("global-retention", frame.language.count("global-days", api.batch.retention_days().into())),
+        ("global-backups", backups.map_or_else(none, |kept| frame.number(kept))),
+        ("global-rate-policy", frame.t("global-rate-policy-text")),
+        ("global-prices", read.unwrap_or_else(|| frame.t("health-built-in"))),
+        ("global-public-url", api.public_url.clone().unwrap_or_else(none)),
+        ("global-token", is_set(api.admin_token.is_some())),
+        ("global-broadcast", is_set(api.broadcast_token.is_some())),
+        ("global-open-webui", is_set(api.open_webui.is_some())),
         ("health-version", frame.version.to_owned()),
     ];
     facts.map(|(key, value)| (frame.t(key), value)).into()
@@ -170,11 +170,11 @@ fn facts(visit: &Visit, frame: &Frame, stored: Option<&GlobalSettingsModel>) -> 
 
 fn confirm(frame: &Frame) -> Confirm {
     Confirm {
-        title: frame.t("setup-key-clear-title"),
-        text: frame.t("setup-key-clear-text"),
+        title: frame.t("global-key-clear-title"),
+        text: frame.t("global-key-clear-text"),
         action: ResellerTab::Settings.path().to_owned(),
         fields: vec![("part", "clear-key".to_owned())],
-        submit: frame.t("setup-key-clear"),
+        submit: frame.t("global-key-clear"),
         cancel: ResellerTab::Settings.path().to_owned(),
     }
 }
@@ -213,19 +213,19 @@ fn asked(sent: &Sent) -> Result<(GlobalSettingsForm, &'static str), ApiError> {
         "rate" => {
             let rate = MarkupRate::parse(&value(sent, "rate").replace(',', "."));
             let rate = rate.map_err(|error| ApiError::field("default_markup_rate", error))?;
-            (GlobalSettingsForm { default_markup_rate: Some(rate), ..nothing }, "setup-done-rate")
+            (GlobalSettingsForm { default_markup_rate: Some(rate), ..nothing }, "global-done-rate")
         }
         "key" => {
             let key = Change::Set(SecretString::from(value(sent, "key")));
-            (GlobalSettingsForm { openrouter_provisioning_key: key, ..nothing }, "setup-done-key")
+            (GlobalSettingsForm { openrouter_provisioning_key: key, ..nothing }, "global-done-key")
         }
         "clear-key" => {
-            (GlobalSettingsForm { openrouter_provisioning_key: Change::Clear, ..nothing }, "setup-done-key")
+            (GlobalSettingsForm { openrouter_provisioning_key: Change::Clear, ..nothing }, "global-done-key")
         }
         "tiers" => {
             let tiers =
                 if value(sent, "reset").is_empty() { Change::Set(asked_tiers(sent)?) } else { Change::Clear };
-            (GlobalSettingsForm { subscription_tiers: tiers, ..nothing }, "setup-done-tiers")
+            (GlobalSettingsForm { subscription_tiers: tiers, ..nothing }, "global-done-tiers")
         }
         "roles" => {
             let roles =
@@ -233,7 +233,7 @@ fn asked(sent: &Sent) -> Result<(GlobalSettingsForm, &'static str), ApiError> {
             let wrong = |error: &dyn std::fmt::Display| ApiError::field("billable_roles", error);
             let roles = roles.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
             let roles = BillableRoles::new(roles).map_err(|error| wrong(&error))?;
-            (GlobalSettingsForm { billable_roles: Change::Set(roles), ..nothing }, "setup-done-roles")
+            (GlobalSettingsForm { billable_roles: Change::Set(roles), ..nothing }, "global-done-roles")
         }
         _ => return Err(ApiError::field("part", "is no part of the settings")),
     })
