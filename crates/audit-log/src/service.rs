@@ -20,6 +20,8 @@ pub struct AuditQuery {
     pub organization: Option<OrganizationId>,
     /// Only those of this action, or of every action that begins with it and a point.
     pub action: Option<String>,
+    /// Only those by actors whose id is this.
+    pub actor: Option<String>,
     /// Only those before this place in the chain.
     pub before: Option<i64>,
     /// Only those from this instant on.
@@ -93,6 +95,9 @@ pub fn list(conn: &mut DbConnection, query: &AuditQuery) -> Result<Vec<AuditEntr
         let (from, to) = (format!("{action}."), format!("{action}/"));
         let below = audit_log::action.ge(from).and(audit_log::action.lt(to));
         entries = entries.filter(audit_log::action.eq(action).or(below));
+    }
+    if let Some(actor) = &query.actor {
+        entries = entries.filter(audit_log::actor_id.eq(actor));
     }
     if let Some(before) = query.before {
         entries = entries.filter(audit_log::seq.lt(before));

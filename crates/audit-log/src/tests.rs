@@ -198,6 +198,9 @@ fn lists_by_organization_action_and_place() {
         assert_eq!(targets(keys("gateway_key")), ["3", "2", "1"]);
         assert_eq!(targets(keys("gateway_key.revoke")), ["3"]);
         assert_eq!(targets(keys("%")), Vec::<String>::new());
+        let by = |actor: &str| AuditQuery { actor: Some(actor.into()), ..AuditQuery::default() };
+        assert_eq!(targets(by("nobody")), [""; 0]);
+        assert_eq!(targets(by("account_1")), ["4", "3", "2", "1"]);
         assert_eq!(targets(AuditQuery { before: Some(3), ..AuditQuery::default() }), ["2", "1"]);
         assert_eq!(targets(AuditQuery { from: Some(NOW.plus_seconds(1)), ..AuditQuery::default() }), [""; 0]);
         assert_eq!(targets(AuditQuery { to: Some(NOW), ..AuditQuery::default() }), [""; 0]);

@@ -125,6 +125,16 @@ impl Batch {
         self.settings.schedule
     }
 
+    /// For how many days the ledger keeps each generation.
+    pub fn retention_days(&self) -> i32 {
+        self.settings.retention_days
+    }
+
+    /// How many backups are kept; none where none are made.
+    pub fn backups_kept(&self) -> Option<usize> {
+        self.settings.backups.as_ref().map(|backups| backups.keep)
+    }
+
     pub(crate) fn lease_seconds(&self) -> i64 {
         self.settings.lease_seconds
     }

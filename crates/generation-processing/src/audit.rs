@@ -257,6 +257,16 @@ pub fn list_audit(
     Ok(rows.load(conn)?)
 }
 
+/// All rows of one generation, the newest first.
+pub fn audit_of(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    id: &GenerationId,
+) -> Result<Vec<GenerationAuditModel>> {
+    let rows = audit::table.filter(audit::client_org_id.eq(org)).filter(audit::generation_id.eq(id));
+    Ok(rows.order((audit::created_at.desc(), audit::id)).load(conn)?)
+}
+
 /// Where a page of the audit ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPageKey {

@@ -94,10 +94,54 @@ impl DriftDay {
     /// The ledger rounds each call to the nano-dollar and OpenRouter does not, so that a difference of
     /// some nano-dollars is none.
     pub fn ratio(&self) -> Option<i64> {
-        let billed = i128::from(self.billed.filter(|billed| *billed > Usd::ZERO)?.nanos());
-        let captured = i128::from(self.captured?.nanos());
-        i64::try_from((captured * 20_000 + billed).div_euclid(billed * 2)).ok()
+        ratio(self.captured?, self.billed?)
     }
+}
+
+fn ratio(captured: Usd, billed: Usd) -> Option<i64> {
+    let (captured, billed) = (i128::from(captured.nanos()), i128::from(billed.nanos()));
+    let rounded = || i64::try_from((captured * 20_000 + billed).div_euclid(billed * 2)).ok();
+    (billed > 0).then(rounded).flatten()
+}
+
+/// Both books of many days together, of which only those count that are known in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DriftSum {
+    /// What the ledger says.
+    pub captured: Usd,
+    /// What was charged.
+    pub billed: Usd,
+    /// How many days of organizations are counted.
+    pub days: usize,
+    /// How many were read and are not known in both books.
+    pub unknown: usize,
+}
+
+impl DriftSum {
+    /// As [`DriftDay::ratio`].
+    pub fn ratio(&self) -> Option<i64> {
+        ratio(self.captured, self.billed)
+    }
+}
+
+/// What [`days`] of all organizations add up to, from `from` to `to`, where `today` is the present UTC day.
+pub fn sum(
+    conn: &mut DbConnection,
+    (from, to): (UsageDate, UsageDate),
+    today: UsageDate,
+) -> mai_storage::Result<DriftSum> {
+    let mut sum = DriftSum::default();
+    for day in days(conn, None, from, today)?.iter().filter(|day| day.usage_date <= to) {
+        let (Some(captured), Some(billed)) = (day.captured, day.billed) else {
+            sum.unknown += 1;
+            continue;
+        };
+        let add = |sum: Usd, more| sum.checked_add(more).ok_or(mai_storage::Error::OutOfRange("charges"));
+        sum.captured = add(sum.captured, captured)?;
+        sum.billed = add(sum.billed, billed)?;
+        sum.days += 1;
+    }
+    Ok(sum)
 }
 
 /// Stores a reading, with what follows from it for the day before, and adds up again what the ledger

@@ -358,11 +358,7 @@ impl ClientUsageTable {
         let fleet = self.storage.read(move |conn| {
             let current = current(conn, fallback)?;
             let clients = fleet::read(conn, range, current.as_ref().map(|current| current.rate))?;
-            let days_estimated =
-                clients.iter().fold(0_i64, |sum, client| sum.saturating_add(client.days_estimated));
-            let conversion = Conversion { current, days_estimated };
-            let with_usage = clients.iter().filter(|client| client.total_requests > 0).count();
-            Ok(Fleet { page: page(clients, &listing)?, with_usage, conversion })
+            fleet::listed(clients, &listing, current)
         });
         fleet.await
     }

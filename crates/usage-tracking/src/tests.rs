@@ -6,6 +6,7 @@ mod assign_model;
 mod concurrency;
 mod drift;
 mod exports;
+mod fleet;
 mod model_check;
 mod old;
 mod pln;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use mai_exchange_rates::sum_pln;
 use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UsdPlnRate, UserId};
-use mai_storage::{DbConnection, Result, sum_i64};
+use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 use crate::{
     schema::{
@@ -117,6 +117,36 @@ fn per_day<K>(named: Vec<(UsageDate, K, i64, i64, Usd, Usd)>, others: Vec<Others
         named: named.map(|(date, key, a, b, c, d)| (date, key, totals(a, b, c, d))).collect(),
         others: others.map(|(date, a, b, c, d, pln)| (date, (totals(a, b, c, d), pln))).collect(),
     }
+}
+
+/// What organizations are charged per day from `from` to `to`, both included: of each named one, and of all
+/// `others` together. Days without usage are absent.
+pub fn organizations_per_day(
+    conn: &mut DbConnection,
+    (from, to): (UsageDate, UsageDate),
+    named: &[OrganizationId],
+    others: &[OrganizationId],
+) -> Result<(Vec<(UsageDate, OrganizationId, Usd)>, BTreeMap<UsageDate, i64>)> {
+    let of_named = days::table
+        .filter(days::client_org_id.eq_any(named.to_vec()))
+        .filter(days::usage_date.between(from, to))
+        .select((days::usage_date, days::client_org_id, days::markup_cost))
+        .order(days::usage_date)
+        .load(conn)?;
+    let mut of_others = BTreeMap::new();
+    for chunk in others.chunks(BATCH_ROWS) {
+        let rows: Vec<(UsageDate, i64)> = days::table
+            .filter(days::client_org_id.eq_any(chunk.to_vec()))
+            .filter(days::usage_date.between(from, to))
+            .group_by(days::usage_date)
+            .select((days::usage_date, sum_i64(days::markup_cost)))
+            .load(conn)?;
+        for (date, nanos) in rows {
+            let sum: &mut i64 = of_others.entry(date).or_default();
+            *sum = sum.saturating_add(nanos);
+        }
+    }
+    Ok((of_named, of_others))
 }
 
 /// On which days each model was used, in the days from `from` to `to`, both included, in no order.

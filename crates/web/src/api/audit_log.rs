@@ -20,6 +20,8 @@ struct Query {
     client_org_id: Option<String>,
     /// Only those of this action, or of all that begin with it, such as `gateway_key`.
     action: Option<String>,
+    /// Only those by this actor, by its id.
+    actor: Option<String>,
     /// Only those from this instant on, in Unix seconds.
     from: Option<i64>,
     /// Only those before this instant, in Unix seconds.
@@ -70,10 +72,15 @@ struct Entries {
     next_cursor: Option<String>,
 }
 
+/// The details of an entry as the caller may read them.
+pub(crate) fn details_for(row: &AuditEntryModel, to_reseller: bool) -> Result<String, ApiError> {
+    let details = if to_reseller { Ok(row.details.clone()) } else { row.public_details() };
+    details.map_err(|error| ApiError::internal(&error, None))
+}
+
 impl Entry {
     fn shown(row: AuditEntryModel, to_reseller: bool) -> Result<Self, ApiError> {
-        let details = if to_reseller { Ok(row.details) } else { row.public_details() };
-        let details = details.and_then(RawValue::from_string);
+        let details = RawValue::from_string(details_for(&row, to_reseller)?);
         Ok(Self {
             seq: row.seq,
             created_at: row.created_at.seconds(),
@@ -114,6 +121,7 @@ pub(super) async fn audit_log(
     let wanted = AuditQuery {
         organization,
         action: query.action,
+        actor: query.actor,
         before: query.cursor.as_deref().map(paging::decode).transpose()?,
         from: query.from.map(UnixTime::from_seconds),
         to: query.to.map(UnixTime::from_seconds),

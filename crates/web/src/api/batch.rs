@@ -201,16 +201,16 @@ struct Query {
 
 /// How far the run is that is going on.
 #[derive(Serialize, ToSchema)]
-struct BatchProgress {
+pub(crate) struct BatchProgress {
     run_id: String,
     processing_date: String,
-    operation: String,
+    pub(crate) operation: String,
     /// Which step it is, from 1, and how many there are.
-    step: usize,
-    steps: usize,
+    pub(crate) step: usize,
+    pub(crate) steps: usize,
     /// How far the step is, in whatever it counts; a total of null is not known yet.
-    done: i64,
-    total: Option<i64>,
+    pub(crate) done: i64,
+    pub(crate) total: Option<i64>,
 }
 
 /// How the daily run is. The first six fields are the original's.
@@ -278,7 +278,7 @@ async fn batch_status(caller: Caller, asked: Asked, api: web::Data<Api>) -> Resu
 }
 
 /// How far a run is, if it is not over: what this process knows of it, else what was stored.
-fn progress(batch: &Batch, run: &RunModel, steps: &[StepModel]) -> Option<BatchProgress> {
+pub(crate) fn progress(batch: &Batch, run: &RunModel, steps: &[StepModel]) -> Option<BatchProgress> {
     if run.status != RunStatus::Running {
         return None;
     }

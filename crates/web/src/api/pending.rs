@@ -228,17 +228,40 @@ pub(super) async fn settle(
 ) -> Result<HttpResponse, ApiError> {
     let organization = caller.resold(asked.path("client_id")?)?;
     let id: GenerationId = asked.id("generation_id")?;
-    let found = asked.json::<Settlement>().await?;
+    let Settlement { cost, input_tokens, output_tokens, model } = asked.json().await?;
+    let found = Charged { cost: cost.0, input_tokens, output_tokens, model };
+    book(&caller.services(&api), &organization, &id, found).await?;
+    Ok(done("Generation settled", &id))
+}
+
+/// What OpenRouter has charged for a generation, as a person found out.
+pub(crate) struct Charged {
+    /// In USD.
+    pub(crate) cost: Usd,
+    /// Native tokens of the prompt.
+    pub(crate) input_tokens: i64,
+    /// Native tokens of the answer.
+    pub(crate) output_tokens: i64,
+    /// The model that answered; without it the one that was asked for.
+    pub(crate) model: Option<ModelName>,
+}
+
+/// Books a generation that waits, in the name of whom the services act for.
+pub(crate) async fn book(
+    services: &OrganizationServices,
+    organization: &OrganizationId,
+    id: &GenerationId,
+    found: Charged,
+) -> Result<(), ApiError> {
     let (cost, tokens) = checked(&found)?;
-    let services = caller.services(&api);
     let model = match found.model {
         Some(model) => model,
-        None => requested_model(&services, &organization, &id).await?,
+        None => requested_model(services, organization, id).await?,
     };
     let settled =
-        services.client_usage_db.settle_by_hand(&organization, &id, cost, tokens.0, tokens.1, model).await;
+        services.client_usage_db.settle_by_hand(organization, id, cost, tokens.0, tokens.1, model).await;
     match settled {
-        Ok(Recorded::New | Recorded::Duplicate | Recorded::Corrected) => Ok(done("Generation settled", &id)),
+        Ok(Recorded::New | Recorded::Duplicate | Recorded::Corrected) => Ok(()),
         Ok(Recorded::Conflict) => {
             Err(ApiError::conflicting_usage("the generation was booked meanwhile with other usage"))
         }
@@ -249,8 +272,8 @@ pub(super) async fn settle(
 }
 
 /// The figures, within the bounds that every report has.
-fn checked(found: &Settlement) -> Result<(Usd, (i64, i64)), ApiError> {
-    let cost = found.cost.0;
+fn checked(found: &Charged) -> Result<(Usd, (i64, i64)), ApiError> {
+    let cost = found.cost;
     if !(Usd::ZERO..=COST_AT_MOST).contains(&cost) {
         return Err(ApiError::field("cost", "must be 0 to 1000000"));
     }

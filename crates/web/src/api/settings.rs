@@ -106,7 +106,7 @@ fn shown(table: &GlobalSettingsTable, row: Option<GlobalSettingsModel>) -> Resul
 }
 
 /// Of a key that is so short that four characters would tell much of it, none are shown.
-fn last_four(key: &SecretString) -> String {
+pub(crate) fn last_four(key: &SecretString) -> String {
     let text = key.expose_secret();
     let shown = text.len().checked_sub(4).filter(|hidden| *hidden >= 8).and_then(|hidden| text.get(hidden..));
     format!("…{}", shown.unwrap_or_default())

@@ -10,8 +10,10 @@ use crate::api::changes;
 mod address;
 mod alerts;
 mod assets;
+mod audit;
 mod charts;
 mod compression;
+mod details;
 mod figures;
 mod format;
 mod forms;
@@ -70,7 +72,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .wrap(from_fn(changes::audit_refusal))
                 .route(web::post().to(sign_in::sign_out_everywhere)),
         )
-        .route("/organizations", web::get().to(home::organizations))
+        .route("/organizations", web::get().to(reseller::fleet))
         .service(
             web::scope("/organizations/{organization}")
                 .configure(organization::routes)

@@ -20,6 +20,7 @@ use crate::{
 
 mod look_ups;
 mod page;
+mod shown;
 mod traffic;
 
 pub use look_ups::{CountedSource, LookUps};
@@ -27,6 +28,7 @@ use page::{
     Kind::{Counter, Gauge},
     Page,
 };
+pub(crate) use shown::Shown;
 pub use traffic::{CountedBody, Traffic, count};
 
 /// What the page is made of.

@@ -20,38 +20,38 @@ use crate::{
 const DAYS_WITH_BARS: i64 = 92;
 
 /// What one series is on each day on which it is something.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// What people call it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Whether it is that of all others together.
-    pub(super) is_other: bool,
+    pub(crate) is_other: bool,
     /// Its sum.
-    pub(super) total: i64,
+    pub(crate) total: i64,
     /// Its days.
-    pub(super) days: Vec<(UsageDate, i64)>,
+    pub(crate) days: Vec<(UsageDate, i64)>,
 }
 
 /// A line of the legend.
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The class of its colour.
-    pub(super) class: String,
+    pub(crate) class: String,
     /// What people call it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its sum.
-    pub(super) total: String,
+    pub(crate) total: String,
 }
 
 /// A chart with its legend and its table.
-pub(super) struct Chart {
-    pub(super) title: String,
-    pub(super) svg: String,
-    pub(super) label: String,
-    pub(super) total: String,
-    pub(super) keys: Vec<Key>,
+pub(crate) struct Chart {
+    pub(crate) title: String,
+    pub(crate) svg: String,
+    pub(crate) label: String,
+    pub(crate) total: String,
+    pub(crate) keys: Vec<Key>,
     /// Whether some of it is a forecast.
-    pub(super) has_forecast: bool,
+    pub(crate) has_forecast: bool,
     /// A row for each bar, a column for each series.
-    pub(super) data: Data,
+    pub(crate) data: Data,
 }
 
 /// The time of a bar.
@@ -88,7 +88,7 @@ fn spans(frame: &Frame, from: UsageDate, to: UsageDate, by_month: bool) -> Vec<S
 }
 
 /// The chart of some lines, which add up to the whole, with what is expected of the days after today.
-pub(super) fn chart(
+pub(crate) fn chart(
     frame: &Frame,
     range: &Range,
     metric: Metric,

@@ -22,7 +22,7 @@ use crate::api::{
 
 mod alerts;
 mod audit;
-mod chart;
+pub(super) mod chart;
 mod daily;
 mod exports;
 mod limits;

@@ -1,6 +1,6 @@
 //! The reseller's own pages. Everybody else is refused, each page by itself.
 
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 
 use super::{
     forms::sender,
@@ -12,9 +12,12 @@ use crate::api::{ApiError, caller::Caller};
 mod access;
 mod alerts;
 mod audit;
+mod fleet;
+mod generation;
 mod generations;
 mod health;
 mod new_organization;
+mod run;
 mod runs;
 mod settings;
 mod statements;
@@ -31,6 +34,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .configure(audit::routes)
         .configure(access::routes)
         .configure(settings::routes);
+}
+
+/// All organizations, which are not below `/reseller`.
+pub(super) async fn fleet(visit: Visit) -> HttpResponse {
+    visit.answer(fleet::show).await
 }
 
 /// The reseller, who asks for a page of its own; 403 for everybody else.
