@@ -58,7 +58,9 @@ impl Visitor {
             self.cookies.retain(|(known, _)| known != name);
             self.cookies.push((name.to_owned(), rest.split(';').next().expect("it is there").to_owned()));
         }
-        let text = |name| answer.headers().get(name).map_or("", |value| value.to_str().expect("it is there")).to_owned();
+        let text = |name| {
+            answer.headers().get(name).map_or("", |value| value.to_str().expect("it is there")).to_owned()
+        };
         Page {
             status: answer.status(),
             location: text(header::LOCATION),

@@ -13,6 +13,7 @@ mod by_hand;
 mod checking;
 mod crash;
 mod dashboard_browser;
+mod dashboard_members;
 mod dashboard_pages;
 mod database_away;
 mod exchange_rates;

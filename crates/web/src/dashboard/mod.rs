@@ -7,6 +7,7 @@ use actix_web::{middleware::from_fn, web};
 
 use crate::api::changes;
 
+mod accounts;
 mod address;
 mod assets;
 mod charts;
@@ -16,13 +17,16 @@ mod forms;
 mod frame;
 mod home;
 mod language;
+mod open_webui;
 mod organization;
+mod percent;
 mod preferences;
 mod problem;
 mod range;
 mod reseller;
 mod sign_in;
 mod table;
+mod told;
 mod visit;
 
 pub(crate) use frame::Tab;

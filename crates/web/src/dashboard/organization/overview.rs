@@ -24,6 +24,7 @@ use crate::{
         figures::{Amount, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
         format,
         frame::{Frame, Link},
+        open_webui::base_url,
         range::Range,
         visit::{Visit, page},
     },
@@ -125,7 +126,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
         days: daily::days(visit, &frame, &found.daily, here.today)?,
         months: months(&frame, &found),
         heat_map: heat_map.map_err(|error| ApiError::internal(&error, None))?,
-        start: is_new.then(|| start(visit)),
+        start: is_new.then(|| base_url(visit)),
         range,
         frame,
     };
@@ -285,11 +286,4 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
         .collect();
     months.reverse();
     months
-}
-
-/// The base URL that a client needs.
-fn start(visit: &Visit) -> String {
-    let connection = visit.request.connection_info();
-    let own = || format!("{}://{}", connection.scheme(), connection.host());
-    format!("{}/v1", visit.api.public_url.clone().unwrap_or_else(own))
 }
