@@ -83,6 +83,7 @@ struct Page {
     notices: Vec<Notice>,
     once: Option<Once>,
     confirm: Option<Confirm>,
+    id: String,
     facts: Vec<(String, String)>,
     /// The form of the reseller; nobody else changes these.
     form: Option<Form>,
@@ -154,6 +155,7 @@ async fn show(visit: &Visit, here: &Here, told: Told, typed: Option<Form>) -> Re
     let page = Page {
         notices: told.notices(visit, &frame, &DONE, &TEXTS)?,
         confirm: confirm(visit, &frame, &row, is_reseller),
+        id: here.id.to_string(),
         facts: facts(&frame, &row),
         form,
         default_markup: if is_reseller { percent::default_markup(visit).await? } else { String::new() },
@@ -164,8 +166,8 @@ async fn show(visit: &Visit, here: &Here, told: Told, typed: Option<Form>) -> Re
         webhook: Line::new("webhook-url", frame.t("usage-webhook-url"), webhook),
         is_active: row.is_active,
         action: visit.address.path().to_owned(),
-        clear: visit.address.with(&[("confirm", "webhook"), ("done", "")]).link(),
-        deactivate: visit.address.with(&[("confirm", "deactivate"), ("done", "")]).link(),
+        clear: visit.address.with(&[("confirm", "webhook")]).link(),
+        deactivate: visit.address.with(&[("confirm", "deactivate")]).link(),
         once: told.once,
         frame,
     };

@@ -1,6 +1,6 @@
 //! Members from a CSV list, or from the Open WebUI that the settings name.
 
-use actix_web::{HttpResponse, dev::UrlEncoded, http::StatusCode, web};
+use actix_web::{HttpResponse, dev::UrlEncoded, error::UrlencodedError, http::StatusCode, web};
 use askama::Template;
 use mai_organization::client_organization::{ImportOptions, ImportReport, MemberList, import::csv};
 use serde::Deserialize;
@@ -158,7 +158,10 @@ async fn import(visit: Visit, payload: web::Payload) -> HttpResponse {
         Here::open(visit, Tab::Members).await?;
         let mut payload = payload.into_inner();
         let form = UrlEncoded::<Form>::new(&visit.request, &mut payload).limit(FORM_BYTES).await;
-        let form = form.map_err(|error| ApiError::body(error.to_string()))?;
+        let form = form.map_err(|error| match error {
+            UrlencodedError::Overflow { limit, .. } => ApiError::body_too_large(limit),
+            other => ApiError::body(other.to_string()),
+        })?;
         let here = Here::sent(visit, Tab::Members, &form.csrf_token).await?;
         let list = csv::parse(form.list.as_bytes()).map_err(ApiError::from);
         take(visit, &here, form, list).await

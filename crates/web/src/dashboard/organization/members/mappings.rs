@@ -10,7 +10,7 @@ use mai_organization::client_organization::{
 use mai_primitives::{OpenRouterUserId, UserId};
 use serde::Deserialize;
 
-use super::{super::Here, View, filled};
+use super::{super::Here, View, form::filled};
 use crate::{
     api::ApiError,
     dashboard::{
@@ -101,7 +101,7 @@ async fn show(visit: &Visit, here: &Here, told: Told, typed: Form) -> Result<Htt
     let row = |row: UserClientMappingModel| Row {
         name: name(&row),
         since: format::instant(frame.language, here.organization.calendar, row.updated_at),
-        remove: visit.address.with(&[("confirm", row.user_id.as_str()), ("done", "")]).link(),
+        remove: visit.address.with(&[("confirm", row.user_id.as_str())]).link(),
         user: row.user_id.to_string(),
         openrouter_user: row.openrouter_user_id.to_string(),
     };

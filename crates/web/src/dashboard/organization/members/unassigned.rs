@@ -138,7 +138,7 @@ fn shown_row(visit: &Visit, frame: &Frame, here: &Here, row: &UserSums) -> Row {
         last: row
             .last_activity
             .map_or_else(|| "–".to_owned(), |at| format::instant(frame.language, calendar, at)),
-        assign: visit.address.with(&[("assign", row.user_id.as_str()), ("done", "")]).link(),
+        assign: visit.address.with(&[("assign", row.user_id.as_str())]).link(),
         user: row.user_id.to_string(),
     }
 }

@@ -130,7 +130,7 @@ async fn show(visit: &Visit, caller: &Caller, told: Told, typed: Form) -> Result
 
 fn states(visit: &Visit, chosen: &str) -> Vec<Link> {
     let link = |(code, key): (&str, &str)| Link {
-        href: visit.address.with(&[("state", code), ("page", ""), ("confirm", ""), ("done", "")]).link(),
+        href: visit.address.with(&[("state", code), ("page", ""), ("confirm", "")]).link(),
         label: visit.language.text(key),
         is_current: code == chosen,
     };
@@ -161,7 +161,7 @@ fn shown_row(visit: &Visit, frame: &Frame, row: ApiTokenModel) -> Row {
             .last_used_at
             .map_or_else(|| frame.t("people-never"), |at| format::ago(frame.language, now, at)),
         made: at(row.created_at),
-        revoke: visit.address.with(&[("confirm", &row.id), ("done", "")]).link(),
+        revoke: visit.address.with(&[("confirm", &row.id)]).link(),
         prefix: format!("{}…", row.token_prefix),
         name: row.name,
     }
