@@ -15,6 +15,7 @@ mod crash;
 mod dashboard_access;
 mod dashboard_browser;
 mod dashboard_limits;
+mod dashboard_members;
 mod dashboard_pages;
 mod dashboard_statements;
 mod dashboard_trouble;

@@ -8,7 +8,18 @@ use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::error;
 
-use crate::error::{Error, Result};
+use crate::{
+    digest,
+    error::{Error, Result},
+};
+
+/// What every generated secret begins with.
+const SECRET_PREFIX: &str = "mai-identity-";
+
+/// A new secret: `mai-identity-` and 32 random bytes in URL-safe base64.
+pub fn new_identity_secret() -> Result<SecretString> {
+    Ok(digest::new_key(SECRET_PREFIX)?.key)
+}
 
 /// What the identities that a gateway key's caller presents must be signed with.
 #[derive(Debug, Default)]

@@ -50,7 +50,7 @@ pub use attribution::users_behind;
 pub use directory::{Directory, GatewayKeyEntry, OrganizationEntry};
 pub use error::{Error, Result, SessionRefusal, SignInRefusal, TokenRefusal};
 pub use gateway_keys::{CreatedGatewayKey, GatewayKeyModel, GatewayKeyPatch, GatewayKeyTable, NewGatewayKey};
-pub use identity_secret::IdentitySecret;
+pub use identity_secret::{IdentitySecret, new_identity_secret};
 pub use import::{ImportOptions, ImportReport, ListedMember, MemberList, Refusal};
 pub use limits::{LimitScope, LimitSubject, Limits};
 pub use mai_exchange_rates::{DayRatePolicy, StatementRatePolicy};

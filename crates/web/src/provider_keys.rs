@@ -124,6 +124,15 @@ impl ProviderKeys {
         self.work.wait().await;
     }
 
+    /// Whether keys can be made at all: whether there is a provisioning key.
+    pub async fn is_configured(&self, services: &OrganizationServices) -> Result<bool> {
+        match self.provisioning_key(services).await {
+            Ok(_) => Ok(true),
+            Err(ProviderKeyError::NotConfigured) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     async fn provisioning_key(&self, services: &OrganizationServices) -> Result<SecretString> {
         let settings = &services.global_settings_db;
         let stored = match settings.get_settings().await? {

@@ -1,1 +1,275 @@
-# Members, and an organization and its settings.
+# Members, accounts, and an organization and its settings.
+
+people-actions = Actions
+people-activate = Reactivate
+people-deactivate = Deactivate
+people-edit = Edit
+people-remove = Remove
+people-revoke = Revoke
+people-role = Role
+people-scope = Scope
+people-scope-full = Everything
+people-scope-read = Reading only
+people-state = State
+people-state-active = active
+people-state-inactive = inactive
+people-state-locked = locked for a while
+people-state-no-password = no password yet
+people-never = never
+people-last-used = Last used
+people-last-sign-in = Last sign-in
+people-made-at = Created
+people-changed-at = Changed
+people-member = Member
+people-views = Parts of this page
+role-pending = Not let in yet
+
+members-import = Import
+members-mappings = OpenRouter ids
+members-unassigned = Unassigned usage
+members-accounts = Accounts
+members-active = Active
+members-inactive = Inactive
+members-all = All
+members-which = Which members
+members-count = { $n ->
+    [one] { $shown } member
+   *[other] { $shown } members
+}
+member-add = Add member
+member-edit = Edit member
+member-id = User id
+member-id-hint = With Open WebUI the id of its user. It cannot be changed later.
+member-id-unfit = This cannot be a user id, or it is one that the service keeps for itself.
+member-taken = There is a member with this user id already.
+member-source = Source
+member-source-gateway = Gateway
+member-source-open-webui = Open WebUI
+member-source-csv = File
+member-source-api = By hand or API
+member-source-demo = Demonstration
+member-state-active = active
+member-added-on = Added
+member-added = The member was added.
+member-changed = The member was changed.
+member-deactivated = The member is inactive now.
+member-activated = The member is active again.
+member-deactivate-title = Deactivate { $value }?
+member-deactivate-text = Calls of { $value } are refused within a second, and the member needs no seat from then on. What was used stays, and the member can be reactivated.
+openrouter-user = Id at OpenRouter
+further-id = Further id
+empty-members = Members appear here with their first call. You can also import a list or add a member by hand.
+empty-members-search = No member fits. Clear the search or choose other members above.
+
+import-csv-title = Import a list
+import-csv-text = One line for each member, with a header line. Only user_id is needed; what a line leaves empty stays as it is. Fields are divided by comma or semicolon. The list is taken as a whole or not at all.
+import-csv-example = user_id,name,email,role,active
+import-list = List as CSV
+import-missing = Members from the same source who are missing in the list become inactive
+import-take = Import
+import-check = Only check
+import-webui-title = From Open WebUI
+import-webui-text = The settings of the service name this organization's Open WebUI. Its users are taken over regularly; here you can do it at once.
+import-webui = Take over now
+import-applied = The list was imported
+import-checked = Checked only, nothing was changed
+import-refused = Nothing was changed, because some lines cannot be taken
+import-listed = Lines
+import-new = New members
+import-changed = Changed members
+import-unchanged = Unchanged members
+import-merged = Further ids of known members
+import-deactivated = Deactivated members
+import-refused-lines = Refused lines
+import-line = Line
+import-reason = Reason
+import-more = And { $value } more lines.
+import-file-unfit = Nothing was changed: the list needs a header line with user_id, at most 100,000 lines and 5 MiB.
+import-members-unfit = Nothing was changed: an empty list would make all members inactive, and more than 100,000 cannot be taken.
+import-not-configured = Nothing was changed: the settings of the service name no Open WebUI for this organization.
+
+mappings-text = OpenRouter never learns a name or an address. It knows each member by an id that is made of the member's own, or by the one that you set here.
+mappings-search = Search by name or id
+mappings-count = { $n ->
+    [one] { $shown } id
+   *[other] { $shown } ids
+}
+mapping-new = Set an id
+mapping-hint = Left empty, an id is made of the member's own.
+mapping-made = The id is set.
+mapping-removed = The id was removed.
+mapping-taken = Somebody else has this id already. Nothing was changed.
+mapping-id-unfit = This cannot be an id at OpenRouter: it is empty, too long, or made for another organization.
+mapping-remove-title = Remove the id of { $value }?
+mapping-remove-text = Later calls no longer go by { $value }, but by the id that is made of the member's own. Usage stays where it is.
+empty-mappings = No id fits. Ids appear here with the members; you can also set one below.
+
+unassigned-text = Usage of the chosen days that belongs to no member. You can give it to one; the sums of the organization stay as they are.
+unassigned-search = Search by user id
+unassigned-title = Assign usage of { $value }
+unassigned-some = The usage of { $value } is given to the member. What is recorded without a user later stays unassigned.
+unassigned-whole = All usage of { $value }, also of other days, is given to the member, and later usage under this id is the member's too.
+unassigned-target = User id of the member
+unassigned-assign = Assign
+unassigned-done = The usage was assigned.
+unassigned-target-unfit = There is no such member. Choose one from the list.
+unassigned-origin-unfit = This cannot be a user id.
+unassigned-wrong-state = Nothing was changed: the id belongs to an active member, or is a further id of another one.
+empty-unassigned = All usage of these days belongs to members. What comes from unknown ids appears here.
+
+account = Account
+accounts-list = Who signs in
+accounts-search = Search by name or e-mail
+accounts-count = { $n ->
+    [one] { $shown } account
+   *[other] { $shown } accounts
+}
+account-new = New account
+account-new-hint = The account has no password yet. A link is shown once, with which its owner signs in and chooses one.
+account-make = Create account and link
+account-user = User id of the member
+account-user-hint = Needed for a member, who sees the own usage only.
+account-user-unfit = For an account of a member, name the user id of a member of this organization.
+account-link = One-time link
+account-link-make = Create one-time link
+account-link-title = One-time link of { $value }
+account-link-text = Give it to the owner of the account. It signs in once, until { $value }, and is not shown again. Earlier links no longer work.
+account-without-link = The account was created, but no link. Create one in its row.
+account-deactivated = The account is inactive now.
+account-activated = The account is active again.
+account-deactivate-title = Deactivate the account { $value }?
+account-deactivate-text = { $value } can no longer sign in. Sessions, links and API tokens of the account end at once.
+account-last = Nothing was changed: the last active account of the reseller must stay.
+empty-accounts = No account fits. Create the first one below; its owner gets a one-time link.
+
+api-token = API token
+api-tokens = API tokens
+api-tokens-which = Which tokens
+api-tokens-valid = Valid
+api-tokens-all = All
+api-tokens-count = { $n ->
+    [one] { $shown } token
+   *[other] { $shown } tokens
+}
+api-token-new = New API token
+api-token-name = What it is for
+api-token-last-day = Last day
+api-token-last-day-hint = Left empty, it works until it is revoked.
+api-token-day-unfit = The last day must be today or later.
+api-token-make = Create token
+api-token-made-title = API token { $value }
+api-token-made-text = Copy it now, it is not shown again. Programs send it as Authorization: Bearer.
+api-token-revoked = The token was revoked.
+api-token-revoke-title = Revoke the token { $value }?
+api-token-revoke-text = Whatever uses the token that begins with { $value } is refused at once. This cannot be undone.
+api-token-was-revoked = revoked on { $value }
+api-token-expired = expired on { $value }
+api-token-until = valid until { $value }
+api-token-unbounded = valid without end
+empty-api-tokens = No token fits. Programs that use the API of the reseller need one; create it below.
+
+organization-new = New organization
+organization-create = Create organization
+organization-ready = The organization is ready
+organization-name = Name
+organization-id = Id
+organization-id-hint = Letters, digits and marks without spaces. Left empty, one is made. It cannot be changed later.
+organization-id-unfit = This cannot be an id of an organization.
+organization-taken = Nothing was made: another organization has this id or this provider key already.
+organization-activity = Activity
+organization-deactivated = The organization is inactive now.
+organization-activated = The organization is active again.
+organization-deactivate-title = Deactivate { $value }?
+organization-deactivate-text = Its gateway keys stop working within a second and nobody of it can sign in. A key that was made at OpenRouter is disabled there. Figures and statements stay, and the organization can be reactivated.
+organization-activate-text = The organization is inactive: its gateway keys are refused. Reactivated, they work again.
+organization-key-left = The organization was switched, but look after its provider key: { $value }
+
+org-state-active = active
+org-saved = The settings were saved.
+settings-by-reseller = Your reseller changes these. Ask there if something is wrong.
+org-markup = Markup in percent
+org-markup-hint = What the organization pays above raw cost, from now on. Left empty, the default of { $value } percent holds.
+org-markup-unfit = Write the markup in percent, such as 30 or 12.5, with at most four decimals.
+org-time-zone = Time zone
+org-time-zone-hint = IANA name, such as Europe/Warsaw. Its days and months count.
+org-time-zone-change-hint = IANA name, such as Europe/Warsaw. Days that are booked already keep their date.
+org-zone-unfit = There is no such time zone. Write its IANA name, such as Europe/Warsaw.
+org-billing-email = E-mail for statements
+org-billing-email-hint = Seller and buyer of statements are entered on its page of statements.
+org-day-rate = Rate of a day
+org-day-rate-hint = Which of NBP's tables converts the usage of a day. Days that have a rate keep it.
+org-statement-rate = Rate of a statement
+org-statement-rate-hint = Which of NBP's tables converts a statement that is not issued yet.
+org-rate-same-day = Table of the day, else the last one before
+org-rate-before-day = Last table before the day
+org-rate-before-period-end = Last table before the end of the month
+org-rate-before-issue-day = Last table before the day of issue
+org-site-url = Site address for OpenRouter
+org-site-url-hint = Sent as HTTP-Referer. Left empty, none is sent.
+org-site-unfit = The site address must begin with http:// or https:// and have at most 200 characters.
+org-drain = Read an answer to its end when the client has left
+
+webui-title = Set up Open WebUI
+webui-text = Give Open WebUI these five settings, as environment variables, and remove its other connections: what goes past the gateway is not metered.
+webui-base = Base URL
+webui-url = Address of the gateway
+webui-key = Gateway key
+webui-forward = Tells who the user is
+webui-secret = Signs who the user is
+webui-configs = Labels the calls for titles, tags and questions
+webui-later = Open WebUI reads the address, the key and the labels at its first start only; later they are changed in its Admin Panel under Settings, Connections. It shows models to administrators until they share them.
+webui-your-key = YOUR-GATEWAY-KEY
+webui-your-secret = SIGNING-SECRET-OF-THE-KEY
+webui-keys = Limits and gateway keys
+
+usage-webhook-title = Usage webhook
+usage-webhook-text = Programs that call OpenRouter past the gateway can report their usage here. With a secret, each report must be signed with it (HMAC-SHA256 in X-Webhook-Signature).
+usage-webhook-url = Address of the webhook
+usage-webhook-signed = signature needed
+usage-webhook-unsigned = no signature needed
+usage-webhook-make = Create secret
+usage-webhook-replace = Replace secret
+usage-webhook-clear = Remove secret
+usage-webhook-secret = Webhook secret
+usage-webhook-made-title = The webhook secret was created
+usage-webhook-made-text = Copy it now, it is not shown again. From now on reports must be signed with it.
+usage-webhook-cleared = The secret was removed. Reports need no signature now.
+usage-webhook-clear-title = Remove the webhook secret of { $value }?
+usage-webhook-clear-text = Reports need no signature then: whoever knows the organization's provider key can report usage.
+
+new-monthly-limit = Monthly limit in USD
+new-monthly-limit-hint = In client price. Left empty, usage is not bounded.
+new-provider-key = Provider key
+new-provider-key-text = The key with which the gateway calls OpenRouter for this organization.
+new-provider-create = Create a key at OpenRouter
+new-provider-create-missing = The service has no provisioning key. Set one in the settings to create keys at OpenRouter.
+new-provider-limit = Limit of the key in USD
+new-provider-limit-hint = In raw cost. Left empty, OpenRouter sets no limit.
+new-provider-reset = The limit begins again
+new-provider-reset-never = never
+new-provider-reset-daily = each day
+new-provider-reset-weekly = each week
+new-provider-reset-monthly = each month
+new-provider-reset-unfit = Choose when the limit begins again.
+new-provider-paste = Use a key that exists
+new-provider-pasted = OpenRouter key
+new-provider-key-unfit = Paste the OpenRouter key, without spaces.
+new-provider-later = Add a key later
+new-provider-unfit = Choose where the provider key comes from.
+new-provider-not-made = Nothing was made: OpenRouter refuses the provisioning key, or there is none. Set it in the settings, or choose another way below.
+new-provider-away = Nothing was made: OpenRouter did not create the key. Try again, or add the key later.
+new-gateway-key = Gateway key
+new-first-key-text = A gateway key named Open WebUI is made as well. It believes who the user is by a signed identity, and is shown once on the next page.
+new-first-call = First call
+new-first-call-title = Check the connection
+new-first-call-text = The list of models costs nothing and needs no user. Usage appears with the first chat in Open WebUI.
+ready-text = The organization { $value } was created. What stands below works from now on.
+ready-once = The key and the signing secret are shown only this once. Copy them now.
+ready-no-key = The organization was created, but no gateway key: { $value } Create one on its page of limits and keys.
+ready-no-provider-key = It has no provider key yet, so its calls are refused. Add one here:
+ready-next = What comes next
+ready-import = Import the members
+ready-accounts = Create an account for the administrator and give the one-time link to them
+ready-limits = Set limits and see the keys
+ready-settings = Look at the settings again
+ready-overview = Open the overview

@@ -1,6 +1,6 @@
 //! `/api/v1/accounts`: the people who sign in with a password, as those who let them in see them.
 
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use mai_organization::client_organization::{
     AccountModel, AccountPatch, Change, NewAccount, Role as StoredRole, Standing,
 };
@@ -328,9 +328,7 @@ pub(super) async fn create_link(
     let (account, organization) = administered(&caller, &api, asked.path("account_id")?).await?;
     let links = caller.services(&api).sign_in_link_db;
     let created = links.create(organization.as_ref(), &account.id).await?;
-    let connection = asked.request.connection_info();
-    let own = || format!("{}://{}", connection.scheme(), connection.host());
-    let base = api.public_url.clone().unwrap_or_else(own);
+    let base = origin(&asked.request, &api);
     let answer = SignInLink {
         success: true,
         link: link(&base, created.token.expose_secret()),
@@ -338,6 +336,13 @@ pub(super) async fn create_link(
         expires_at: created.expires_at.seconds(),
     };
     Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(answer))
+}
+
+/// Where whoever asks reaches the service: by the setting, else as the request has come.
+pub(crate) fn origin(request: &HttpRequest, api: &Api) -> String {
+    let connection = request.connection_info();
+    let own = || format!("{}://{}", connection.scheme(), connection.host());
+    api.public_url.clone().unwrap_or_else(own)
 }
 
 /// The address that signs in with a token. What stands behind the `#` is sent to no server, so no log of

@@ -19,7 +19,7 @@ use super::{
 };
 
 mod assign;
-mod import;
+pub(crate) mod import;
 
 /// What is below `clients/{client_id}/members`. Names that are no ids of members come first.
 pub(super) fn routes(config: &mut ServiceConfig<'_>) {

@@ -20,7 +20,10 @@ use super::{
     paging::{self, Order},
     provider_key::{NewProviderKey, ProviderKey},
 };
-use crate::provider_keys::ProviderKeys;
+
+mod changes;
+
+pub(crate) use changes::{change, create, deactivate};
 
 /// An organization. Of its secrets only the last four characters of the provider key are shown.
 #[derive(Serialize, ToSchema)]
@@ -289,18 +292,10 @@ pub(super) async fn create_client(
         statement_rate_policy: policy("statement_rate_policy", new.statement_rate_policy.as_deref())?
             .unwrap_or_default(),
     };
-    let services = caller.services(&api);
     let message = "Organization created";
-    let Some(provider_key) = provider_key else {
-        let row = services.client_organization_db.create(form).await?;
-        return Ok(HttpResponse::Created().json(Changed::new(message, row)));
-    };
-    let create =
-        |keys: ProviderKeys| async move { keys.create_organization(&services, form, provider_key).await };
-    let stored = api.provider_keys.to_the_end(create).await??;
-    let api_key_info = Some(ProviderKey::of(&stored.organization, stored.info));
-    let changed = Changed { api_key_info, ..Changed::new(message, stored.organization) };
-    Ok(HttpResponse::Created().json(changed))
+    let (row, info) = create(&caller, &api, form, provider_key).await?;
+    let api_key_info = info.map(|info| ProviderKey::of(&row, info));
+    Ok(HttpResponse::Created().json(Changed { api_key_info, ..Changed::new(message, row) }))
 }
 
 /// A partial update: what is absent stays, null clears.
@@ -359,7 +354,6 @@ pub(super) async fn update_client(
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
     let patch: OrganizationPatch = asked.json().await?;
-    let services = caller.services(&api);
     let patch = ClientOrganizationPatch {
         name: patch.name,
         openrouter_api_key: patch.openrouter_api_key,
@@ -374,15 +368,7 @@ pub(super) async fn update_client(
         is_active: patch.is_active,
         ..ClientOrganizationPatch::default()
     };
-    let change = |keys: ProviderKeys| async move {
-        let table = &services.client_organization_db;
-        let old = table.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
-        let row = table.update(&id, patch).await?;
-        let is_switched = row.is_active != old.is_active;
-        let warning = if is_switched { keys.follow_activity(&services, &row).await } else { None };
-        Ok::<_, ApiError>((row, warning))
-    };
-    let (row, warning) = api.provider_keys.to_the_end(change).await??;
+    let (row, warning) = change(&caller, &api, id, patch).await?;
     Ok(HttpResponse::Ok().json(Changed { warning, ..Changed::new("Organization updated", row) }))
 }
 
@@ -412,16 +398,7 @@ pub(super) async fn deactivate_client(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let id = caller.resold(asked.path("client_id")?)?;
-    let services = caller.services(&api);
-    let deactivate = |keys: ProviderKeys| async move {
-        let table = &services.client_organization_db;
-        if !table.deactivate(&id).await? {
-            return Err(unknown_organization());
-        }
-        let row = table.get_any_by_id(&id).await?.ok_or_else(unknown_organization)?;
-        Ok(keys.follow_activity(&services, &row).await)
-    };
-    let warning = api.provider_keys.to_the_end(deactivate).await??;
+    let warning = deactivate(&caller, &api, id).await?;
     let message = "Organization deactivated";
     Ok(HttpResponse::Ok().json(Deactivated { success: true, message, warning }))
 }

@@ -2,11 +2,35 @@
 
 use actix_web::{HttpResponse, delete, post, web};
 use mai_organization::client_organization::{Change, ClientOrganizationPatch, new_webhook_secret};
-use secrecy::ExposeSecret;
+use mai_primitives::OrganizationId;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, ApiError, asked::Asked, caller::Caller, error::ChangeRefusals, gateway_keys::administered};
+
+/// Makes a new secret in place of the one before.
+pub(crate) async fn make(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+) -> Result<SecretString, ApiError> {
+    let secret = new_webhook_secret()?;
+    store(caller, api, organization, Change::Set(secret.clone())).await?;
+    Ok(secret)
+}
+
+/// Puts another secret in place of the one before, or none.
+pub(crate) async fn store(
+    caller: &Caller,
+    api: &Api,
+    organization: &OrganizationId,
+    webhook_secret: Change<SecretString>,
+) -> Result<(), ApiError> {
+    let patch = ClientOrganizationPatch { webhook_secret, ..ClientOrganizationPatch::default() };
+    caller.services(api).client_organization_db.update(organization, patch).await?;
+    Ok(())
+}
 
 /// A secret that was made. This is the only time that it is shown.
 #[derive(Serialize, ToSchema)]
@@ -31,10 +55,7 @@ pub(super) async fn set_webhook_secret(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
-    let secret = new_webhook_secret()?;
-    let webhook_secret = Change::Set(secret.clone());
-    let patch = ClientOrganizationPatch { webhook_secret, ..ClientOrganizationPatch::default() };
-    caller.services(&api).client_organization_db.update(&organization, patch).await?;
+    let secret = make(&caller, &api, &organization).await?;
     let webhook_secret = secret.expose_secret();
     Ok(HttpResponse::Created().json(MadeSecret { success: true, webhook_secret }))
 }
@@ -61,9 +82,7 @@ pub(super) async fn clear_webhook_secret(
     api: web::Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
     let organization = administered(&caller, &asked, &api).await?;
-    let patch =
-        ClientOrganizationPatch { webhook_secret: Change::Clear, ..ClientOrganizationPatch::default() };
-    caller.services(&api).client_organization_db.update(&organization, patch).await?;
+    store(&caller, &api, &organization, Change::Clear).await?;
     let message = "Reports need no signature any more";
     Ok(HttpResponse::Ok().json(ClearedSecret { success: true, message }))
 }

@@ -5,6 +5,9 @@
 use actix_web::HttpRequest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+/// What a page is told once: that something was done. No link of the page repeats it.
+pub(crate) const DONE: &str = "done";
+
 /// What stands in a query as it is.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -43,7 +46,7 @@ impl Address {
     /// The same with other values; an empty one takes the name away.
     pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Self {
         let mut query = self.query.clone();
-        query.retain(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
+        query.retain(|(name, _)| name != DONE && changes.iter().all(|(changed, _)| changed != name));
         let added = changes.iter().filter(|(_, value)| !value.is_empty());
         query.extend(added.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self { path: self.path.clone(), query }
@@ -65,7 +68,7 @@ impl Address {
 
     /// The values as hidden fields of a form, without those that the form asks for itself.
     pub(crate) fn fields(&self, without: &[&str]) -> Vec<(String, String)> {
-        let kept = self.query.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        let kept = self.query.iter().filter(|(name, _)| name != DONE && !without.contains(&name.as_str()));
         kept.cloned().collect()
     }
 
@@ -117,6 +120,9 @@ mod tests {
             address.with(&[("page", ""), ("sort", "name")]).link(),
             "/organizations/a%20b?search=%C5%82%26%20x&sort=name"
         );
+        let told = address.with(&[(DONE, "key-saved")]);
+        assert_eq!(told.get(DONE), Some("key-saved"));
+        assert_eq!((told.with(&[]).get(DONE), told.fields(&[]).len()), (None, 3), "it is told once");
         assert_eq!(address.sharing("/other", &["page"]).link(), "/other?page=2");
         assert_eq!(address.fields(&["page", "search"]), [("sort".to_owned(), "cost".to_owned())]);
         assert_eq!(Address::to("/x").link(), "/x");

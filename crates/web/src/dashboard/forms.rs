@@ -8,15 +8,12 @@ use mai_primitives::Usd;
 use serde::Deserialize;
 
 use super::{
-    address::Address,
+    address::{Address, DONE},
     figures::Notice,
     frame::Frame,
     visit::{Visit, redirect},
 };
 use crate::api::{ApiError, caller::Caller};
-
-/// What stands in the address of a page that tells of a change.
-const DONE: &str = "done";
 
 /// A form that asks nothing but to be sure.
 #[derive(Deserialize)]

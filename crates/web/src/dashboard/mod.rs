@@ -7,6 +7,7 @@ use actix_web::{middleware::from_fn, web};
 
 use crate::api::changes;
 
+mod accounts;
 mod address;
 mod alerts;
 mod assets;
@@ -21,14 +22,17 @@ mod frame;
 mod home;
 mod language;
 mod older;
+mod open_webui;
 mod organization;
 mod parties;
+mod percent;
 mod preferences;
 mod problem;
 mod range;
 mod reseller;
 mod sign_in;
 mod table;
+mod told;
 mod visit;
 
 pub(crate) use frame::Tab;

@@ -25,7 +25,7 @@ struct Query {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ImportSource)]
-enum Source {
+pub(crate) enum Source {
     /// The API of Open WebUI.
     OpenWebui,
     /// The database of Open WebUI.
@@ -57,7 +57,7 @@ struct RefusedEntry {
 }
 
 /// The code of a list that was not taken because of bad lines.
-const REFUSED: &str = "import_refused";
+pub(crate) const REFUSED: &str = "import_refused";
 
 /// What an import did, or would do.
 #[derive(Serialize, ToSchema)]
@@ -136,7 +136,11 @@ fn is_csv(asked: &Asked) -> bool {
 }
 
 /// Reads the registry, if it is that of this organization: its people are nobody else's business.
-async fn read(api: &Api, organization: &OrganizationId, source: Source) -> Result<MemberList, ApiError> {
+pub(crate) async fn read(
+    api: &Api,
+    organization: &OrganizationId,
+    source: Source,
+) -> Result<MemberList, ApiError> {
     let registry = api.registries.find(organization, source == Source::OpenWebuiDatabase);
     let registry = registry.ok_or_else(|| {
         ApiError::not_configured("the settings name no such source of Open WebUI for this organization")

@@ -24,6 +24,7 @@ use crate::{
         figures::{Amount, Data, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
         format,
         frame::{Frame, Link},
+        open_webui::base_url,
         range::Range,
         visit::{Visit, page},
     },
@@ -127,7 +128,7 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
         months: months(&frame, &found),
         activity: heat_map.data(frame.language),
         heat_map: heat_map.render().map_err(|error| ApiError::internal(&error, None))?,
-        start: is_new.then(|| start(visit)),
+        start: is_new.then(|| base_url(visit)),
         range,
         frame,
     };
@@ -288,11 +289,4 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
         .collect();
     months.reverse();
     months
-}
-
-/// The base URL that a client needs.
-pub(super) fn start(visit: &Visit) -> String {
-    let connection = visit.request.connection_info();
-    let own = || format!("{}://{}", connection.scheme(), connection.host());
-    format!("{}/v1", visit.api.public_url.clone().unwrap_or_else(own))
 }
