@@ -1,6 +1,5 @@
 # The reseller's pages.
 
-organization-new = New organization
 
 ops-filter = Filter
 ops-filter-actions = Actions

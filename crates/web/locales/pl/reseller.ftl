@@ -1,6 +1,5 @@
 # The reseller's pages.
 
-organization-new = Nowa organizacja
 
 ops-filter = Filtr
 ops-filter-actions = Działania
