@@ -92,6 +92,6 @@ pub(crate) fn on_page(mut visit: Visit, levels: usize, kept: &[&str]) -> Visit {
     for _ in 0..levels {
         path = path.rsplit_once('/').map_or(path, |(above, _)| above);
     }
-    visit.address = visit.address.sharing(path, kept);
+    visit.reader.address = visit.address.sharing(path, kept);
     visit
 }

@@ -60,7 +60,8 @@ pub(crate) struct Visit {
     pub(crate) request: HttpRequest,
     /// What answers it.
     pub(crate) api: web::Data<Api>,
-    reader: Reader,
+    /// How the page is to look.
+    pub(crate) reader: Reader,
 }
 
 impl Deref for Visit {

@@ -10,7 +10,7 @@ use mai_primitives::UnixTime;
 use secrecy::ExposeSecret;
 
 use super::{
-    super::{Here, choices, overview::start},
+    super::{Here, choices},
     PROPOSED, View,
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         format,
         forms::{Confirm, done},
         frame::{Frame, Link, Tab},
+        open_webui::base_url,
         table::{Head, Pager, Search, Sortable, Sorting, paged},
         visit::{Visit, page_as},
     },
@@ -196,7 +197,7 @@ async fn render(
 
 impl Made {
     fn of(visit: &Visit, made: CreatedGatewayKey) -> Self {
-        let (base, key) = (start(visit), made.key.expose_secret().to_owned());
+        let (base, key) = (base_url(visit), made.key.expose_secret().to_owned());
         let body = r#"{"model":"openai/gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}"#;
         let curl = format!(
             "curl '{base}/chat/completions' -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
