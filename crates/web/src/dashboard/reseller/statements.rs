@@ -175,16 +175,12 @@ fn confirm(
     }
     let back = month_link(visit, month);
     let mut fields = vec![("do", "issue".to_owned()), ("month", month.to_string())];
-    let whose = match visit.address.get("organization") {
-        Some(named) => {
-            let id = OrganizationId::new(named).map_err(|_| unknown_organization())?;
-            fields.push(("organization", id.to_string()));
-            visit.known(&id)?.name.clone()
-        }
-        None => {
-            let count = i64::try_from(everybody).unwrap_or(i64::MAX);
-            frame.language.count("organizations-count", count)
-        }
+    let whose = if let Some(named) = visit.address.get("organization") {
+        let id = OrganizationId::new(named).map_err(|_| unknown_organization())?;
+        fields.push(("organization", id.to_string()));
+        visit.known(&id)?.name.clone()
+    } else {
+        frame.language.count("organizations-count", i64::try_from(everybody).unwrap_or(i64::MAX))
     };
     let values = [("month", back.label.as_str()), ("whose", whose.as_str())];
     Ok(Some(Confirm {
