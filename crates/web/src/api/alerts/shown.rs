@@ -83,11 +83,10 @@ pub(crate) fn previous_secret_until(row: &DestinationModel, api: &Api) -> Option
 impl AlertDestination {
     pub(super) fn shown(row: DestinationModel, api: &Api) -> Self {
         let kinds = [(Kind::LimitReached, row.wants_limits), (Kind::Anomaly, row.wants_anomalies)];
-        let previous_secret_until = previous_secret_until(&row, api).map(UnixTime::seconds);
         Self {
+            previous_secret_until: previous_secret_until(&row, api).map(UnixTime::seconds),
             client_org_id: row.client_org_id.map(|id| id.to_string()),
             can_be_sent: can_be_sent(row.channel, api),
-            previous_secret_until,
             channel: match row.channel {
                 Channel::Webhook => Way::Webhook,
                 Channel::Email => Way::Email,

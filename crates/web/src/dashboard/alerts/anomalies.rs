@@ -19,7 +19,7 @@ use crate::{
         figures::Notice,
         format,
         forms::{done, onward, refused},
-        frame::{Frame, Link},
+        frame::{Frame, Link, SHARED},
         range::Range,
         table::{Pager, paged},
         visit::{Visit, page, page_as},
@@ -82,10 +82,8 @@ pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, Ap
 async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Page, ApiError> {
     let address = visit.address.with(&[("view", "anomalies"), ("done", "")]);
     // Few days stand out, so more of them are shown than of anything else.
-    let asked = match ["range", "start_date", "end_date"].iter().any(|name| address.get(name).is_some()) {
-        true => address.clone(),
-        false => address.with(&[("range", "90d")]),
-    };
+    let is_named = SHARED.iter().any(|name| address.get(name).is_some());
+    let asked = if is_named { address.clone() } else { address.with(&[("range", "90d")]) };
     let range = Range::of(&asked, visit.language, place.today)?;
     within_reach(range.days.from(), range.days.to())?;
     let (from, to) = (range.days.from(), range.days.to());

@@ -78,17 +78,31 @@ enum View {
 }
 
 impl View {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
-        (Self::Destinations, "destinations", "alerts-destinations"),
-        (Self::Raised, "raised", "alerts-raised"),
-        (Self::Deliveries, "deliveries", "alerts-deliveries"),
-        (Self::Anomalies, "anomalies", "alerts-anomalies"),
-    ];
+    const ALL: [Self; 4] = [Self::Destinations, Self::Raised, Self::Deliveries, Self::Anomalies];
 
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Destinations => "destinations",
+            Self::Raised => "raised",
+            Self::Deliveries => "deliveries",
+            Self::Anomalies => "anomalies",
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Destinations => "alerts-destinations",
+            Self::Raised => "alerts-raised",
+            Self::Deliveries => "alerts-deliveries",
+            Self::Anomalies => "alerts-anomalies",
+        }
+    }
+
+    /// The list that an address names; without one the destinations.
     fn of(address: &Address) -> Result<Self, ApiError> {
-        let wanted = address.get("view").unwrap_or("destinations");
-        let found = Self::ALL.iter().find(|(_, code, _)| *code == wanted);
-        found.map(|(view, ..)| *view).ok_or_else(|| ApiError::field("view", "is none that we know"))
+        let Some(wanted) = address.get("view") else { return Ok(Self::Destinations) };
+        let found = Self::ALL.into_iter().find(|view| view.code() == wanted);
+        found.ok_or_else(|| ApiError::field("view", "is none that we know"))
     }
 }
 
@@ -158,16 +172,15 @@ impl Place {
 
     /// One of the lists.
     fn list(&self, view: View) -> Address {
-        let (_, code, _) = View::ALL.into_iter().find(|(one, ..)| *one == view).unwrap_or(View::ALL[0]);
-        let code = if view == View::Destinations { "" } else { code };
+        let code = if view == View::Destinations { "" } else { view.code() };
         Address::to(self.path.as_str()).with(&[("view", code)])
     }
 
     /// The links from one list to the others.
     fn views(&self, current: View) -> Vec<Link> {
-        let link = |(view, _, label): (View, &str, &str)| Link {
+        let link = |view: View| Link {
             href: self.list(view).link(),
-            label: self.frame.t(label),
+            label: self.frame.t(view.label()),
             is_current: view == current,
         };
         View::ALL.map(link).into()

@@ -5,7 +5,6 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use mai_billing::BillingMonth;
-use mai_organization::client_organization::OrganizationEntry;
 use mai_primitives::OrganizationId;
 use serde::Deserialize;
 
@@ -30,7 +29,7 @@ use crate::{
 
 mod rows;
 
-use rows::{Row, Sum, row};
+use rows::{Row, Sum, issue_link, row};
 
 /// How long closing a month of many organizations may take. Each is issued by itself, and closing again goes on where
 /// it was cut short.
@@ -155,8 +154,7 @@ async fn listed(
         sum,
         pager: Some(pager),
         count: frame.language.count("organizations-count", count),
-        close: is_over
-            .then(|| visit.address.with(&[("month", &month.to_string()), ("confirm", "issue")]).link()),
+        close: is_over.then(|| issue_link(month, None)),
         back: None,
         seller,
         action: here.href,
@@ -177,17 +175,12 @@ fn confirm(
     }
     let back = month_link(visit, month);
     let mut fields = vec![("do", "issue".to_owned()), ("month", month.to_string())];
-    let whose = match visit.address.get("organization") {
-        Some(named) => {
-            let id = OrganizationId::new(named).map_err(|_| unknown_organization())?;
-            let known: std::sync::Arc<OrganizationEntry> = visit.known(&id)?;
-            fields.push(("organization", id.to_string()));
-            known.name.clone()
-        }
-        None => {
-            let count = i64::try_from(everybody).unwrap_or(i64::MAX);
-            frame.language.count("organizations-count", count)
-        }
+    let whose = if let Some(named) = visit.address.get("organization") {
+        let id = OrganizationId::new(named).map_err(|_| unknown_organization())?;
+        fields.push(("organization", id.to_string()));
+        visit.known(&id)?.name.clone()
+    } else {
+        frame.language.count("organizations-count", i64::try_from(everybody).unwrap_or(i64::MAX))
     };
     let values = [("month", back.label.as_str()), ("whose", whose.as_str())];
     Ok(Some(Confirm {

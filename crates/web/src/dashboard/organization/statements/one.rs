@@ -44,6 +44,8 @@ struct Page {
     gross: String,
     /// By which rule VAT does not apply, or another note.
     note: Option<String>,
+    /// SHA-256 of what was issued, by which copies are checked.
+    hashes: Vec<(String, String)>,
 }
 
 /// Who sells or buys: a name, and lines below it.
@@ -94,6 +96,7 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         Some(number) => frame.with("statements-title", number),
         None => frame.with("statements-draft-title", &format::month(frame.language, month.first())),
     };
+    let hashes = hashes(visit, &here, &frame, month).await?;
     let totals = &statement.totals;
     let (facts, sums) = (facts(&frame, &statement, month), sums(&frame, &statement));
     let (usage, pager) = paged(statement.usage, &visit.address, &frame)?;
@@ -127,9 +130,25 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         seats: statement.subscription.iter().map(|line| seat_row(&frame, line)).collect(),
         corrections: statement.corrections.into_iter().map(|line| correction_row(&frame, line)).collect(),
         note: statement.vat.note,
+        hashes,
         frame,
     };
     page(&page_)
+}
+
+/// The hashes of an issued statement; that of the stored document is for the reseller, as in the API.
+async fn hashes(
+    visit: &Visit,
+    here: &Here,
+    frame: &Frame,
+    month: BillingMonth,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let Some(row) = visit.api.statements.find(&here.id, month).await? else { return Ok(Vec::new()) };
+    let mut hashes = vec![(frame.t("statements-pdf-hash"), row.pdf_sha256)];
+    if here.caller.is_reseller() {
+        hashes.push((frame.t("statements-document-hash"), row.document_sha256));
+    }
+    Ok(hashes)
 }
 
 fn zloty(amount: Option<Pln>) -> String {

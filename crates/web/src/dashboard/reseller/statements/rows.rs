@@ -121,7 +121,7 @@ pub(super) fn row(
     let pln = |amount: Option<Pln>| amount.map_or_else(|| "–".to_owned(), display::pln);
     Ok(Row {
         name,
-        issue: may_issue.then(|| issue_link(id, month)),
+        issue: may_issue.then(|| issue_link(month, Some(id))),
         id: id.to_string(),
         href,
         state,
@@ -135,11 +135,12 @@ pub(super) fn row(
     })
 }
 
-fn issue_link(id: &OrganizationId, month: BillingMonth) -> String {
-    let address = Address::to(ResellerTab::Statements.path());
-    let asked =
-        [("month", month.to_string()), ("confirm", "issue".to_owned()), ("organization", id.to_string())];
-    address.with(&asked.each_ref().map(|(name, value)| (*name, value.as_str()))).link()
+/// Where one is asked whether a month is issued: of an organization, or of all.
+pub(super) fn issue_link(month: BillingMonth, id: Option<&OrganizationId>) -> String {
+    let organization = id.map(OrganizationId::as_str).unwrap_or_default();
+    let month = month.to_string();
+    let asked = [("month", month.as_str()), ("confirm", "issue"), ("organization", organization)];
+    Address::to(ResellerTab::Statements.path()).with(&asked).link()
 }
 
 /// What is to be known of a month beside its state.
