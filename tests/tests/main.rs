@@ -14,6 +14,7 @@ mod checking;
 mod crash;
 mod dashboard_browser;
 mod dashboard_pages;
+mod dashboard_reseller;
 mod database_away;
 mod exchange_rates;
 mod full_disk;
