@@ -17,6 +17,7 @@ mod dashboard_browser;
 mod dashboard_limits;
 mod dashboard_members;
 mod dashboard_pages;
+mod dashboard_reseller;
 mod dashboard_statements;
 mod dashboard_trouble;
 mod database_away;
