@@ -185,6 +185,7 @@ chart-own-requests = My requests over time
 chart-description = Stacked bars, { $value }. The table below has the same figures.
 chart-expected = { $value } expected
 chart-so-far = { $value } so far
+chart-table = { $value }, the figures as a table
 chart-data = Show the figures as a table
 
 top-model = Top model

@@ -192,6 +192,7 @@ chart-own-requests = Moje żądania w czasie
 chart-description = Słupki skumulowane, { $value }. Tabela poniżej zawiera te same liczby.
 chart-expected = prognoza { $value }
 chart-so-far = { $value } do teraz
+chart-table = { $value }, liczby w tabeli
 chart-data = Pokaż liczby w tabeli
 
 top-model = Główny model
