@@ -21,11 +21,48 @@ pub const ORGANIZATION: &str = "org_seed1_1";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What an administrator can open below `/organizations/{id}`.
-pub const ORGANIZATION_PAGES: [&str; 7] =
-    ["", "/users", "/models", "/providers", "/subscription", "/pricing", "/exports"];
+pub const ORGANIZATION_PAGES: [&str; 22] = [
+    "",
+    "/users",
+    "/models",
+    "/providers",
+    "/subscription",
+    "/pricing",
+    "/limits",
+    "/keys",
+    "/members",
+    "/members/import",
+    "/members/mappings",
+    "/members/unassigned",
+    "/members/accounts",
+    "/statements",
+    "/alerts",
+    "/alerts?view=raised",
+    "/alerts?view=deliveries",
+    "/alerts?view=anomalies",
+    "/exports",
+    "/audit-log",
+    "/settings",
+    "/nothing",
+];
 
-/// What only the reseller can open.
-pub const RESELLER_PAGES: [&str; 1] = ["/organizations"];
+/// What only the reseller can open, without what has an id of its own.
+pub const RESELLER_PAGES: [&str; 14] = [
+    "/organizations",
+    "/reseller/new-organization",
+    "/reseller/statements",
+    "/reseller/generations",
+    "/reseller/alerts",
+    "/reseller/alerts?view=deliveries",
+    "/reseller/runs",
+    "/reseller/health",
+    "/reseller/audit-log",
+    "/reseller/access",
+    "/reseller/access/tokens",
+    "/reseller/settings",
+    "/organizations/org_seed1_1/provider-key",
+    "/organizations/org_seed1_1/settings",
+];
 
 /// A running service with a seeded database.
 pub struct Showcase {

@@ -1,9 +1,11 @@
 //! The dashboard in a real browser: with script, and without. Each test starts one browser.
 
 use mai_mock_openrouter::{Mock, MockSettings};
+use mai_primitives::{Usd, display};
 use mai_storage::testing::TestDb;
 use mai_tests::{
     chrome::Chrome,
+    client::Client,
     gateway::{Gateway, Installation},
     run,
     statistics::book,
@@ -31,7 +33,7 @@ struct House {
     database: TestDb,
     gateway: Gateway,
     link: String,
-    _installation: Installation,
+    installation: Installation,
     _mock: Mock,
 }
 
@@ -41,7 +43,7 @@ fn house() -> House {
     let installation = Installation::new(&database, &mock);
     let ours = installation.organization("Ours");
     let link = link(&installation, &ours.id);
-    House { gateway: installation.serve(), database, link, _installation: installation, _mock: mock }
+    House { gateway: installation.serve(), database, link, installation, _mock: mock }
 }
 
 /// Signs in by the link, chooses a password, signs out and in again by it.
@@ -186,6 +188,43 @@ fn everything_works_without_script() {
         chrome.click(".top .menu summary").await;
         chrome.click("form[action='/sign-out-everywhere'] button").await;
         chrome.wait_for_path("/sign-in").await;
+        chrome.close().await;
+    });
+    assert!(house.gateway.stop().success());
+}
+
+#[test]
+fn an_organization_is_made_and_its_first_call_is_metered() {
+    let house = house();
+    let reseller = ["users", "create", "--email", "boss@x.example", "--role", "reseller", "--json"];
+    let reseller = house.installation.json(&reseller)["token"].as_str().unwrap().to_owned();
+    run(async {
+        let chrome = Chrome::start(&house.gateway.base, true).await;
+        chrome.open(&format!("/sign-in/link#{reseller}")).await;
+        chrome.click("main form button").await;
+        chrome.wait_for_path("/password").await;
+        chrome.open("/organizations").await;
+        chrome.click("a[href='/reseller/new-organization']").await;
+        chrome.wait_for_text("h1", "New organization").await;
+        chrome.type_into("input[name=name]", "Nowa Spółka").await;
+        chrome.type_into("input[name=id]", "nowa").await;
+        chrome.type_into("input[name=markup]", "30").await;
+        chrome.click("input[name=provider][value=paste]").await;
+        chrome.type_into("input[name=provider_key]", "sk-or-v1-nowa").await;
+        chrome.click("main form button[type=submit]").await;
+        chrome.wait_for_text("h2", "Nowa Spółka").await;
+        let (base, key) = (chrome.text("#base-url").await, chrome.text("#gateway-key").await);
+        assert!(base == format!("{}/v1", house.gateway.base) && key.starts_with("sk-mai-"), "{base} {key}");
+
+        let client = Client::new(&house.gateway.base, &key);
+        let answer = client.chat("openai/gpt-4o-mini", false, 5).await.expect("an answer");
+        let cost = answer.json()["usage"]["cost"].to_string();
+        let price = Usd::from_nanos(Usd::parse(&cost).unwrap().nanos() * 13 / 10);
+
+        chrome.open("/organizations/nowa").await;
+        chrome.wait_for_text(".tiles", &display::usd(price)).await;
+        chrome.open("/organizations/nowa/users").await;
+        assert_eq!(chrome.count("tbody tr").await, 1);
         chrome.close().await;
     });
     assert!(house.gateway.stop().success());
