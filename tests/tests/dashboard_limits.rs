@@ -145,6 +145,11 @@ fn limits_are_set_and_taken_away_by_forms() {
         for wrong in ["?month=x", "?kind=x", "?sort=x", "?page=0"] {
             assert_eq!(status(&anna.get(&format!("{LIMITS}{wrong}")).await), 400, "{wrong}");
         }
+        let form = anna.get(&format!("{LIMITS}?edit=member&subject=user-1")).await.text;
+        assert!(
+            form.contains("value=\"user-1\"") && form.contains("value=\"12.5\""),
+            "it is there to be changed"
+        );
         let asked = anna.get(&format!("{LIMITS}?clear=model&subject=lab%2Fnone")).await.text;
         assert!(asked.contains("Remove the limit of lab/none?"));
         let page =

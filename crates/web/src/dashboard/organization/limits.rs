@@ -146,7 +146,7 @@ struct Row {
 async fn show(visit: Visit) -> HttpResponse {
     let work = async |visit: &Visit| {
         let here = Here::open(visit, Tab::Limits).await?;
-        let typed = Typed::of_address(&visit.address);
+        let typed = Typed::of_address(visit, &here).await?;
         let notices = done(visit, &DONE).into_iter().collect();
         render(visit, &here, typed, notices, HttpResponse::Ok().finish()).await
     };
@@ -200,7 +200,7 @@ async fn render(
         kinds: choices(visit, "kind", kind, &KINDS),
         search: Search::of(visit, &frame.t("limits-search")),
         heads: heads(visit, &frame, sorting),
-        rows: shown.into_iter().map(|named| row(visit, &frame, &bare, named)).collect(),
+        rows: shown.into_iter().map(|named| row(visit, &frame, &bare, &named)).collect(),
         pager,
         count: frame.language.count("limits-count", count),
         is_bare,
@@ -280,7 +280,7 @@ fn sort(limits: &mut [Named<'_>], sorting: Sorting<Sort>) {
     });
 }
 
-fn row(visit: &Visit, frame: &Frame, bare: &Address, named: Named<'_>) -> Row {
+fn row(visit: &Visit, frame: &Frame, bare: &Address, named: &Named<'_>) -> Row {
     let (state, subject) = (named.state, named.subject);
     let scope = state.subject.scope();
     let under = named.email().unwrap_or(subject);
@@ -289,18 +289,13 @@ fn row(visit: &Visit, frame: &Frame, bare: &Address, named: Named<'_>) -> Row {
         under: if under == named.name() { String::new() } else { under.to_owned() },
         is_model: matches!(state.subject, LimitSubject::Model(_)),
         used: display::usd(state.spent),
-        pending: amount(state.pending),
-        in_flight: amount(service::in_flight(&visit.api, state)),
+        pending: display::usd(state.pending),
+        in_flight: display::usd(service::in_flight(&visit.api, state)),
         limit: display::usd(state.limit),
         standing: Standing::of(frame, state),
         edit: bare.with(&[("edit", scope), ("subject", subject)]).link(),
         clear: bare.with(&[("clear", scope), ("subject", subject)]).link(),
     }
-}
-
-/// Nothing is a dash, so that what is there stands out.
-fn amount(amount: Usd) -> String {
-    if amount == Usd::ZERO { "–".to_owned() } else { display::usd(amount) }
 }
 
 fn tiles(frame: &Frame, visit: &Visit, here: &Here, month: BillingMonth, states: &[LimitState]) -> Vec<Tile> {

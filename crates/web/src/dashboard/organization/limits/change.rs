@@ -51,11 +51,14 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    /// The limit that a link of the table names.
-    pub(super) fn of_address(address: &Address) -> Self {
-        let Some(scope) = address.get("edit") else { return Self::default() };
-        let subject = address.get("subject").unwrap_or_default().to_owned();
-        Self { scope: scope.to_owned(), subject, ..Self::default() }
+    /// The limit that a link of the table names, as it is.
+    pub(super) async fn of_address(visit: &Visit, here: &Here) -> Result<Self, ApiError> {
+        let Some(scope) = visit.address.get("edit") else { return Ok(Self::default()) };
+        let subject = visit.address.get("subject").unwrap_or_default();
+        let limits = visit.api.services.usage_limit_db.list(&here.id).await?;
+        let present = limits.iter().find(|limit| limit.scope.as_str() == scope && limit.subject == subject);
+        let amount = present.map(|limit| limit.monthly_limit.to_string()).unwrap_or_default();
+        Ok(Self { scope: scope.to_owned(), subject: subject.to_owned(), amount, own: String::new() })
     }
 
     fn of_form(form: Form) -> Self {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use askama::Template;
 use mai_organization::client_organization::{CreatedGatewayKey, GatewayKeyModel, MemberModel};
-use mai_primitives::UnixTime;
+use mai_primitives::{UnixTime, UserId};
 use secrecy::ExposeSecret;
 
 use super::{
@@ -223,7 +223,7 @@ fn heads(visit: &Visit, frame: &Frame, sorting: Sorting<Sort>) -> Vec<Head> {
 
 /// What people call the owner of a key.
 fn whose(frame: &Frame, key: &GatewayKeyModel, members: &HashMap<&str, &MemberModel>) -> String {
-    let Some(user) = key.user_id.as_ref().map(|id| id.as_str()) else { return frame.t("organization") };
+    let Some(user) = key.user_id.as_ref().map(UserId::as_str) else { return frame.t("organization") };
     let name = members.get(user).and_then(|member| member.name.as_deref());
     name.unwrap_or(user).to_owned()
 }

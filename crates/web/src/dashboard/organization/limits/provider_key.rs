@@ -206,7 +206,7 @@ fn facts(
         let at = UnixTime::from_seconds(at.timestamp());
         format::instant(frame.language, here.organization.calendar, at)
     });
-    add("name", Some(key.name.clone()));
+    add("keys-name", Some(key.name.clone()));
     add("provider-key-limit", Some(usd(key.limit).unwrap_or_else(|| frame.t("tile-no-limit"))));
     add("provider-key-remaining", usd(key.limit_remaining));
     let reset = key.limit_reset.as_deref().unwrap_or_default();
