@@ -62,7 +62,7 @@ async fn frame(visit: &Visit, caller: &Caller, tab: ResellerTab) -> Result<Frame
 }
 
 /// The page of a form that was refused, with the code that the audit log is to tell.
-fn refusal_page(page: HttpResponse, code: &'static str) -> HttpResponse {
+fn refusal_page(mut page: HttpResponse, code: &'static str) -> HttpResponse {
     page.extensions_mut().insert(RefusalCode(code));
     page
 }
