@@ -206,6 +206,7 @@ health-prices-state = Price list
 health-prices-fresh = up to date
 health-prices-old = old, OpenRouter could not be read
 health-built-in = built in, OpenRouter was never read
+health-rate = Latest rate of NBP
 health-rate-read = Rate read
 health-captured = Captured in 7 days
 health-billed = Billed by OpenRouter in 7 days

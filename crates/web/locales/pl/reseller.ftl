@@ -214,6 +214,7 @@ health-prices-state = Cennik
 health-prices-fresh = aktualny
 health-prices-old = nieaktualny, nie udało się odczytać OpenRouter
 health-built-in = wbudowany, OpenRouter nigdy nie odczytano
+health-rate = Ostatni kurs NBP
 health-rate-read = Kurs odczytano
 health-captured = Zarejestrowano w ciągu 7 dni
 health-billed = Obciążenia OpenRouter w ciągu 7 dni

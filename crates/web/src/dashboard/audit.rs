@@ -251,7 +251,7 @@ fn row(
         target: entry.target,
         is_ok: entry.result == "ok",
         result: entry.result,
-        details: details::pairs(frame, &details),
+        details: details::pairs(frame, scope.calendar, &details),
         seq: frame.number(entry.seq),
         hash: scope.is_reseller.then_some(entry.hash),
     })

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     frame,
     generations::{self, DONE, address},
-    open, sent,
+    open, refusal_page, sent,
 };
 use crate::{
     api::{
@@ -241,7 +241,7 @@ async fn refuse(
     refusal: ApiError,
     typed: Typed,
 ) -> Result<HttpResponse, ApiError> {
-    let status = refusal.status;
+    let (status, code) = (refusal.status, refusal.code);
     let texts = [
         ("cost", "gen-unfit-cost"),
         ("input_tokens", "gen-unfit-tokens"),
@@ -250,7 +250,8 @@ async fn refuse(
         ("reason", "gen-unfit-reason"),
     ];
     let notice = refused(&visit.frame(""), refusal, &texts)?;
-    render(visit, caller, typed, (vec![notice], HttpResponse::build(status))).await
+    let page = render(visit, caller, typed, (vec![notice], HttpResponse::build(status))).await?;
+    Ok(refusal_page(page, code))
 }
 
 /// A request for another look-up, and where its reader wants to be then.

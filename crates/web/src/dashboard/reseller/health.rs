@@ -183,7 +183,7 @@ fn sources(
         ("health-prices", prices),
         ("health-prices-state", source),
         ("models-used", models),
-        ("rate", rate_shown.unwrap_or_else(unknown)),
+        ("health-rate", rate_shown.unwrap_or_else(unknown)),
         ("health-rate-read", rate.map_or_else(unknown, |table| when(table.fetched_at))),
         ("health-captured", amount(|sum| sum.captured).unwrap_or_else(unknown)),
         ("health-billed", amount(|sum| sum.billed).unwrap_or_else(unknown)),

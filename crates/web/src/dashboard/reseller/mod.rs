@@ -7,7 +7,7 @@ use super::{
     frame::{Frame, ResellerTab},
     visit::Visit,
 };
-use crate::api::{ApiError, caller::Caller};
+use crate::api::{ApiError, caller::Caller, changes::RefusalCode};
 
 mod access;
 mod alerts;
@@ -59,4 +59,10 @@ async fn sent(visit: &Visit, proof: &str) -> Result<Caller, ApiError> {
 async fn frame(visit: &Visit, caller: &Caller, tab: ResellerTab) -> Result<Frame, ApiError> {
     let title = visit.language.text(tab.label());
     Ok(visit.frame(&title).signed_in(visit, caller).await?.of_reseller(tab))
+}
+
+/// The page of a form that was refused, with the code that the audit log is to tell.
+fn refusal_page(mut page: HttpResponse, code: &'static str) -> HttpResponse {
+    page.extensions_mut().insert(RefusalCode(code));
+    page
 }

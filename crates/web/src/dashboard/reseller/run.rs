@@ -124,7 +124,7 @@ fn step(visit: &Visit, frame: &Frame, step: StepModel) -> Step {
                 _ => took(frame, milliseconds / 1_000),
             },
         ),
-        details: details::pairs(frame, &step.details),
+        details: details::pairs(frame, calendar, &step.details),
         code: step.name,
         is_required: step.is_required,
         error: step.error,

@@ -6,7 +6,7 @@ use mai_batch::{RunModel, RunStatus, StartedBy, StepModel, StepStatus, Wanted};
 use mai_primitives::UsageDate;
 use serde::Deserialize;
 
-use super::{frame, open, run, sent};
+use super::{frame, open, refusal_page, run, sent};
 use crate::{
     api::{ApiError, batch::progress, caller::Caller},
     dashboard::{
@@ -224,10 +224,11 @@ async fn begin(visit: Visit, form: web::Form<Wish>) -> HttpResponse {
     let work = async |visit: &Visit| {
         let caller = sent(visit, &form.csrf_token).await?;
         let refuse = async |refusal: ApiError| {
-            let status = refusal.status;
+            let (status, code) = (refusal.status, refusal.code);
             let texts = [("processing_date", "run-unfit-day"), ("wrong_state", "run-busy")];
             let notice = refused(&visit.frame(""), refusal, &texts)?;
-            render(visit, &caller, &form, None, (vec![notice], HttpResponse::build(status))).await
+            let answer = (vec![notice], HttpResponse::build(status));
+            Ok(refusal_page(render(visit, &caller, &form, None, answer).await?, code))
         };
         let Ok(day) = UsageDate::parse(form.day.trim()) else {
             return refuse(ApiError::field("processing_date", "must be a day as YYYY-MM-DD")).await;

@@ -9,7 +9,7 @@ use mai_organization::global_settings::{
 use mai_primitives::{MarkupRate, Pln};
 use secrecy::SecretString;
 
-use super::{frame, open, sent};
+use super::{frame, open, refusal_page, sent};
 use crate::{
     api::{ApiError, caller::Caller, settings::last_four},
     dashboard::{
@@ -197,9 +197,10 @@ async fn change(visit: Visit, form: web::Form<Sent>) -> HttpResponse {
         match changed {
             Ok(key) => Ok(onward(&Address::to(ResellerTab::Settings.path()), key)),
             Err(refusal) => {
-                let status = refusal.status;
+                let (status, code) = (refusal.status, refusal.code);
                 let notice = refused(&visit.frame(""), refusal, &REFUSALS)?;
-                render(visit, &caller, Some(&form), (vec![notice], HttpResponse::build(status))).await
+                let answer = (vec![notice], HttpResponse::build(status));
+                Ok(refusal_page(render(visit, &caller, Some(&form), answer).await?, code))
             }
         }
     };
