@@ -142,13 +142,19 @@ async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>,
     }
     let present = BillingMonth::of(here.today);
     for month in [present, present.before()] {
-        // What cannot be computed is told on the reseller's own page, and hides nothing here.
-        let Ok(closing) = standing(&visit.api.statements, &here.id, month).await else { continue };
-        let sums = Sums::of(&closing.standing);
-        let held = match closing.standing {
-            Standing::Issued(_) | Standing::NothingToBill => continue,
-            Standing::Ready(_) => Vec::new(),
-            Standing::Held(_, holds) => holds.into_iter().map(|hold| hold_text(frame, hold)).collect(),
+        let (sums, held) = match standing(&visit.api.statements, &here.id, month).await {
+            Ok(closing) => {
+                let sums = Sums::of(&closing.standing);
+                match closing.standing {
+                    Standing::Issued(_) | Standing::NothingToBill => continue,
+                    Standing::Ready(_) => (sums, Vec::new()),
+                    Standing::Held(_, holds) => {
+                        (sums, holds.into_iter().map(|hold| hold_text(frame, hold)).collect())
+                    }
+                }
+            }
+            // A month that cannot be computed hides neither itself nor the others.
+            Err(failure) => (Sums::default(), vec![failure.message]),
         };
         drafts.push(Draft {
             month: format::month(frame.language, month.first()),
