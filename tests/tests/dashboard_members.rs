@@ -292,7 +292,7 @@ fn accounts_get_links_and_settings_are_changed_by_who_may() {
         ];
         assert_eq!(send(&mut anna, &proof, SETTINGS, &form).await.status.as_u16(), 403);
         let of_boss = boss.proof(SETTINGS).await;
-        done(&send(&mut boss, &of_boss, SETTINGS, &form).await, &format!("{SETTINGS}?done=settings-saved"));
+        done(&send(&mut boss, &of_boss, SETTINGS, &form).await, &format!("{SETTINGS}?done=org-saved"));
         let saved = get(&gateway, "clients/ours").await;
         let values =
             ["name", "timezone", "day_rate_policy", "drain_on_disconnect"].map(|field| saved[field].clone());

@@ -10,6 +10,7 @@ use crate::{
     api::{
         ApiError,
         changes::RefusalCode,
+        cookie,
         members::import::{REFUSED, Source, read},
     },
     dashboard::{
@@ -152,10 +153,13 @@ fn source(visit: &Visit, here: &Here) -> Option<Source> {
     database.or_else(|| registries.find(&here.id, false).map(|_| Source::OpenWebui))
 }
 
-/// The form is read only when it is known who sends it: it may be long.
+/// The form may be long, so it is read only of somebody who is signed in; what that one may do is told by the proof
+/// in it.
 async fn import(visit: Visit, payload: web::Payload) -> HttpResponse {
     let work = async |visit: &Visit| {
-        Here::open(visit, Tab::Members).await?;
+        let session = cookie::session(&visit.request, &visit.api);
+        let session = session.ok_or_else(|| ApiError::unauthorized("a session is needed"))?;
+        visit.api.services.session_db.find(&session).await?;
         let mut payload = payload.into_inner();
         let form = UrlEncoded::<Form>::new(&visit.request, &mut payload).limit(FORM_BYTES).await;
         let form = form.map_err(|error| match error {
