@@ -16,7 +16,7 @@ use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
-    series::{PerDay, days_of_models, models_per_day, organizations_per_day, users_per_day},
+    series::{OrganizationDay, PerDay, days_of_models, models_per_day, organizations_per_day, users_per_day},
     sums::{
         ModelSums, OrganizationSums, UserSums, by_model, by_organization, by_user, known_before, unique_users,
     },

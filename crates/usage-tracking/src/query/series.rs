@@ -119,6 +119,9 @@ fn per_day<K>(named: Vec<(UsageDate, K, i64, i64, Usd, Usd)>, others: Vec<Others
     }
 }
 
+/// What an organization is charged on a day.
+pub type OrganizationDay = (UsageDate, OrganizationId, Usd);
+
 /// What organizations are charged per day from `from` to `to`, both included: of each named one, and of all
 /// `others` together. Days without usage are absent.
 pub fn organizations_per_day(
@@ -126,7 +129,7 @@ pub fn organizations_per_day(
     (from, to): (UsageDate, UsageDate),
     named: &[OrganizationId],
     others: &[OrganizationId],
-) -> Result<(Vec<(UsageDate, OrganizationId, Usd)>, BTreeMap<UsageDate, i64>)> {
+) -> Result<(Vec<OrganizationDay>, BTreeMap<UsageDate, i64>)> {
     let of_named = days::table
         .filter(days::client_org_id.eq_any(named.to_vec()))
         .filter(days::usage_date.between(from, to))

@@ -125,7 +125,7 @@ async fn render(
     let confirms = typed.dismisses || visit.address.get("confirm") == Some("dismiss");
     let page = Page {
         pending: pending.map(|row| waiting(visit, &frame, calendar, row)),
-        booked: booked.map(|row| ledger(&frame, calendar, row)).unwrap_or_default(),
+        booked: booked.map(|row| ledger(&frame, calendar, &row)).unwrap_or_default(),
         history: history.into_iter().map(|row| contradiction(&frame, calendar, row)).collect(),
         here: address(&org, &id).link(),
         id: id.to_string(),
@@ -171,12 +171,12 @@ fn waiting(
 fn ledger(
     frame: &Frame,
     calendar: OrganizationCalendar,
-    row: ProcessedGenerationModel,
+    row: &ProcessedGenerationModel,
 ) -> Vec<(String, String)> {
     let at = |at| format::instant(frame.language, calendar, at);
-    let tokens = |count: i64| match row.tokens_estimated {
-        true => frame.with("tile-estimated", &frame.number(count)),
-        false => frame.number(count),
+    let tokens = |count: i64| {
+        let shown = frame.number(count);
+        if row.tokens_estimated { frame.with("tile-estimated", &shown) } else { shown }
     };
     let facts = [
         ("raw-cost", display::usd(row.total_cost)),

@@ -99,7 +99,7 @@ async fn render(
 
 /// The tiers as they were typed, or else as they are.
 fn tiers(stored: Option<&GlobalSettingsModel>, sent: Option<&Sent>) -> Vec<(String, String)> {
-    let typed: Vec<_> = sent.map(|sent| typed_tiers(sent)).unwrap_or_default();
+    let typed: Vec<_> = sent.map(typed_tiers).unwrap_or_default();
     let mut lines = if typed.is_empty() {
         let tiers = stored.and_then(|row| row.subscription_tiers.clone()).unwrap_or_default();
         tiers.all().iter().map(|tier| (tier.from.to_string(), tier.price.to_string())).collect()
