@@ -205,7 +205,8 @@ impl Stack {
 
     /// Makes an administrator of an organization and returns the token that signs it in, once.
     pub(crate) fn sign_in_token(&self, organization: &OrganizationId) -> Result<String> {
-        let who = ["--email", "bench@example.com", "--role", "admin", "--org", organization.as_str(), "--json"];
+        let who =
+            ["--email", "bench@example.com", "--role", "admin", "--org", organization.as_str(), "--json"];
         let made = self.installation.json(&[&["users", "create"], &who[..]].concat())?;
         Ok(made.get("token").and_then(Value::as_str).context("the token is not shown")?.to_owned())
     }

@@ -95,7 +95,8 @@ pub(crate) fn masked(proof: &str) -> Result<String, ApiError> {
 
 /// The proof under a mask, or what was presented as it is: programs have it plain.
 fn unmasked(presented: &str) -> String {
-    let halves = presented.split_at_checked(PROOF_DIGITS).filter(|(_, covered)| covered.len() == PROOF_DIGITS);
+    let halves =
+        presented.split_at_checked(PROOF_DIGITS).filter(|(_, covered)| covered.len() == PROOF_DIGITS);
     let halves = halves.and_then(|(mask, covered)| Some((unhex(mask)?, unhex(covered)?)));
     halves.map_or_else(|| presented.to_owned(), |(mask, covered)| hex(&under(&mask, &covered)))
 }
@@ -217,7 +218,8 @@ mod tests {
         let turned = format!("{}{}", if page.starts_with('0') { '1' } else { '0' }, &page[1..]);
         let long = format!("{page}00");
         let no_hex = format!("+{}", &page[1..]);
-        for wrong in ["", "0", "żółć", &page[1..], &turned, &long, &no_hex, &"ż".repeat(64), &page[..64]] {
+        for wrong in ["", "0", "żółć", &page[1..], &turned, &long, &no_hex, &"ż".repeat(64), &page[..64]]
+        {
             assert_ne!(unmasked(wrong), proof, "{wrong}");
         }
     }

@@ -111,7 +111,8 @@ mod tests {
             rule.split(';').map(|one| one.trim().to_owned()).filter(|one| one.starts_with("--")).collect()
         };
         let of = |selector: &str| named(STYLE.content.split(selector).last().unwrap());
-        let (by_system, chosen) = (of(":root:not([data-theme=\"light\"])"), of("  :root[data-theme=\"dark\"]"));
+        let (by_system, chosen) =
+            (of(":root:not([data-theme=\"light\"])"), of("  :root[data-theme=\"dark\"]"));
         assert!(by_system == chosen && chosen.len() > 15, "{by_system:?} {chosen:?}");
         let names = |all: &[String]| -> Vec<String> {
             all.iter().map(|one| one.split(':').next().unwrap().to_owned()).collect()

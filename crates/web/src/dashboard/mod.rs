@@ -40,8 +40,10 @@ pub(crate) use problem::unknown;
 
 /// The pages and their files.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    let form = web::FormConfig::default();
+    let form = form.error_handler(|error, request| problem::unreadable_form(&error, request));
     config
-        .app_data(web::FormConfig::default().error_handler(problem::unreadable_form))
+        .app_data(form)
         .route("/", web::get().to(home::home))
         .route("/assets/{name}", web::get().to(assets::asset))
         .service(

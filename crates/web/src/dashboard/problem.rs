@@ -81,7 +81,7 @@ pub(crate) fn unanswered(request: &HttpRequest, refusal: ApiError) -> actix_web:
 }
 
 /// The page for a form that cannot be read. Pages of ours send no such forms.
-pub(crate) fn unreadable_form(error: UrlencodedError, request: &HttpRequest) -> actix_web::Error {
+pub(crate) fn unreadable_form(error: &UrlencodedError, request: &HttpRequest) -> actix_web::Error {
     unanswered(request, ApiError::body(error.to_string()))
 }
 

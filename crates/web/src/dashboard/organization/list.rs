@@ -1,9 +1,7 @@
 //! What the lists of users, models and providers have in common: the range, the ranking, the search, the figures of
 //! each row and their sum.
 
-use mai_organization::usage_tracking::{
-    Listed, ModelUsage, Totals, UserUsage, stats::models::ProviderUsage,
-};
+use mai_organization::usage_tracking::{Listed, ModelUsage, Totals, UserUsage, stats::models::ProviderUsage};
 use mai_primitives::{Pln, Usd, display};
 
 use crate::{
