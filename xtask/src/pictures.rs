@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     debian::need_from("chromedriver", "chromium-driver", &interrupts)?;
     let binary = test::build_binary(&interrupts)?;
     let mut build = cargo();
-    // As everything else is built, so that nothing is built twice.
+    // As the tests are built, so that nothing is built twice.
     build.args(["build", "--workspace", "--all-features", "--example", "pictures"]);
     let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;
     ensure!(status.success(), "the program that takes the pictures does not build");

@@ -86,7 +86,8 @@ pub(crate) fn run_all(
 /// would be built twice.
 pub(crate) fn build_binary(interrupts: &Interrupts) -> Result<String> {
     let mut build = cargo();
-    build.args(["build", "--workspace", "--all-features", "--bin", "mai-usage"]);
+    // With one of the tests, because what they depend on switches features of others on.
+    build.args(["build", "--workspace", "--all-features", "--bin", "mai-usage", "--test", "end_to_end"]);
     let status = interrupts.run(build, |mut child| Ok(child.wait()?))?;
     ensure!(status.success(), "the binary mai-usage does not build");
     let binary = crate::tidy::metadata::load()?.target_directory.join("debug/mai-usage");

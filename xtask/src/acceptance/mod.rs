@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Runs end-to-end tests with a size that is too much for every change.
 fn long_tests(file: &str, variables: &[(&str, &str)], interrupts: &Interrupts) -> Result<Outcome> {
     let runner = ["--test", "end_to_end", &format!("{file}::")].map(str::to_owned);
-    let variables = [variables, &test::SHOWN].concat();
+    let variables = [variables, &test::SHOWN, &[("NEXTEST_PROFILE", "acceptance")]].concat();
     let (tally, code) = test::run_all(&runner, &variables, interrupts)?;
     ensure!(code == 0 && tally.failed == 0 && tally.passed > 0, "see above");
     Ok(Outcome::Passed)
