@@ -349,4 +349,3 @@ form-refused = Nothing was changed: { $value }
 form-unfit-amount = Write the amount in USD, such as 12.50.
 form-cancel = Cancel
 form-save = Save
-form-close = Close

@@ -357,4 +357,3 @@ form-refused = Niczego nie zmieniono: { $value }
 form-unfit-amount = Podaj kwotę w USD, na przykład 12,50.
 form-cancel = Anuluj
 form-save = Zapisz
-form-close = Zamknij

@@ -149,6 +149,11 @@ impl Frame {
         self
     }
 
+    /// What the tabs are of.
+    pub(crate) fn tabs_label(&self) -> String {
+        self.t(if self.organization.is_some() { "nav-organization" } else { "nav-reseller" })
+    }
+
     /// What the forms of the page must carry; nothing where a token and no session is presented, whose
     /// forms are refused.
     pub(crate) fn proof(&self) -> &str {

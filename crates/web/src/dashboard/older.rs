@@ -36,8 +36,6 @@ pub(crate) fn cut<T, K: Serialize>(
     key: impl Fn(&T) -> K,
 ) -> Result<(Vec<T>, Older), ApiError> {
     let (rows, next) = paging::cut(rows, ROWS, key)?;
-    // What was done is told once.
-    let address = visit.address.with(&[("done", "")]);
-    let newest = cursor(visit).map(|_| address.with(&[(BEFORE, "")]).link());
-    Ok((rows, Older { newest, older: next.map(|next| address.with(&[(BEFORE, &next)]).link()) }))
+    let newest = cursor(visit).map(|_| visit.address.with(&[(BEFORE, "")]).link());
+    Ok((rows, Older { newest, older: next.map(|next| visit.address.with(&[(BEFORE, &next)]).link()) }))
 }

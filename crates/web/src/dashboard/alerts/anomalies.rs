@@ -80,7 +80,7 @@ pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, Ap
 }
 
 async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Page, ApiError> {
-    let address = visit.address.with(&[("view", "anomalies"), ("done", "")]);
+    let address = visit.address.with(&[("view", "anomalies")]);
     // Few days stand out, so more of them are shown than of anything else.
     let is_named = SHARED.iter().any(|name| address.get(name).is_some());
     let asked = if is_named { address.clone() } else { address.with(&[("range", "90d")]) };

@@ -112,7 +112,7 @@ async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Pag
         states: states.into(),
         only,
         older,
-        action: visit.address.with(&[("view", "deliveries"), ("done", "")]).link(),
+        action: visit.address.with(&[("view", "deliveries")]).link(),
         is_of_all: place.organization.is_none(),
         frame: place.frame,
     })

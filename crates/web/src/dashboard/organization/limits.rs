@@ -155,7 +155,7 @@ async fn show(visit: Visit) -> HttpResponse {
 
 /// The page without what was asked on it.
 fn bare(visit: &Visit) -> Address {
-    visit.address.with(&[("edit", ""), ("clear", ""), ("subject", ""), ("done", "")])
+    visit.address.with(&[("edit", ""), ("clear", ""), ("subject", "")])
 }
 
 async fn render(

@@ -125,7 +125,7 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     }
     let code = visit.address.get("state").unwrap_or_default();
     let link = |(value, key): (&str, &str)| Link {
-        href: visit.address.with(&[("state", value), ("after", ""), ("done", "")]).link(),
+        href: visit.address.with(&[("state", value), ("after", "")]).link(),
         label: frame.t(key),
         is_current: value == code,
     };
@@ -134,11 +134,11 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         tiles,
         states: STATES.map(link).into(),
         organizations: choices(visit, organization.as_ref()),
-        kept: visit.address.fields(&["organization", "after", "done", "id"]),
+        kept: visit.address.fields(&["organization", "after", "id"]),
         id: visit.address.get("id").unwrap_or_default().to_owned(),
         rows: rows.into_iter().map(|row| self::row(visit, &frame, row)).collect(),
         first: visit.address.get("after").map(|_| visit.address.with(&[("after", "")]).link()),
-        next: next.map(|next| visit.address.with(&[("after", &next), ("done", "")]).link()),
+        next: next.map(|next| visit.address.with(&[("after", &next)]).link()),
         is_filtered: state.is_some() || organization.is_some(),
         frame,
     };

@@ -131,7 +131,7 @@ fn found<'a>(rows: &'a [GatewayKeyModel], id: &str) -> Result<&'a GatewayKeyMode
 
 /// The page without what was asked on it.
 fn bare(visit: &Visit) -> Address {
-    visit.address.with(&[("edit", ""), ("rotate", ""), ("revoke", ""), ("done", "")])
+    visit.address.with(&[("edit", ""), ("rotate", ""), ("revoke", "")])
 }
 
 async fn render(

@@ -113,7 +113,7 @@ pub(super) async fn show(visit: Visit) -> HttpResponse {
 
 /// The page without what was asked on it.
 fn bare(visit: &Visit) -> Address {
-    visit.address.with(&[("ask", ""), ("done", "")])
+    visit.address.with(&[("ask", "")])
 }
 
 async fn render(
