@@ -16,9 +16,17 @@ const WIDTHS: [u32; 3] = [390, 768, 1440];
 const LOOKS: [(&str, &str); 4] = [("light", "en"), ("dark", "pl"), ("light", "pl"), ("dark", "en")];
 
 /// What the documentation shows: name, who looks, page, width, colours and language.
-const SHOWN: [(&str, &str, &str, u32, &str, &str); 2] = [
+const SHOWN: [(&str, &str, &str, u32, &str, &str); 10] = [
     ("overview", "admin", "?range=90d", 1440, "light", "en"),
     ("overview-phone", "admin", "", 390, "dark", "pl"),
+    ("users", "admin", "/users?range=90d", 1440, "light", "pl"),
+    ("models", "admin", "/models?range=90d", 1440, "dark", "en"),
+    ("limits", "admin", "/limits", 1440, "light", "en"),
+    ("members", "admin", "/members", 768, "dark", "pl"),
+    ("statements", "admin", "/statements", 1440, "light", "pl"),
+    ("fleet", "reseller", "/organizations?range=90d", 1440, "dark", "en"),
+    ("new-organization", "reseller", "/reseller/new-organization", 1440, "light", "en"),
+    ("daily-runs", "reseller", "/reseller/runs", 1440, "light", "pl"),
 ];
 
 fn main() {
