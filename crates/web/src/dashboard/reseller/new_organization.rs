@@ -129,7 +129,7 @@ async fn show(
     let frame = frame(visit, caller, "organization-new").await?;
     let can_create = visit.api.provider_keys.is_configured(&visit.api.services).await?;
     if typed.provider.is_empty() {
-        typed.provider = if can_create { "create" } else { "paste" }.to_owned();
+        typed.provider.push_str(if can_create { "create" } else { "paste" });
     }
     let notices = match &refusal {
         Some(refusal) => vec![notice(&frame, refusal.clone())?],

@@ -168,9 +168,7 @@ async fn choose(
         typed,
         members: suggested.collect(),
         // Just these days, also when a new one begins meanwhile.
-        action: Address::to(action)
-            .with(&[("start_date", &range.from().to_string()), ("end_date", &range.to().to_string())])
-            .link(),
+        action: Address::to(action).with(&[("start_date", &range.from()), ("end_date", &range.to())]).link(),
         cancel: visit.address.with(&[("assign", "")]).link(),
         user,
     })
