@@ -84,8 +84,8 @@ async fn render(
     let trouble = freshness.trouble();
     notices.extend(trouble.map(|text| Notice { kind: "warning", text: frame.with("run-trouble", &text) }));
     let last_day = batch.schedule().last_over(visit.api.clock.now()).to_string();
+    let tiles = tiles(visit, &frame, (&found, freshness.last_success.as_ref()), lease.holder_at(visit.now()));
     let (runs, pager) = paged(found, &visit.address, &frame)?;
-    let tiles = tiles(visit, &frame, &runs, lease.holder_at(visit.now()));
     let page = Page {
         rows: runs.iter().map(|(run, steps)| row(visit, &frame, run, steps)).collect(),
         day: if wish.day.is_empty() { last_day.clone() } else { wish.day.clone() },
@@ -103,13 +103,12 @@ async fn render(
 fn tiles(
     visit: &Visit,
     frame: &Frame,
-    runs: &[(RunModel, Vec<StepModel>)],
+    (runs, last): (&[(RunModel, Vec<StepModel>)], Option<&RunModel>),
     process: Option<&str>,
 ) -> Vec<Tile> {
     let schedule = visit.api.batch.schedule();
     let at = |at| format::instant(frame.language, schedule.calendar, at);
     let next = schedule.next(visit.api.clock.now());
-    let last = runs.iter().find(|(run, _)| run.status == RunStatus::Succeeded).map(|(run, _)| run);
     let ended = last.and_then(|run| run.finished_at);
     let mut tiles = vec![
         Tile::new(frame.t("run-next"), at(next), frame.with("run-schedule", &schedule.to_string())),
