@@ -99,7 +99,8 @@ async fn take_shown(chrome: &Chrome, house: &Showcase, folder: &Path) {
             inside = who;
         }
         look(chrome, theme, language).await;
-        let page = if who == "reseller" { page.to_owned() } else { format!("/organizations/{ORGANIZATION}{page}") };
+        let page =
+            if who == "reseller" { page.to_owned() } else { format!("/organizations/{ORGANIZATION}{page}") };
         take(chrome, &page, width, &folder.join(format!("{name}.png"))).await;
     }
 }

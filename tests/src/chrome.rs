@@ -137,7 +137,8 @@ impl Chrome {
 
     /// Gives the window a size, which may be smaller than a window can be made.
     pub async fn resize(&self, width: u32, height: u32) {
-        let size = serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let size =
+            serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let tools = ChromeDevTools::new(self.driver.handle().clone());
         tools.execute_cdp_with_params("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
     }
@@ -161,7 +162,8 @@ impl Chrome {
     /// What axe-core finds wrong with the page, by the rules of WCAG 2.2 AA and of good practice, or by some rules only.
     pub async fn violations(&self, only: &[&str]) -> Vec<String> {
         let source = AXE.get_or_init(|| {
-            let file = std::env::var("MAI_TEST_AXE").expect("run the tests by `cargo xtask test`, which brings axe-core");
+            let file = std::env::var("MAI_TEST_AXE")
+                .expect("run the tests by `cargo xtask test`, which brings axe-core");
             std::fs::read_to_string(file).expect("axe-core can be read")
         });
         if self.script("return typeof axe").await != "object" {

@@ -94,20 +94,50 @@ impl Showcase {
 
     /// Something for the pages of keys, limits, alerts, statements and runs.
     pub async fn furnish(&self) {
-        let clients = "client-organizations";
-        let ours = format!("{clients}/clients/{ORGANIZATION}");
+        let clients = "clients";
+        let ours = format!("{clients}/{ORGANIZATION}");
         let seller = json!({ "seller_name": "Odsprzedaż Sp. z o.o.", "seller_address": "ul. Długa 1\n31-147 Kraków",
             "seller_tax_id": "676-000-00-00", "vat_rate_basis_points": 2300 });
         let buyer = json!({ "legal_name": "Pracownia Żuraw sp. z o.o.", "tax_id": "945-000-00-00" });
         for (method, route, body, status) in [
-            ("PATCH", ours.clone(), json!({ "monthly_limit": 400, "openrouter_api_key": "sk-or-v1-showcase" }), 200),
-            ("POST", format!("{ours}/gateway-keys"), json!({ "name": "Open WebUI", "is_open_webui": true, "is_trusted_client": true }), 201),
-            ("POST", format!("{ours}/gateway-keys"), json!({ "name": "Skrypty księgowości", "requests_per_minute": 60 }), 201),
-            ("PUT", format!("{ours}/limits"), json!({ "scope": "model", "subject": "openai/o3", "monthly_limit": 200 }), 200),
-            ("PUT", format!("{ours}/limits"), json!({ "scope": "model", "subject": "openai/gpt-4o-mini", "monthly_limit": 50 }), 200),
-            ("POST", format!("{clients}/alert-destinations"), json!({ "client_org_id": ORGANIZATION, "channel": "email",
-                "name": "Księgowość", "target": "faktury@pracownia-zuraw.example" }), 201),
-            ("POST", format!("{clients}/billing-settings"), seller, 200),
+            (
+                "PATCH",
+                ours.clone(),
+                json!({ "monthly_limit": 400, "openrouter_api_key": "sk-or-v1-showcase" }),
+                200,
+            ),
+            (
+                "POST",
+                format!("{ours}/gateway-keys"),
+                json!({ "name": "Open WebUI", "is_open_webui": true, "is_trusted_client": true }),
+                201,
+            ),
+            (
+                "POST",
+                format!("{ours}/gateway-keys"),
+                json!({ "name": "Skrypty księgowości", "requests_per_minute": 60 }),
+                201,
+            ),
+            (
+                "PUT",
+                format!("{ours}/limits"),
+                json!({ "scope": "model", "subject": "openai/o3", "monthly_limit": 200 }),
+                200,
+            ),
+            (
+                "PUT",
+                format!("{ours}/limits"),
+                json!({ "scope": "model", "subject": "openai/gpt-4o-mini", "monthly_limit": 50 }),
+                200,
+            ),
+            (
+                "POST",
+                "alert-destinations".to_owned(),
+                json!({ "client_org_id": ORGANIZATION, "channel": "email",
+                "name": "Księgowość", "target": "faktury@pracownia-zuraw.example" }),
+                201,
+            ),
+            ("POST", "billing-settings".to_owned(), seller, 200),
             ("PATCH", format!("{ours}/billing-profile"), buyer, 200),
         ] {
             management::reseller(&self.gateway, method, &route, &body, status).await;

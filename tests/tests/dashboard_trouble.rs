@@ -42,9 +42,7 @@ fn a_slow_database_is_told_and_can_be_asked_again() {
         chrome.open("/organizations/ours/pricing").await;
         // Whoever reads waits for whoever changes the table's form.
         let mut other = PgConnection::establish(&database_url(&database)).unwrap();
-        other
-            .batch_execute("BEGIN; LOCK TABLE client_user_daily_usage IN ACCESS EXCLUSIVE MODE")
-            .unwrap();
+        other.batch_execute("BEGIN; LOCK TABLE client_user_daily_usage IN ACCESS EXCLUSIVE MODE").unwrap();
         chrome.click(".tabs a[href^='/organizations/ours/users']").await;
         chrome.wait_for_text("p.loading", "Loading usage data").await;
         assert_eq!(chrome.text("h1").await, "Model pricing", "what was shown stays");
@@ -102,7 +100,8 @@ async fn saved(folder: &Path, extension: &str) -> Vec<u8> {
     let begun = Instant::now();
     loop {
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let found: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|one| one == extension)).collect();
+        let found: Vec<PathBuf> =
+            files.filter(|path| path.extension().is_some_and(|one| one == extension)).collect();
         if let [file] = &found[..] {
             return std::fs::read(file).unwrap();
         }
@@ -125,7 +124,9 @@ fn saved_files_have_the_sums_of_the_pages() {
         let chrome = Chrome::start(&gateway.base, true).await;
         chrome.save_files_in(folder.path()).await;
         enter(&chrome, &link).await;
-        chrome.open(&format!("/organizations/ours/exports?start_date={}&end_date={}", booked.from, booked.to)).await;
+        chrome
+            .open(&format!("/organizations/ours/exports?start_date={}&end_date={}", booked.from, booked.to))
+            .await;
         let wanted = booked.whole.without_raw_cost();
         for extension in ["csv", "xlsx"] {
             chrome.click(&format!("a[href*='kind=by-user&'][href*='format={extension}']")).await;

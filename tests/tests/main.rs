@@ -12,7 +12,7 @@ mod broadcast;
 mod by_hand;
 mod checking;
 mod crash;
-mod dashboard_access;
+mod dashboard_axe;
 mod dashboard_browser;
 mod dashboard_limits;
 mod dashboard_members;

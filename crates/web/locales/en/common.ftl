@@ -307,7 +307,7 @@ empty-models = No model fits. Clear the search or choose other days.
 empty-providers = No provider was used on these days.
 empty-seats = Nobody needs a seat in this month.
 empty-pricing = No model fits. Clear the search or choose another category.
-empty-organizations = No organization fits. Clear the search, or create one with the command mai-usage org create.
+empty-organizations = No organization fits. Clear the search, or create one by the button above.
 empty-organization = Nothing was used yet
 empty-organization-text = Usage appears here seconds after the first request. Give your client this base URL and a key of your organization.
 

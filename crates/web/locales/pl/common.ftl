@@ -55,7 +55,7 @@ tab-limits = Limity i klucze
 tab-members = Członkowie
 tab-statements = Rozliczenia
 tab-alerts = Powiadomienia
-tab-audit = Dziennik zmian
+tab-audit = Dziennik
 tab-settings = Ustawienia
 tab-generations = Otwarte generacje
 tab-runs = Przebiegi dzienne
@@ -315,7 +315,7 @@ empty-models = Żaden model nie pasuje. Wyczyść wyszukiwanie lub wybierz inne 
 empty-providers = W tych dniach nie używano żadnego dostawcy.
 empty-seats = W tym miesiącu nikt nie zajmuje miejsca.
 empty-pricing = Żaden model nie pasuje. Wyczyść wyszukiwanie lub wybierz inną kategorię.
-empty-organizations = Żadna organizacja nie pasuje. Wyczyść wyszukiwanie lub utwórz ją poleceniem mai-usage org create.
+empty-organizations = Żadna organizacja nie pasuje. Wyczyść wyszukiwanie lub utwórz ją przyciskiem powyżej.
 empty-organization = Jeszcze nic nie zużyto
 empty-organization-text = Zużycie pojawia się tu kilka sekund po pierwszym żądaniu. Podaj swojemu klientowi ten adres bazowy i klucz organizacji.
 

@@ -306,7 +306,11 @@ fn row(
     };
     Ok(Row {
         href: visit.address.sharing(Tab::Overview.path(&client.client_org_id), &SHARED).link(),
-        sums: sums(frame, &totals, Amount::new(client.markup_cost, client.cost_pln).estimated(client.days_estimated))?,
+        sums: sums(
+            frame,
+            &totals,
+            Amount::new(client.markup_cost, client.cost_pln).estimated(client.days_estimated),
+        )?,
         growth: growth.map_or_else(|| "–".to_owned(), format::change),
         limit: limits.get(&client.client_org_id).and_then(|states| limit(frame, states)),
         id: client.client_org_id.to_string(),
