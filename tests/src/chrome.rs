@@ -9,9 +9,7 @@ use std::{
 };
 
 use base64::Engine as _;
-use thirtyfour::{
-    By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement, extensions::cdp::ChromeDevTools,
-};
+use thirtyfour::{By, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver, WebElement};
 
 use crate::gateway::free_port;
 
@@ -139,22 +137,19 @@ impl Chrome {
     pub async fn resize(&self, width: u32, height: u32) {
         let size =
             serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        let tools = ChromeDevTools::new(self.driver.handle().clone());
-        tools.execute_cdp_with_params("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await.expect("a size");
     }
 
     /// Saves files in a folder without asking.
     pub async fn save_files_in(&self, folder: &Path) {
         let place = serde_json::json!({ "behavior": "allow", "downloadPath": folder });
-        let tools = ChromeDevTools::new(self.driver.handle().clone());
-        tools.execute_cdp_with_params("Browser.setDownloadBehavior", place).await.expect("a folder");
+        self.driver.cdp().send_raw("Browser.setDownloadBehavior", place).await.expect("a folder");
     }
 
     /// A picture of the whole page as PNG.
     pub async fn picture(&self) -> Vec<u8> {
-        let tools = ChromeDevTools::new(self.driver.handle().clone());
         let whole = serde_json::json!({ "captureBeyondViewport": true });
-        let taken = tools.execute_cdp_with_params("Page.captureScreenshot", whole).await.expect("a picture");
+        let taken = self.driver.cdp().send_raw("Page.captureScreenshot", whole).await.expect("a picture");
         let text = taken["data"].as_str().expect("its bytes");
         base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
     }

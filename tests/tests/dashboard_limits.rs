@@ -252,17 +252,17 @@ fn a_gateway_key_is_shown_once_and_lives_by_forms() {
         ];
         assert!(done(&mut anna, KEYS, &changes).await.contains("The key is changed"));
         let listed = get(&gateway, "clients/ours/gateway-keys").await;
-        let changed = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
+        let after = listed["items"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone();
         assert_eq!(
             [
-                &changed["name"],
-                &changed["is_open_webui"],
-                &changed["requests_per_minute"],
-                &changed["has_identity_secret"]
+                &after["name"],
+                &after["is_open_webui"],
+                &after["requests_per_minute"],
+                &after["has_identity_secret"]
             ],
             [&json!("Chat"), &json!(false), &Value::Null, &json!(false)]
         );
-        assert_eq!(changed["expires_at"], found["expires_at"], "the day is as it was");
+        assert_eq!(after["expires_at"], found["expires_at"], "the day is as it was");
         assert_eq!(status_of_call(&gateway, &key).await, 200);
 
         assert!(anna.get(&format!("{KEYS}?rotate={id}")).await.text.contains("Replace the key Chat"));

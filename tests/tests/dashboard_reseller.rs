@@ -126,7 +126,10 @@ fn wait_for(storage: &Storage, name: &str, reason: PendingReason) {
         reason,
         reservation: Some(Usd::parse("0.25").unwrap()),
     };
-    assert_eq!(storage.write_blocking(|conn| insert_pending(conn, &[new.clone()], now)).unwrap(), 1);
+    assert_eq!(
+        storage.write_blocking(|conn| insert_pending(conn, std::slice::from_ref(&new), now)).unwrap(),
+        1
+    );
 }
 
 fn is_pending(storage: &Storage, name: &str) -> bool {
