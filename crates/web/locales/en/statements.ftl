@@ -201,3 +201,4 @@ alerts-acknowledge = Acknowledge
 alerts-acknowledged = The anomaly was acknowledged.
 alerts-note = Note, may be empty
 alerts-unfit-note = The note must have at most 300 characters.
+alerts-name = Name

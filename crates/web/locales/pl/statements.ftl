@@ -205,3 +205,4 @@ alerts-acknowledge = Potwierdź
 alerts-acknowledged = Potwierdzono anomalię.
 alerts-note = Uwaga, może być pusta
 alerts-unfit-note = Uwaga może mieć najwyżej 300 znaków.
+alerts-name = Nazwa
