@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use mai_alerts::schema::alert_deliveries;
 use mai_batch::{AnomalyModel, Measure, SubjectKind, schema::usage_anomalies};
 use mai_mock_openrouter::{Mock, MockSettings};
-use mai_primitives::{Clock, OrganizationId, SystemClock, UnixTime, UsageDate, Usd};
+use mai_primitives::{Clock, OrganizationCalendar, OrganizationId, SystemClock, UnixTime, UsageDate, Usd};
 use mai_storage::{DbConnection, testing::TestDb};
 use mai_tests::{
     client::Client,
@@ -19,11 +19,16 @@ use mai_tests::{
 };
 use serde_json::{Value, json};
 
+/// The day on which a model stands out, behind those that a daily run looks at again.
+pub(crate) fn unusual_day() -> UsageDate {
+    OrganizationCalendar::default().usage_date(SystemClock.now()).minus_days(10)
+}
+
 /// A model stands out.
 pub(crate) fn find_anomaly(database: &TestDb, organization: &str) {
     let row = AnomalyModel {
         client_org_id: OrganizationId::new(organization).unwrap(),
-        usage_date: UsageDate::parse("2026-11-25").unwrap(),
+        usage_date: unusual_day(),
         subject_kind: SubjectKind::Model,
         subject: "openai/o3".to_owned(),
         measure: Measure::Spend,
@@ -133,11 +138,11 @@ fn an_anomaly_reaches_the_organization_and_the_reseller() {
         assert_eq!(body["type"], "alert.anomaly");
         assert_eq!((&body["data"]["value"], &body["data"]["median"]), (&json!("30"), &json!("2")));
         let subject = server.mails()[1].header("Subject");
-        assert_eq!(subject, "Ours: nietypowe użycie dnia 2026-11-25 – openai/o3");
+        assert_eq!(subject, format!("Ours: nietypowe użycie dnia {} – openai/o3", unusual_day()));
         run(async {
             let raised = get(&gateway, "alerts?kind=anomaly", &ours.token).await;
             assert_eq!(raised["items"].as_array().unwrap().len(), 1);
-            assert_eq!(raised["items"][0]["period"], "2026-11-25");
+            assert_eq!(raised["items"][0]["period"], unusual_day().to_string());
             assert_eq!(get(&gateway, "alerts", &theirs.token).await["items"], json!([]));
             // An administrator does not see what the reseller was told.
             let own = get(&gateway, "alert-deliveries?limit=2", &ours.token).await;

@@ -5,8 +5,9 @@ use mai_primitives::{Usd, display};
 use mai_storage::testing::TestDb;
 use mai_tests::{
     chrome::Chrome,
-    client::Client,
+    client::{Client, read},
     gateway::{Gateway, Installation},
+    identity::{claims, signed},
     run,
     statistics::book,
 };
@@ -87,7 +88,6 @@ fn an_administrator_looks_at_everything() {
         for (tab, title) in [
             ("users", "By user"),
             ("models", "By model"),
-            ("providers", "By provider"),
             ("subscription", "Subscription"),
             ("pricing", "Model pricing"),
             ("exports", "Exports"),
@@ -97,8 +97,12 @@ fn an_administrator_looks_at_everything() {
             chrome.wait_for_text("h1", title).await;
         }
         assert_eq!(chrome.script("return window.sameWindow").await, true);
+        chrome.click(".tabs a[href^='/organizations/ours/models']").await;
+        chrome.wait_for_text("h1", "By model").await;
+        chrome.click("a[href='/organizations/ours/providers?range=30d']").await;
+        chrome.wait_for_text("h1", "By provider").await;
         chrome.driver.back().await.unwrap();
-        chrome.wait_for_text("h1", "Model pricing").await;
+        chrome.wait_for_text("h1", "By model").await;
 
         // Sort, search and page.
         chrome.click(".tabs a[href^='/organizations/ours/users']").await;
@@ -163,7 +167,6 @@ fn everything_works_without_script() {
         for (tab, title) in [
             ("users", "By user"),
             ("models", "By model"),
-            ("providers", "By provider"),
             ("subscription", "Subscription"),
             ("pricing", "Model pricing"),
             ("exports", "Exports"),
@@ -216,8 +219,14 @@ fn an_organization_is_made_and_its_first_call_is_metered() {
         let (base, key) = (chrome.text("#base-url").await, chrome.text("#gateway-key").await);
         assert!(base == format!("{}/v1", house.gateway.base) && key.starts_with("sk-mai-"), "{base} {key}");
 
-        let client = Client::new(&house.gateway.base, &key);
-        let answer = client.chat("openai/gpt-4o-mini", false, 5).await.expect("an answer");
+        // Open WebUI says who asks, signed with the secret among its settings.
+        let secret = chrome.text("#webui-secret").await;
+        let secret = secret.split_once('=').expect("a setting").1.to_owned();
+        let body = Client::chat_body("openai/gpt-4o-mini", false);
+        let asked = Client::new(&house.gateway.base, &key).post("/v1/chat/completions", &body);
+        let asked = asked.header("X-OpenWebUI-User-Jwt", signed(&claims("zofia"), &secret));
+        let answer = read(asked.send().await.unwrap()).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.json());
         let cost = answer.json()["usage"]["cost"].to_string();
         let price = Usd::from_nanos(Usd::parse(&cost).unwrap().nanos() * 13 / 10);
 

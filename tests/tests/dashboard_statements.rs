@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    alerts::{a_minute_passes, find_anomaly},
+    alerts::{a_minute_passes, find_anomaly, unusual_day},
     statements::{book, last_day, publish},
 };
 
@@ -230,7 +230,7 @@ fn a_destination_is_made_tried_changed_and_removed() {
         assert_eq!(send(&mut anna, &one, &change("x")).await.status.as_u16(), 400);
         assert_eq!(send(&mut anna, &one, &change(&url)).await.location, format!("{one}?done=alerts-saved"));
         assert_eq!(send(&mut boss, &one, &[("do", "deactivate")]).await.status.as_u16(), 303);
-        let refused = send(&mut anna, &one, &[("do", "replay"), ("since", "2026-11-01")]).await;
+        let refused = send(&mut anna, &one, &[("do", "replay"), ("since", "2026-01-01")]).await;
         assert_eq!(refused.status.as_u16(), 409, "it is inactive");
         let stored = by_api(&gateway, "alert-destinations").await["items"][0].clone();
         let told = (&stored["name"], &stored["kinds"], &stored["is_active"]);
@@ -318,7 +318,8 @@ fn an_anomaly_is_acknowledged_and_its_delivery_sent_again() {
         let sent = send(&mut anna, &deliveries, &again).await;
         assert_eq!(sent.location, format!("{deliveries}&done=alerts-replayed"), "{}", sent.text);
 
-        let days = "view=anomalies&start_date=2026-11-20&end_date=2026-11-26";
+        let day = unusual_day().to_string();
+        let days = format!("view=anomalies&start_date={day}&end_date={day}");
         let anomalies = format!("{list}?{days}");
         let shown = anna.get(&anomalies).await.text;
         assert!(shown.contains("stands out from $4.00") && shown.contains("by 28 active days"), "{shown}");
@@ -328,16 +329,16 @@ fn an_anomaly_is_acknowledged_and_its_delivery_sent_again() {
         let long = "x".repeat(301);
         let known = |note| {
             let key =
-                [("day", "2026-11-25"), ("kind", "model"), ("subject", "openai/o3"), ("measure", "spend")];
+                [("day", day.as_str()), ("kind", "model"), ("subject", "openai/o3"), ("measure", "spend")];
             [[("do", "acknowledge"), ("organization", "ours"), ("note", note)].as_slice(), &key].concat()
         };
         let refused = send(&mut anna, &anomalies, &known(long.as_str())).await;
         assert!((refused.status.as_u16(), refused.text.contains("at most 300 characters")) == (400, true));
-        let route = "clients/ours/anomalies?start_date=2026-11-20&end_date=2026-11-26";
-        assert_eq!(by_api(&gateway, route).await["items"][0]["acknowledged_at"], Value::Null);
+        let route = format!("clients/ours/anomalies?start_date={day}&end_date={day}");
+        assert_eq!(by_api(&gateway, &route).await["items"][0]["acknowledged_at"], Value::Null);
         let done = send(&mut anna, &anomalies, &known(HOSTILE)).await;
         assert_eq!(done.location, format!("{anomalies}&done=alerts-acknowledged"), "{}", done.text);
-        assert_eq!(by_api(&gateway, route).await["items"][0]["note"], HOSTILE);
+        assert_eq!(by_api(&gateway, &route).await["items"][0]["note"], HOSTILE);
         let shown = anna.get(&anomalies).await.text;
         assert!(
             shown.contains("Acknowledged") && shown.contains(ESCAPED) && !shown.contains("<img"),

@@ -1,5 +1,6 @@
 //! All organizations at a glance: the parts add up to the whole, on both databases.
 
+use mai_generation_processing::NewGeneration;
 use mai_primitives::{OrganizationId, Usd};
 use mai_storage::testing::TestDb;
 
@@ -10,22 +11,19 @@ use crate::{Listing, range::DayRange, stats::fleet::FleetSeries};
 fn the_fleet_is_the_sum_of_its_organizations_and_days() {
     TestDb::each(|storage| {
         let clock = clock("2026-07-15T12:00:00Z");
-        let mut all = Vec::new();
         for (place, name) in ["a", "b", "c", "d", "idle"].into_iter().enumerate() {
             create_organization(storage, name, &clock);
-            let place = i64::try_from(place).unwrap();
-            for age in 0..20_u64 {
-                let date = day("2026-06-26").plus_days(age).to_string();
-                let mut one = on(
-                    &date,
-                    used(&format!("gen-{name}-{age}"), "anna", "openai/o3", 3, 1_000 * (place + 1)),
-                );
-                one.client_org_id = org(name);
-                all.push(one);
+            if name == "idle" {
+                continue;
             }
+            let cost = 1_000 * (i64::try_from(place).unwrap() + 1);
+            let of_day = |age: u64| {
+                let date = day("2026-06-26").plus_days(age).to_string();
+                let one = on(&date, used(&format!("gen-{name}-{age}"), "anna", "openai/o3", 3, cost));
+                NewGeneration { client_org_id: org(name), ..one }
+            };
+            record(storage, &(0..20).map(of_day).collect::<Vec<_>>());
         }
-        all.retain(|one| one.client_org_id != org("idle"));
-        record(storage, &all);
         let range = (DayRange::new(day("2026-07-06"), day("2026-07-15")).unwrap(), day("2026-07-15"));
         let found = wait(service(storage, &clock).fleet(range, Listing::default(), 2)).unwrap();
         let whole = found.fleet.page.totals;
