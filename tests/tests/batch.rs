@@ -190,7 +190,10 @@ fn a_killed_leader_is_followed_by_another_process() {
     let database = TestDb::postgres();
     let spoilt = fill(&database.storage, 1_500);
     let mock = Mock::start(MockSettings::default()).unwrap();
-    let lease = |installation: Installation| installation.with("MAI_BATCH_LEASE_SECONDS", "2");
+    // The run of today is due at whatever time the test runs.
+    let lease = |installation: Installation| {
+        installation.with("MAI_BATCH_LEASE_SECONDS", "2").with("MAI_BATCH_TIME", "00:00")
+    };
     let (one, two) = (lease(Installation::new(&database, &mock)), lease(Installation::new(&database, &mock)));
     let mut other = PgConnection::establish(&database_url(&database)).unwrap();
     let held = format!(

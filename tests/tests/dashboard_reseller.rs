@@ -362,7 +362,9 @@ fn settings_are_changed_and_the_log_tells_of_it() {
 
         // The log has it all: the reseller sees everything, an administrator what is about the organization.
         let log = boss.get("/reseller/audit-log?action=settings").await.text;
-        assert_eq!(log.matches(">settings.update<").count(), 5, "{log}");
+        // The service may have written its defaults by itself.
+        let own = |row: &&str| row.contains(">settings.update<") && row.contains("boss@x.example");
+        assert_eq!(log.split("<tr>").filter(own).count(), 5, "{log}");
         assert!(!log.contains(">organization.create<") && !log.contains(secret));
         let checked = boss.get("/reseller/audit-log?verify=1").await.text;
         assert!(checked.contains("The chain is unbroken: ") && checked.contains(HOSTILE_SHOWN), "{checked}");

@@ -4,8 +4,8 @@ use mai_generation_processing::NewGeneration;
 use mai_primitives::{OrganizationId, Usd};
 use mai_storage::testing::TestDb;
 
-use super::{clock, create_organization, day, on, org, record, service, used, wait};
-use crate::{Listing, range::DayRange, stats::fleet::FleetSeries};
+use super::{NOON, clock, create_organization, day, on, org, service, used, wait};
+use crate::{Listing, range::DayRange, record_generations, stats::fleet::FleetSeries};
 
 #[test]
 fn the_fleet_is_the_sum_of_its_organizations_and_days() {
@@ -22,7 +22,8 @@ fn the_fleet_is_the_sum_of_its_organizations_and_days() {
                 let one = on(&date, used(&format!("gen-{name}-{age}"), "anna", "openai/o3", 3, cost));
                 NewGeneration { client_org_id: org(name), ..one }
             };
-            record(storage, &(0..20).map(of_day).collect::<Vec<_>>());
+            let generations: Vec<_> = (0..20).map(of_day).collect();
+            storage.write_blocking(|conn| record_generations(conn, &org(name), &generations, NOON)).unwrap();
         }
         let range = (DayRange::new(day("2026-07-06"), day("2026-07-15")).unwrap(), day("2026-07-15"));
         let found = wait(service(storage, &clock).fleet(range, Listing::default(), 2)).unwrap();
