@@ -68,11 +68,12 @@ async fn look(chrome: &Chrome, theme: &str, language: &str) {
     chrome.find(&format!("html[lang={language}]")).await;
 }
 
-async fn take(chrome: &Chrome, page: &str, width: u32, file: &Path) {
-    chrome.resize(width, 900).await;
+/// A picture of a page in a window of a size; the whole page where the window has no height.
+async fn take(chrome: &Chrome, page: &str, (width, height): (u32, Option<u32>), file: &Path) {
+    chrome.resize(width, height.unwrap_or(900)).await;
     chrome.open(page).await;
     chrome.find("h1").await;
-    std::fs::write(file, chrome.picture().await).expect("the picture can be written");
+    std::fs::write(file, chrome.picture(height.is_none()).await).expect("the picture can be written");
 }
 
 async fn take_all(chrome: &Chrome, house: &Showcase, folder: &Path) {
@@ -84,7 +85,7 @@ async fn take_all(chrome: &Chrome, house: &Showcase, folder: &Path) {
                 let name = page.replace(['/', '?', '=', '&'], "-").replace(ORGANIZATION, "o");
                 for width in WIDTHS {
                     let file = folder.join(format!("{who}{name}-{width}-{theme}-{language}.png"));
-                    take(chrome, page, width, &file).await;
+                    take(chrome, page, (width, None), &file).await;
                 }
             }
         }
@@ -101,6 +102,7 @@ async fn take_shown(chrome: &Chrome, house: &Showcase, folder: &Path) {
         look(chrome, theme, language).await;
         let page =
             if who == "reseller" { page.to_owned() } else { format!("/organizations/{ORGANIZATION}{page}") };
-        take(chrome, &page, width, &folder.join(format!("{name}.png"))).await;
+        let size = (width, Some(if width < 500 { 844 } else { 1_000 }));
+        take(chrome, &page, size, &folder.join(format!("{name}.png"))).await;
     }
 }

@@ -146,9 +146,9 @@ impl Chrome {
         self.driver.cdp().send_raw("Browser.setDownloadBehavior", place).await.expect("a folder");
     }
 
-    /// A picture of the whole page as PNG.
-    pub async fn picture(&self) -> Vec<u8> {
-        let whole = serde_json::json!({ "captureBeyondViewport": true });
+    /// A picture as PNG, of the whole page or of what the window shows.
+    pub async fn picture(&self, is_whole: bool) -> Vec<u8> {
+        let whole = serde_json::json!({ "captureBeyondViewport": is_whole });
         let taken = self.driver.cdp().send_raw("Page.captureScreenshot", whole).await.expect("a picture");
         let text = taken["data"].as_str().expect("its bytes");
         base64::engine::general_purpose::STANDARD.decode(text).expect("base64")
