@@ -165,6 +165,9 @@ function link() {
 }
 
 function enhance() {
+  // What was sent by a form is shown at the address of its page, which can be opened again.
+  const here = page()?.dataset.here;
+  if (here && here !== location.pathname + location.search) history.replaceState(null, "", here + location.hash);
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
   const tab = document.querySelector(".tabs [aria-current]");
   if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.clientWidth / 2;

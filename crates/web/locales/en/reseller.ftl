@@ -26,6 +26,10 @@ fleet-margin-of = Margin { $value } of the raw cost
 fleet-captured = Captured against billed
 fleet-captured-of = { $captured } captured, { $billed } billed by OpenRouter
 fleet-captured-unread = No provider key was read on these days
+fleet-captured-days = { $n ->
+    [one] { $shown } day is not known yet
+   *[other] { $shown } days are not known yet
+}
 fleet-captured-unfinished = The days that were read are not complete yet
 fleet-chart = Client price by organization
 fleet-limit = Limit
@@ -273,8 +277,8 @@ log-of-batch = Daily run
 log-of-settings = Settings
 
 global-rate = Default markup
-global-rate-label = Factor
-global-rate-hint = For organizations without a factor of their own, from now on. 1.3 means that the client pays the raw cost and 30% more.
+global-rate-label = Percent above raw cost
+global-rate-hint = For organizations without a markup of their own, from now on. With 30 the client pays the raw cost and 30% more.
 global-key = OpenRouter's management API
 global-key-is = A key is stored that ends in { $value }.
 global-key-none = No key is stored. With one, provider keys can be made here.
@@ -314,9 +318,10 @@ global-broadcast = Broadcast of OpenRouter is taken
 global-open-webui = Sign-in by Open WebUI
 global-done-rate = The markup is saved and holds from now on.
 global-done-key = The key is saved.
+global-done-key-cleared = The key is removed.
 global-done-tiers = The tiers are saved. Months that are over keep theirs.
 global-done-roles = The roles are saved.
-global-unfit-rate = Nothing was changed. Write a factor above 0 with at most six decimals, such as 1.3.
+global-unfit-rate = Nothing was changed. Write percent with at most four decimals, such as 30 or 12.5.
 global-unfit-key = Nothing was changed. A key has 1 to 512 visible characters.
 global-unfit-tiers = Nothing was changed. The first tier begins with 1 user, each begins above the one before, and prices are 0 to 1000000 PLN with at most two decimals.
 global-unfit-roles = Nothing was changed. Choose one role or more.

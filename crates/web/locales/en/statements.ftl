@@ -87,8 +87,8 @@ statements-pending = { $n ->
    *[other] { $shown } generations wait for their cost
 }
 statements-sum-without = { $n ->
-    [one] PLN without { $shown } organization whose rate is not certain yet
-   *[other] PLN without { $shown } organizations whose rate is not certain yet
+    [one] PLN without { $shown } organization whose amount is not certain
+   *[other] PLN without { $shown } organizations whose amount is not certain
 }
 
 alerts-views = Parts of the alerts

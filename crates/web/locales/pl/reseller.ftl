@@ -25,11 +25,17 @@ fleet-of-organizations = { $n ->
 }
 fleet-per-organization = { $value } na organizację ze zużyciem
 fleet-raw-note = opłaty OpenRouter
-fleet-margin = Marża
-fleet-margin-of = Marża { $value } kosztu zakupu
-fleet-captured = Zarejestrowane do obciążonych
-fleet-captured-of = zarejestrowano { $captured }, OpenRouter obciążył { $billed }
+fleet-margin = Narzut
+fleet-margin-of = Narzut { $value } kosztu zakupu
+fleet-captured = Zarejestrowane wobec naliczonych
+fleet-captured-of = zarejestrowano { $captured }, OpenRouter naliczył { $billed }
 fleet-captured-unread = W tych dniach nie odczytano żadnego klucza dostawcy
+fleet-captured-days = { $n ->
+    [one] { $shown } dzień nie jest jeszcze znany
+    [few] { $shown } dni nie są jeszcze znane
+    [many] { $shown } dni nie jest jeszcze znanych
+   *[other] { $shown } dnia nie jest jeszcze znane
+}
 fleet-captured-unfinished = Odczytane dni nie są jeszcze kompletne
 fleet-chart = Cena klienta według organizacji
 fleet-limit = Limit
@@ -178,7 +184,7 @@ run-step-model-prices = Cennik OpenRouter
 run-step-validation = Porównanie z księgą
 run-step-month-totals = Sumy miesiąca
 run-step-subscription = Subskrypcja poprzedniego miesiąca
-run-step-reconcile = Zarejestrowane do obciążonych
+run-step-reconcile = Zarejestrowane wobec naliczonych
 run-step-anomalies = Nietypowe zużycie
 run-step-retention = Usuwanie starych danych
 run-step-backup = Kopia zapasowa
@@ -283,8 +289,8 @@ log-of-batch = Przebieg dzienny
 log-of-settings = Ustawienia
 
 global-rate = Domyślny narzut
-global-rate-label = Mnożnik
-global-rate-hint = Dla organizacji bez własnego mnożnika, od tej chwili. 1,3 oznacza, że klient płaci koszt zakupu powiększony o 30%.
+global-rate-label = Procent ponad koszt zakupu
+global-rate-hint = Dla organizacji bez własnego narzutu, od tej chwili. Przy 30 klient płaci koszt zakupu powiększony o 30%.
 global-key = API zarządzania OpenRouter
 global-key-is = Zapisany jest klucz kończący się na { $value }.
 global-key-none = Nie zapisano klucza. Z kluczem można tu tworzyć klucze dostawcy.
@@ -326,9 +332,10 @@ global-broadcast = Przyjmowanie Broadcast z OpenRouter
 global-open-webui = Logowanie przez Open WebUI
 global-done-rate = Narzut został zapisany i obowiązuje od tej chwili.
 global-done-key = Klucz został zapisany.
+global-done-key-cleared = Klucz został usunięty.
 global-done-tiers = Progi zostały zapisane. Zakończone miesiące zachowują swoje.
 global-done-roles = Role zostały zapisane.
-global-unfit-rate = Nic nie zmieniono. Podaj mnożnik większy od 0, najwyżej sześć miejsc po przecinku, na przykład 1,3.
+global-unfit-rate = Nic nie zmieniono. Podaj procent, najwyżej z czterema miejscami po przecinku, na przykład 30 lub 12,5.
 global-unfit-key = Nic nie zmieniono. Klucz ma od 1 do 512 widocznych znaków.
 global-unfit-tiers = Nic nie zmieniono. Pierwszy próg zaczyna się od 1 użytkownika, każdy kolejny powyżej poprzedniego, a ceny wynoszą od 0 do 1000000 PLN z najwyżej dwoma miejscami po przecinku.
 global-unfit-roles = Nic nie zmieniono. Wybierz co najmniej jedną rolę.

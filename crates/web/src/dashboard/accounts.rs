@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     format,
-    forms::Confirm,
+    forms::{Confirm, yes_or_no},
     frame::Frame,
     table::{Pager, Search, paged},
     told::{Line, Once},
@@ -224,7 +224,7 @@ pub(crate) async fn switch(
     owner: Option<&OrganizationId>,
     form: &OneForm,
 ) -> Result<&'static str, ApiError> {
-    let is_active = form.active == "true";
+    let is_active = yes_or_no("active", &form.active)?;
     let patch = AccountPatch { is_active: Some(is_active), ..AccountPatch::default() };
     caller.services(&visit.api).account_db.update(owner, &form.id, patch).await?;
     Ok(if is_active { "account-activated" } else { "account-deactivated" })

@@ -52,10 +52,20 @@ pub(crate) fn refused(frame: &Frame, refusal: ApiError, texts: &[(&str, &str)]) 
     Ok(Notice { kind: "bad", text: text.unwrap_or_else(|| frame.with("form-refused", &refusal.message)) })
 }
 
-/// An amount of USD as people write it, with a point or a comma.
+/// An amount of USD as people write it, with a point or a comma. `1,000` is refused: some mean a thousand by it.
 pub(crate) fn usd(field: &'static str, text: &str) -> Result<Usd, ApiError> {
-    let plain = text.trim().replace(',', ".");
-    Usd::parse(&plain).map_err(|_| ApiError::field(field, "is no amount in USD"))
+    let text = text.trim();
+    let is_ambiguous = text
+        .split_once(',')
+        .is_some_and(|(whole, rest)| rest.len() == 3 && !whole.trim_start_matches(['0', '-']).is_empty());
+    let plain = Some(text.replace(',', ".")).filter(|_| !is_ambiguous);
+    let amount = plain.and_then(|plain| Usd::parse(&plain).ok());
+    amount.ok_or_else(|| ApiError::field(field, "is no amount in USD, or could be two"))
+}
+
+/// What a form says by `true` or `false`.
+pub(crate) fn yes_or_no(field: &'static str, text: &str) -> Result<bool, ApiError> {
+    text.parse().map_err(|_| ApiError::field(field, "must be true or false"))
 }
 
 /// A question before something that cannot be undone, which names the thing. It stands in the page, because it works
@@ -73,4 +83,24 @@ pub(crate) struct Confirm {
     pub(crate) submit: String,
     /// Where one goes who does not want it.
     pub(crate) cancel: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_what_its_writer_means_or_none() {
+        for (text, nanos) in [
+            ("12.5", 12_500_000_000),
+            (" 12,50 ", 12_500_000_000),
+            ("0,125", 125_000_000),
+            ("1.000", 1_000_000_000),
+        ] {
+            assert_eq!(usd("cost", text).unwrap(), Usd::from_nanos(nanos), "{text}");
+        }
+        for text in ["1,000", "12,345", "1,000.50", "1.000,50", "", "x", "1e3"] {
+            assert_eq!(usd("cost", text).unwrap_err().field, Some("cost"), "{text}");
+        }
+    }
 }

@@ -34,6 +34,7 @@ fn texts(refusal: &ApiError) -> (&'static str, &'static str) {
         (_, "csrf") => ("problem-csrf-title", "problem-csrf"),
         (_, "invalid_body") => ("problem-form-title", "problem-form"),
         (_, "page_timeout") => ("problem-slow-title", "problem-slow"),
+        (_, "change_timeout") => ("problem-slow-title", "problem-slow-change"),
         (_, "database_unavailable") => ("problem-away-title", "problem-away"),
         (StatusCode::FORBIDDEN, _) => ("problem-forbidden-title", "problem-forbidden"),
         (StatusCode::NOT_FOUND, _) => ("problem-not-found-title", "problem-not-found"),

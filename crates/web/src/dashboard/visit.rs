@@ -33,6 +33,9 @@ use crate::api::{
 /// How long a page may take. After that its reader is told that the database is slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a page may take that waits for OpenRouter or for Open WebUI, whose own answers are waited for half a minute.
+pub(crate) const FOR_OTHERS: Duration = Duration::from_secs(100);
+
 /// How a page is to look, which every request tells, also one that cannot be answered.
 pub(crate) struct Reader {
     /// The language of the page.
@@ -116,7 +119,7 @@ impl Visit {
             Ok(Err(refusal)) => problem::page(self, &refusal).await,
             Err(_) => {
                 tracing::warn!(path = self.address.path(), "a page was not ready in time");
-                problem::page(self, &too_slow()).await
+                problem::page(self, &too_slow(self.request.method().is_safe())).await
             }
         }
     }
@@ -160,11 +163,11 @@ impl Visit {
     }
 }
 
-/// 503: the database did not answer in time. The code is that of pages only.
-fn too_slow() -> ApiError {
+/// 503: the database did not answer in time. The codes are those of pages only. A change goes on without its page.
+fn too_slow(is_safe: bool) -> ApiError {
     ApiError {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        code: "page_timeout",
+        code: if is_safe { "page_timeout" } else { "change_timeout" },
         message: "the page was not ready in time".to_owned(),
         field: None,
         retry_after: None,

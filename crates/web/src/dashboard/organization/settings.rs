@@ -13,12 +13,12 @@ use crate::{
     api::{ApiError, accounts::origin, caller::unknown_organization, organizations, webhook_secret},
     dashboard::{
         figures::Notice,
-        forms::{Confirm, Proof, onward},
+        forms::{Confirm, Proof, onward, yes_or_no},
         frame::{Frame, Tab},
         open_webui::{self, base_url},
         percent,
         told::{Line, Once, Told, answer, on_page},
-        visit::Visit,
+        visit::{FOR_OTHERS, Visit},
     },
 };
 
@@ -249,7 +249,7 @@ async fn switch(visit: Visit, form: web::Form<Activity>) -> HttpResponse {
         let here = Here::sent(visit, Tab::Settings, &form.csrf_token).await?;
         here.caller.reseller()?;
         let (caller, id) = (&here.caller, here.id.clone());
-        let is_active = form.active == "true";
+        let is_active = yes_or_no("active", &form.active)?;
         let (done, warning) = if is_active {
             let patch =
                 ClientOrganizationPatch { is_active: Some(true), ..ClientOrganizationPatch::default() };
@@ -266,7 +266,7 @@ async fn switch(visit: Visit, form: web::Form<Activity>) -> HttpResponse {
             }
         }
     };
-    visit.answer(work).await
+    visit.answer_within(FOR_OTHERS, work).await
 }
 
 async fn make_secret(visit: Visit, form: web::Form<Proof>) -> HttpResponse {

@@ -219,7 +219,13 @@ fn captured(frame: &Frame, found: &FleetOverview) -> Tile {
     let point = if frame.code() == "pl" { ',' } else { '.' };
     let figure = format!("{}{point}{:02}%", hundredths / 100, hundredths % 100);
     let (ours, theirs) = (display::usd(drift.captured), display::usd(drift.billed));
-    let note = frame.language.with_all("fleet-captured-of", &[("captured", &ours), ("billed", &theirs)]);
+    let mut note = frame.language.with_all("fleet-captured-of", &[("captured", &ours), ("billed", &theirs)]);
+    if drift.unknown > 0 {
+        note = format!(
+            "{note}; {}",
+            frame.language.count("fleet-captured-days", i64::try_from(drift.unknown).unwrap_or(i64::MAX))
+        );
+    }
     Tile::new(label, figure, note)
 }
 

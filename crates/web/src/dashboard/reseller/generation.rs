@@ -26,6 +26,7 @@ use crate::{
         format,
         forms::{self, done, onward, refused},
         frame::{Frame, ResellerTab},
+        told::on_page,
         visit::{Visit, page_as},
     },
 };
@@ -264,6 +265,7 @@ struct LookUp {
 }
 
 async fn look_up(visit: Visit, form: web::Form<LookUp>) -> HttpResponse {
+    let visit = on_page(visit, 1, &[]);
     let work = async |visit: &Visit| {
         let caller = sent(visit, &form.csrf_token).await?;
         let (org, id) = named(visit)?;
@@ -310,6 +312,7 @@ impl Settlement {
 }
 
 async fn settle(visit: Visit, form: web::Form<Settlement>) -> HttpResponse {
+    let visit = on_page(visit, 1, &[]);
     let work = async |visit: &Visit| {
         let caller = sent(visit, &form.csrf_token).await?;
         let (org, id) = named(visit)?;
@@ -344,6 +347,7 @@ struct Dismissal {
 }
 
 async fn dismiss(visit: Visit, form: web::Form<Dismissal>) -> HttpResponse {
+    let visit = on_page(visit, 1, &[]);
     let work = async |visit: &Visit| {
         let caller = sent(visit, &form.csrf_token).await?;
         let (org, id) = named(visit)?;

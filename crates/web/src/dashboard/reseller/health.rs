@@ -67,11 +67,16 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         notices: vec![notice],
         tiles: tiles(&frame, &found, &shown),
         checks: checks(&frame, &found),
-        sources: sources(visit, &frame, drift.ok(), rate.ok().flatten()),
+        sources: sources(visit, &frame, told(drift), told(rate).flatten()),
         process: process(visit, &frame, &shown),
         frame,
     };
     page(&page_)
+}
+
+/// What was read; what could not be is unknown on the page, and told in the log.
+fn told<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!(%error, "a part of the state cannot be read")).ok()
 }
 
 fn tiles(frame: &Frame, found: &Examination, shown: &Shown) -> Vec<Tile> {

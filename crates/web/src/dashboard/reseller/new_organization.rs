@@ -20,7 +20,7 @@ use crate::{
         open_webui::{self, base_url},
         percent,
         told::{Line, answer},
-        visit::{Visit, page},
+        visit::{FOR_OTHERS, Visit, page},
     },
     provider_keys::NewKey,
 };
@@ -215,7 +215,7 @@ async fn create(visit: Visit, form: web::Form<Form>) -> HttpResponse {
             }
         }
     };
-    visit.answer(work).await
+    visit.answer_within(FOR_OTHERS, work).await
 }
 
 /// The key with which Open WebUI calls the gateway, and what signs who its users are.

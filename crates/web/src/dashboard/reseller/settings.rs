@@ -18,6 +18,7 @@ use crate::{
         format,
         forms::{Confirm, done, onward, refused},
         frame::{Frame, ResellerTab},
+        percent,
         visit::{Visit, page_as},
     },
 };
@@ -25,7 +26,13 @@ use crate::{
 /// Empty lines for further tiers.
 const SPARE_TIERS: usize = 2;
 
-const DONE: [&str; 4] = ["global-done-rate", "global-done-key", "global-done-tiers", "global-done-roles"];
+const DONE: [&str; 5] = [
+    "global-done-rate",
+    "global-done-key",
+    "global-done-key-cleared",
+    "global-done-tiers",
+    "global-done-roles",
+];
 
 /// What was wrong with a form, by the field.
 const REFUSALS: [(&str, &str); 4] = [
@@ -86,7 +93,10 @@ async fn render(
         key: key.as_ref().map(last_four),
         rate: match sent.map(|sent| value(sent, "rate")).filter(|typed| !typed.is_empty()) {
             Some(typed) => typed.to_owned(),
-            None => stored.as_ref().map_or(MarkupRate::DEFAULT, |row| row.default_markup_rate).to_string(),
+            None => {
+                let rate = stored.as_ref().map_or(MarkupRate::DEFAULT, |row| row.default_markup_rate);
+                percent::of_markup(visit.language, rate)
+            }
         },
         tiers: tiers(stored.as_ref(), sent),
         roles: roles(&frame, stored.as_ref(), sent),
@@ -212,17 +222,19 @@ fn asked(sent: &Sent) -> Result<(GlobalSettingsForm, &'static str), ApiError> {
     let nothing = GlobalSettingsForm::default();
     Ok(match value(sent, "part") {
         "rate" => {
-            let rate = MarkupRate::parse(&value(sent, "rate").replace(',', "."));
-            let rate = rate.map_err(|error| ApiError::field("default_markup_rate", error))?;
-            (GlobalSettingsForm { default_markup_rate: Some(rate), ..nothing }, "global-done-rate")
+            let rate = percent::markup("default_markup_rate", value(sent, "rate"))?;
+            let missing = || ApiError::field("default_markup_rate", "must be percent, such as 30");
+            let rate = Some(rate.ok_or_else(missing)?);
+            (GlobalSettingsForm { default_markup_rate: rate, ..nothing }, "global-done-rate")
         }
         "key" => {
             let key = Change::Set(SecretString::from(value(sent, "key")));
             (GlobalSettingsForm { openrouter_provisioning_key: key, ..nothing }, "global-done-key")
         }
-        "clear-key" => {
-            (GlobalSettingsForm { openrouter_provisioning_key: Change::Clear, ..nothing }, "global-done-key")
-        }
+        "clear-key" => (
+            GlobalSettingsForm { openrouter_provisioning_key: Change::Clear, ..nothing },
+            "global-done-key-cleared",
+        ),
         "tiers" => {
             let tiers =
                 if value(sent, "reset").is_empty() { Change::Set(asked_tiers(sent)?) } else { Change::Clear };

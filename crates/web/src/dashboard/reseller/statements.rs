@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/statements")
-            .route(web::get().to(async |visit: Visit| visit.answer(show).await))
+            .route(web::get().to(async |visit: Visit| visit.answer_within(PATIENCE, show).await))
             .route(web::post().to(async |visit: Visit, form: web::Form<Sent>| {
                 visit
                     .answer_within(PATIENCE, async |visit: &Visit| change(visit, form.into_inner()).await)

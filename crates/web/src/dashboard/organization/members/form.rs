@@ -12,7 +12,7 @@ use super::{super::Here, KEPT, kept, show};
 use crate::{
     api::ApiError,
     dashboard::{
-        forms::{Confirm, onward},
+        forms::{Confirm, onward, yes_or_no},
         frame::{Frame, Tab},
         told::{Told, on_page},
         visit::Visit,
@@ -183,7 +183,7 @@ async fn switch(visit: Visit, form: web::Form<Form>) -> HttpResponse {
     let visit = on_page(visit, 1, &KEPT);
     let work = async |visit: &Visit| {
         let here = Here::sent(visit, Tab::Members, &form.csrf_token).await?;
-        let is_active = form.active == "true";
+        let is_active = yes_or_no("active", &form.active)?;
         let patch = MemberPatch { is_active: Some(is_active), ..MemberPatch::default() };
         let members = here.caller.services(&visit.api).member_db;
         members.update(&here.id, &form.user()?, patch).await?;

@@ -17,7 +17,7 @@ use crate::{
         figures::Notice,
         frame::{Frame, Link, Tab},
         told::{Told, on_page},
-        visit::{Visit, page_as},
+        visit::{FOR_OTHERS, Visit, page_as},
     },
 };
 
@@ -170,7 +170,7 @@ async fn import(visit: Visit, payload: web::Payload) -> HttpResponse {
         let list = csv::parse(form.list.as_bytes()).map_err(ApiError::from);
         take(visit, &here, form, list).await
     };
-    visit.answer(work).await
+    visit.answer_within(FOR_OTHERS, work).await
 }
 
 async fn take_over(visit: Visit, form: web::Form<Form>) -> HttpResponse {
@@ -184,7 +184,7 @@ async fn take_over(visit: Visit, form: web::Form<Form>) -> HttpResponse {
         };
         take(visit, &here, form, list).await
     };
-    visit.answer(work).await
+    visit.answer_within(FOR_OTHERS, work).await
 }
 
 async fn take(

@@ -81,7 +81,7 @@ impl Sum {
         display::pln(self.gross)
     }
 
-    /// Of how many the amount in PLN is not certain yet.
+    /// Of how many the amount in PLN is not certain yet, or could not be computed.
     pub(super) const fn unknown(&self) -> i64 {
         self.unknown
     }
@@ -99,7 +99,10 @@ pub(super) fn row(
     let list = Tab::Statements.path(id);
     let (closing, is_new) = match found {
         Ok(found) => found,
-        Err(failure) => return Ok(failed(frame, id, name, list, failure)),
+        Err(failure) => {
+            sum.unknown += 1;
+            return Ok(failed(frame, id, name, list, failure));
+        }
     };
     let sums = Sums::of(&closing.standing);
     sum.add(sums)?;

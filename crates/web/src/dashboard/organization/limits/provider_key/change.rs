@@ -17,7 +17,7 @@ use crate::{
         figures::Notice,
         forms::{onward, refused, usd},
         frame::{Frame, Tab},
-        visit::Visit,
+        visit::{FOR_OTHERS, Visit},
     },
     provider_keys::{NewKey, ProviderKeys},
 };
@@ -92,7 +92,7 @@ pub(in super::super) async fn change(visit: Visit, form: web::Form<Form>) -> Htt
             }
         }
     };
-    visit.answer(work).await
+    visit.answer_within(FOR_OTHERS, work).await
 }
 
 /// Makes the change: the text that says which, and what a person should look at beside it.
