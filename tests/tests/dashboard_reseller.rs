@@ -357,7 +357,7 @@ fn settings_are_changed_and_the_log_tells_of_it() {
         let asked = boss.get(&format!("{path}?confirm=key")).await.text;
         assert!(asked.contains("value=\"clear-key\""));
         let cleared = boss.post(path, &[("part", "clear-key"), ("csrf_token", &proof)]).await;
-        assert_eq!(cleared.location, "/reseller/settings?done=global-done-key");
+        assert_eq!(cleared.location, "/reseller/settings?done=global-done-key-cleared");
         assert_eq!(stored().unwrap().openrouter_provisioning_key, None);
 
         // The log has it all: the reseller sees everything, an administrator what is about the organization.

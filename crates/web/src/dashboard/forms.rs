@@ -99,7 +99,7 @@ mod tests {
         ] {
             assert_eq!(usd("cost", text).unwrap(), Usd::from_nanos(nanos), "{text}");
         }
-        for text in ["1,000", "12,345", "1,000.50", "1.000,50", "", "x", "1e3"] {
+        for text in ["1,000", "12,345", "1,000.50", "1.000,50", "", "x"] {
             assert_eq!(usd("cost", text).unwrap_err().field, Some("cost"), "{text}");
         }
     }
