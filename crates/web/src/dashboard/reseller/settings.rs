@@ -87,17 +87,17 @@ async fn render(
         Some(row) => table.provisioning_key(row)?,
         None => None,
     };
+    let rate = if let Some(typed) = sent.map(|sent| value(sent, "rate")).filter(|typed| !typed.is_empty()) {
+        typed.to_owned()
+    } else {
+        let rate = stored.as_ref().map_or(MarkupRate::DEFAULT, |row| row.default_markup_rate);
+        percent::of_markup(visit.language, rate)
+    };
     let frame = frame(visit, caller, ResellerTab::Settings).await?;
     let page = Page {
         confirm: (visit.address.get("confirm") == Some("key")).then(|| confirm(&frame)),
         key: key.as_ref().map(last_four),
-        rate: match sent.map(|sent| value(sent, "rate")).filter(|typed| !typed.is_empty()) {
-            Some(typed) => typed.to_owned(),
-            None => {
-                let rate = stored.as_ref().map_or(MarkupRate::DEFAULT, |row| row.default_markup_rate);
-                percent::of_markup(visit.language, rate)
-            }
-        },
+        rate,
         tiers: tiers(stored.as_ref(), sent),
         roles: roles(&frame, stored.as_ref(), sent),
         facts: facts(visit, &frame, stored.as_ref()),
