@@ -2,6 +2,8 @@
 //! it that they are there.
 
 use std::{
+    io::Write as _,
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -25,6 +27,7 @@ pub struct Chrome {
     pub driver: WebDriver,
     base: String,
     process: Child,
+    port: u16,
 }
 
 impl Chrome {
@@ -53,7 +56,7 @@ impl Chrome {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        Self { driver, base: base.to_owned(), process }
+        Self { driver, base: base.to_owned(), process, port }
     }
 
     /// Opens a page of the server.
@@ -180,17 +183,25 @@ impl Chrome {
     }
 
     /// Closes the browser.
-    pub async fn close(mut self) {
+    pub async fn close(self) {
         self.driver.clone().quit().await.expect("the browser closes");
+    }
+}
+
+impl Drop for Chrome {
+    /// Also where a test has failed: the browser would outlive a chromedriver that is only killed.
+    fn drop(&mut self) {
+        let _ = shut_down(self.port);
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-impl Drop for Chrome {
-    /// Also where a test has failed.
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Asks chromedriver to close its browsers and to end.
+fn shut_down(port: u16) -> std::io::Result<()> {
+    let mut driver = TcpStream::connect(("127.0.0.1", port))?;
+    driver.set_read_timeout(Some(PATIENCE))?;
+    write!(driver, "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    std::io::copy(&mut driver, &mut std::io::sink())?;
+    Ok(())
 }
