@@ -1,7 +1,7 @@
 //! Giving usage that was booked for one user to a member: usage of nobody in particular, usage under an id
 //! that nobody knew at that time, or usage of somebody who is registered twice.
 //!
-//! Everything moves in one transaction: the ledger, the members' daily rows, calls whose cost is not known
+//! Everything moves in one transaction: the ledger, the members' daily and monthly rows, calls whose cost is not known
 //! yet, and failed calls. Nothing is added and nothing is lost: the organization's own rows and those of
 //! its models stay as they are, and whatever OpenRouter knew the user as stays in the ledger.
 
@@ -20,6 +20,7 @@ use mai_storage::{BATCH_ROWS, DbConnection, load_for_update, on_backend};
 use crate::{
     error::{Error, Result},
     model::ClientUserDailyUsageModel as UserDay,
+    monthly,
     query::{self, UserSums},
     schema::{client_daily_usage as days, client_user_daily_usage as users},
     totals::Totals,
@@ -102,6 +103,8 @@ pub fn assign(
     let before = Balance::of(conn, org, [from, to], &dates)?;
     let moved = Totals::sum(theirs.iter().map(Totals::from))?;
     merge_days(conn, org, (from, to), theirs)?;
+    let rated = monthly::rated(conn, org, dates.iter().copied())?;
+    monthly::refresh_users(conn, org, &rated, &[from, to])?;
     let assigned = Assigned {
         days: dates.len(),
         totals: moved,

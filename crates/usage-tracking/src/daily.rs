@@ -1,4 +1,4 @@
-//! Adding sums to the three daily tables.
+//! Adding sums to the three daily tables, and to the months of days that have their rate.
 
 use std::{
     cmp::Reverse,
@@ -12,6 +12,7 @@ use mai_storage::{BATCH_ROWS, DbConnection, Result, on_backend};
 
 use crate::{
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
+    monthly,
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
@@ -20,20 +21,29 @@ use crate::{
 };
 
 /// Adds the sums to the rows of an organization, removes rows from which the last generation was
-/// taken, then derives the number of users and the primary model of each touched day.
+/// taken, then derives the number of users and the primary model of each touched day, and computes the
+/// months again of which days with a rate were touched.
 ///
 /// The organization's row of a day comes first: on PostgreSQL, where transactions see what others
 /// have committed by then, its row lock lets one writer at a time work on that day. What is derived
 /// afterwards is read by statements that begin after the lock was won, and is therefore complete.
-pub(crate) fn add(conn: &mut DbConnection, org: &OrganizationId, sums: &Sums, now: UnixTime) -> Result<()> {
+pub(crate) fn add(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    sums: &Sums,
+    now: UnixTime,
+) -> crate::Result<()> {
     if sums.days.is_empty() {
         return Ok(());
     }
     add_days(conn, org, sums, now)?;
     add_users(conn, org, sums, now)?;
     add_models(conn, org, sums, now)?;
+    // Before a day that is emptied goes away, which has been in its month.
+    let rated = monthly::rated(conn, org, sums.days.keys().copied())?;
     remove_emptied(conn, org, sums)?;
-    derive(conn, org, &sums.days.keys().copied().collect())
+    derive(conn, org, &sums.days.keys().copied().collect())?;
+    monthly::refresh_changed(conn, org, &rated, sums)
 }
 
 /// Takes the lock on a day of an organization that [`add`] takes first. Where there is no row yet it

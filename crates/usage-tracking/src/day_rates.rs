@@ -8,7 +8,7 @@ use mai_exchange_rates::{Published, PublishedRate, query::published};
 use mai_primitives::{OrganizationId, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection};
 
-use crate::{error::Result, schema::client_daily_usage as days, service::ClientUsageTable};
+use crate::{error::Result, monthly, schema::client_daily_usage as days, service::ClientUsageTable};
 
 /// How many organizations are looked at in one transaction.
 const PAGE: i64 = 200;
@@ -127,16 +127,17 @@ fn due_of(
     Ok(over.filter_map(|date| Some((date, policy.rate_of(published, date)?.clone()))).collect())
 }
 
-/// Writes the rates of days that still have none, and tells how many those were.
-fn fix(
+/// Writes the rates of days that still have none, adds these days to their months, and tells how many they
+/// were.
+pub(crate) fn fix(
     conn: &mut DbConnection,
     organization: &OrganizationId,
     due: &[(UsageDate, PublishedRate)],
 ) -> Result<usize> {
-    let mut fixed = 0;
+    let mut fixed = Vec::new();
     for (date, table) in due {
         let row = days::table.find((organization, date)).filter(days::usd_pln_rate.is_null());
-        fixed += diesel::update(row)
+        let written = diesel::update(row)
             .set((
                 days::usd_pln_rate.eq(Some(table.rate)),
                 days::rate_table_no.eq(Some(&table.table_no)),
@@ -144,6 +145,11 @@ fn fix(
             ))
             .execute(conn)
             .map_err(mai_storage::Error::from)?;
+        if written > 0 {
+            fixed.push(*date);
+        }
     }
-    Ok(fixed)
+    let count = fixed.len();
+    monthly::refresh_all(conn, organization, fixed)?;
+    Ok(count)
 }

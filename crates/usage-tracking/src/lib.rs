@@ -3,7 +3,7 @@
 //! All usage enters through [`record_generations`], which writes the ledger and the three daily
 //! tables in one transaction. [`verify`] checks that their sums are equal, [`rebuild`] repairs daily
 //! rows from the ledger, and [`drift`] compares the ledger with what OpenRouter charged. The
-//! statistics read the daily tables only.
+//! statistics read the daily tables, and the [`monthly`] sums of days whose rate is fixed.
 
 pub mod assign;
 pub mod day_rates;
@@ -13,6 +13,7 @@ pub mod exports;
 pub mod listing;
 pub mod manual;
 pub mod model;
+pub mod monthly;
 pub mod pln;
 pub mod query;
 pub mod range;
@@ -26,6 +27,7 @@ pub mod totals;
 pub mod verify;
 
 mod daily;
+mod day_set;
 mod organization;
 mod repetition;
 mod sums;
@@ -40,7 +42,8 @@ pub use listing::{Listing, Order, Page, Position, SortKey};
 pub use mai_model_prices::{CATALOGUE, CatalogueModel, provider_name};
 pub use manual::UsageRecordDto;
 pub use model::{
-    ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel,
+    ClientDailyUsageModel, ClientLiveCountersModel, ClientModelDailyUsageModel, ClientMonthlyUsageModel,
+    ClientUserDailyUsageModel, MonthlyKind,
 };
 pub use pln::{Conversion, DayRates};
 pub use range::DayRange;
@@ -59,5 +62,7 @@ pub use schema::client_daily_usage::table as ClientDailyUsage;
 pub use schema::client_daily_usage::table as ClientLiveCounters;
 /// Usage of models by day as a Diesel table, for queries of one's own.
 pub use schema::client_model_daily_usage::table as ClientModelDailyUsage;
+/// Usage of members and models by month as a Diesel table, for queries of one's own.
+pub use schema::client_monthly_usage::table as ClientMonthlyUsage;
 /// Usage of members by day as a Diesel table, for queries of one's own.
 pub use schema::client_user_daily_usage::table as ClientUserDailyUsage;

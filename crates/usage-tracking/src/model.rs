@@ -1,4 +1,4 @@
-//! The rows of the daily tables.
+//! The rows of the daily tables and of the monthly one.
 
 use diesel::prelude::*;
 use mai_exchange_rates::CurrentRate;
@@ -8,7 +8,7 @@ use mai_primitives::{
 
 use crate::{
     error::Result,
-    schema::{client_daily_usage, client_model_daily_usage, client_user_daily_usage},
+    schema::{client_daily_usage, client_model_daily_usage, client_monthly_usage, client_user_daily_usage},
     totals::Totals,
 };
 
@@ -119,6 +119,46 @@ impl ClientModelDailyUsageModel {
     }
 }
 
+mai_storage::text_enum! {
+    /// Whose usage a row of `client_monthly_usage` adds up.
+    pub enum MonthlyKind {
+        /// A member's.
+        User = "user",
+        /// That of a model.
+        Model = "model",
+    }
+}
+
+/// A row of `client_monthly_usage`: a member or a model on those days of a month that have their rate.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
+#[diesel(table_name = client_monthly_usage, treat_none_as_default_value = false)]
+pub struct ClientMonthlyUsageModel {
+    /// The organization.
+    pub client_org_id: OrganizationId,
+    /// Whose usage it is.
+    pub kind: MonthlyKind,
+    /// The first day of the month.
+    pub usage_month: UsageDate,
+    /// The member's id or the model's name.
+    pub name: String,
+    /// What OpenRouter knew the member as; of several ids the least. None of a model.
+    pub openrouter_user_id: Option<OpenRouterUserId>,
+    /// Tokens of prompts and answers.
+    pub total_tokens: i64,
+    /// Generations.
+    pub total_requests: i64,
+    /// What OpenRouter charged.
+    pub raw_cost: Usd,
+    /// What the client is charged.
+    pub markup_cost: Usd,
+    /// What the client is charged, each day in grosz by its own rate.
+    pub cost_pln: Pln,
+    /// The days with usage as bits, the lowest for the first day of the month.
+    pub days: i64,
+    /// When usage was last added.
+    pub updated_at: UnixTime,
+}
+
 /// Usage of an organization so far today. The original kept it in a table of its own and lost or
 /// doubled usage at midnight; here it is read from today's row of `client_daily_usage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,4 +222,9 @@ macro_rules! totals_of {
     )+};
 }
 
-totals_of!(ClientDailyUsageModel, ClientUserDailyUsageModel, ClientModelDailyUsageModel);
+totals_of!(
+    ClientDailyUsageModel,
+    ClientUserDailyUsageModel,
+    ClientModelDailyUsageModel,
+    ClientMonthlyUsageModel
+);

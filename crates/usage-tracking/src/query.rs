@@ -1,4 +1,4 @@
-//! Reading the daily tables. Statistics never read the ledger.
+//! Reading the daily tables and the monthly one. Statistics never read the ledger.
 //!
 //! Every query reads ranges of an organization's days in the primary key, or in the index by member or
 //! model, whatever the size of the fleet. Texts are sorted here and not in SQL, because there their order
@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 mod pages;
+mod parts;
 mod series;
 mod sums;
 
@@ -14,9 +15,10 @@ use diesel::prelude::*;
 use mai_primitives::{OrganizationId, UnixTime, UsageDate, Usd, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
+pub(crate) use self::sums::days_of_models;
 pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
-    series::{OrganizationDay, PerDay, days_of_models, models_per_day, organizations_per_day, users_per_day},
+    series::{OrganizationDay, models_per_day, organizations_per_day, users_per_day},
     sums::{
         ModelSums, OrganizationSums, UserSums, by_model, by_organization, by_user, known_before, unique_users,
     },

@@ -54,6 +54,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Usage of a member or a model on the days of a month that have their rate.
+    client_monthly_usage (client_org_id, kind, usage_month, name) {
+        client_org_id -> Text,
+        kind -> Text,
+        usage_month -> Date,
+        name -> Text,
+        openrouter_user_id -> Nullable<Text>,
+        total_tokens -> BigInt,
+        total_requests -> BigInt,
+        raw_cost -> BigInt,
+        markup_cost -> BigInt,
+        cost_pln -> BigInt,
+        days -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
     /// OpenRouter's own figures of a provider key on a UTC day, beside ours.
     provider_key_usage (client_org_id, usage_date, key_fingerprint) {
         client_org_id -> Text,

@@ -8,6 +8,7 @@ mod drift;
 mod exports;
 mod fleet;
 mod model_check;
+mod monthly;
 mod old;
 mod pln;
 mod rates;
@@ -22,17 +23,20 @@ mod verify_all;
 use std::sync::Arc;
 
 use mai_client_organization::{ClientOrganizationForm, ClientOrganizationTable};
+use mai_exchange_rates::PublishedRate;
 use mai_generation_processing::{NewGeneration, UsageSource};
 use mai_global_settings::MasterKey;
 use mai_primitives::{
     GenerationId, ManualClock, MarkupRate, ModelName, OpenRouterUserId, OrganizationId, UnixTime, UsageDate,
-    Usd, UserId,
+    Usd, UsdPlnRate, UserId,
 };
 use mai_storage::{DbConnection, Storage};
 
 use crate::{
     ClientUsageTable, Recorded, Result, Totals,
+    day_rates::fix,
     model::{ClientDailyUsageModel, ClientModelDailyUsageModel, ClientUserDailyUsageModel},
+    monthly::{MonthDifference, compare_month},
     query, record_generations,
     verify::{Mismatch, check_days},
 };
@@ -173,7 +177,32 @@ fn totals(tokens: i64, requests: i64, raw: i64, markup: i64) -> Totals {
     Totals { tokens, requests, raw_cost: Usd::from_nanos(raw), markup_cost: Usd::from_nanos(markup) }
 }
 
+/// Gives a day of an organization its rate in ten-thousandths as the job does, if it has usage and no rate.
+fn give_rate(storage: &Storage, org: &OrganizationId, date: &str, steps: i64) {
+    let table = PublishedRate {
+        effective_date: day(date),
+        table_no: "001/A/NBP/2026".into(),
+        rate: UsdPlnRate::from_ten_thousandths(steps).unwrap(),
+        fetched_at: NOON,
+    };
+    storage.write_blocking(|conn| fix(conn, org, &[(day(date), table.clone())])).unwrap();
+}
+
+/// What disagrees on any day or in any month of an organization.
 fn mismatches(storage: &Storage, org: &OrganizationId) -> Vec<Mismatch> {
-    let check = |conn: &mut DbConnection| check_days(conn, org, day("2000-01-01"), day("2100-01-01"), None);
+    let check = |conn: &mut DbConnection| {
+        let found = check_days(conn, org, day("2000-01-01"), day("2100-01-01"), None)?;
+        assert_eq!(wrong_months(conn, org)?, []);
+        Ok::<_, crate::Error>(found)
+    };
     storage.read_blocking(check).unwrap()
+}
+
+/// The rows of the months of 2026 that are not what the daily rows add up to.
+fn wrong_months(conn: &mut DbConnection, org: &OrganizationId) -> Result<Vec<MonthDifference>> {
+    let mut wrong = Vec::new();
+    for month in 1..=12 {
+        wrong.extend(compare_month(conn, org, day(&format!("2026-{month:02}-01")))?);
+    }
+    Ok(wrong)
 }

@@ -15,6 +15,7 @@ use crate::{
     daily::{self, Derived},
     error::Result,
     model::ClientDailyUsageModel,
+    monthly::MonthDifference,
     query,
     schema::{client_model_daily_usage as models, client_user_daily_usage as users},
     totals::Totals,
@@ -35,8 +36,8 @@ pub struct Mismatch {
     pub kind: MismatchKind,
 }
 
-/// What disagrees with the organization's row of a day (a missing row counts as zeros), or within
-/// the ledger.
+/// What disagrees with the organization's row of a day (a missing row counts as zeros), with the daily rows of
+/// a month, or within the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MismatchKind {
     /// The sums of another table.
@@ -62,6 +63,8 @@ pub enum MismatchKind {
         /// The first among the models' rows.
         found: Option<ModelName>,
     },
+    /// A row of `client_monthly_usage`, with the first day of its month as the day.
+    Month(Box<MonthDifference>),
     /// A generation in the ledger.
     Generation {
         /// The generation.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::{
-    dsl::{count, count_star, exists, max, min},
+    dsl::{count, count_star, exists},
     prelude::*,
 };
 use mai_exchange_rates::sum_pln;
@@ -12,10 +12,13 @@ use mai_primitives::{
 };
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
+use super::parts::{Part, Parts, gather, totals};
 use crate::{
+    day_set::DaySet,
+    model::MonthlyKind,
     schema::{
-        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
-        members,
+        client_daily_usage as days, client_model_daily_usage as models, client_monthly_usage as months,
+        client_user_daily_usage as users, members,
     },
     totals::Totals,
 };
@@ -36,9 +39,9 @@ pub struct UserSums {
     /// Those of them that have no rate of their own yet.
     pub days_estimated: i64,
     /// The first of them.
-    pub first_day: Option<UsageDate>,
+    pub first_day: UsageDate,
     /// When usage was last added.
-    pub last_activity: Option<UnixTime>,
+    pub last_activity: UnixTime,
 }
 
 /// How much a model was used in a range of days.
@@ -63,11 +66,25 @@ pub fn unique_users(
     from: UsageDate,
     to: UsageDate,
 ) -> Result<i64> {
-    let used = users::table
-        .filter(users::client_org_id.eq(org))
-        .filter(users::usage_date.between(from, to))
-        .select(diesel::dsl::count(users::user_id).aggregate_distinct());
-    Ok(used.first(conn)?)
+    let parts = Parts::of(conn, org, from, to)?;
+    let in_months = months::table
+        .filter(months::client_org_id.eq(org))
+        .filter(months::kind.eq(MonthlyKind::User))
+        .filter(months::usage_month.eq_any(parts.months.clone()));
+    if parts.days.is_empty() && parts.months.len() == 1 {
+        return Ok(in_months.select(count_star()).first(conn)?);
+    }
+    let mut found: HashSet<String> =
+        in_months.select(months::name).distinct().load(conn)?.into_iter().collect();
+    for chunk in parts.days.chunks(BATCH_ROWS) {
+        let on_days = users::table
+            .filter(users::client_org_id.eq(org))
+            .filter(users::usage_date.eq_any(chunk))
+            .select(users::user_id)
+            .distinct();
+        found.extend(on_days.load::<String>(conn)?);
+    }
+    Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
 }
 
 /// Sums per member with usage in the days from `from` to `to`, both included, in no order. In PLN they are
@@ -78,48 +95,21 @@ pub fn by_user(
     from: UsageDate,
     to: UsageDate,
     current: Option<UsdPlnRate>,
-) -> Result<Vec<UserSums>> {
-    type Row = (
-        UserId,
-        Option<OpenRouterUserId>,
-        (i64, i64, Usd, Usd),
-        Option<Pln>,
-        (i64, i64),
-        Option<UsageDate>,
-        Option<UnixTime>,
-    );
-    let same_day = days::client_org_id.eq(users::client_org_id).and(days::usage_date.eq(users::usage_date));
-    let rows: Vec<Row> = users::table
-        .left_join(days::table.on(same_day))
-        .filter(users::client_org_id.eq(org))
-        .filter(users::usage_date.between(from, to))
-        .group_by(users::user_id)
-        .select((
-            users::user_id,
-            min(users::openrouter_user_id),
-            (
-                sum_i64(users::total_tokens),
-                sum_i64(users::total_requests),
-                sum_i64(users::raw_cost),
-                sum_i64(users::markup_cost),
-            ),
-            sum_pln(users::markup_cost, days::usd_pln_rate.nullable(), current),
-            (count_star(), count(days::usd_pln_rate.nullable())),
-            min(users::usage_date),
-            max(users::updated_at),
-        ))
-        .load(conn)?;
-    let item = |(user_id, external, sums, cost_pln, (days, with_rate), first, last): Row| UserSums {
-        user_id,
-        openrouter_user_id: external,
-        totals: totals(sums),
-        cost_pln,
-        days_active: days,
-        days_estimated: days - with_rate,
-        first_day: first,
-        last_activity: last,
+) -> crate::Result<Vec<UserSums>> {
+    let found = gather(conn, org, MonthlyKind::User, (from, to), current)?;
+    let item = |(name, part): (String, Part)| {
+        Ok(UserSums {
+            user_id: UserId::new(name)?,
+            openrouter_user_id: part.openrouter_user_id,
+            totals: part.totals,
+            cost_pln: part.cost_pln,
+            days_active: part.days,
+            days_estimated: part.days_estimated,
+            first_day: part.first_day,
+            last_activity: part.updated_at,
+        })
     };
-    Ok(rows.into_iter().map(item).collect())
+    found.into_iter().map(item).collect()
 }
 
 /// The registered members, and those of `strangers`, whom nobody registered, who used something before
@@ -154,35 +144,49 @@ pub fn by_model(
     from: UsageDate,
     to: UsageDate,
     current: Option<UsdPlnRate>,
-) -> Result<Vec<ModelSums>> {
-    type Row = (ModelName, (i64, i64, Usd, Usd), Option<Pln>, i64, i64);
-    let same_day = days::client_org_id.eq(models::client_org_id).and(days::usage_date.eq(models::usage_date));
-    let rows: Vec<Row> = models::table
-        .left_join(days::table.on(same_day))
-        .filter(models::client_org_id.eq(org))
-        .filter(models::usage_date.between(from, to))
-        .group_by(models::model_name)
-        .select((
-            models::model_name,
-            (
-                sum_i64(models::total_tokens),
-                sum_i64(models::total_requests),
-                sum_i64(models::raw_cost),
-                sum_i64(models::markup_cost),
-            ),
-            sum_pln(models::markup_cost, days::usd_pln_rate.nullable(), current),
-            count_star(),
-            count(days::usd_pln_rate.nullable()),
-        ))
-        .load(conn)?;
-    let item = |(model_name, sums, cost_pln, days_used, with_rate): Row| ModelSums {
-        model_name,
-        totals: totals(sums),
-        cost_pln,
-        days_used,
-        days_estimated: days_used - with_rate,
+) -> crate::Result<Vec<ModelSums>> {
+    let found = gather(conn, org, MonthlyKind::Model, (from, to), current)?;
+    let item = |(name, part): (String, Part)| {
+        Ok(ModelSums {
+            model_name: ModelName::new(name)?,
+            totals: part.totals,
+            cost_pln: part.cost_pln,
+            days_used: part.days,
+            days_estimated: part.days_estimated,
+        })
     };
-    Ok(rows.into_iter().map(item).collect())
+    found.into_iter().map(item).collect()
+}
+
+/// On which days each model was used, in the days from `from` to `to`, both included.
+pub(crate) fn days_of_models(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    from: UsageDate,
+    to: UsageDate,
+) -> crate::Result<HashMap<ModelName, DaySet>> {
+    let parts = Parts::of(conn, org, from, to)?;
+    let mut found: HashMap<ModelName, DaySet> = HashMap::new();
+    let in_months = months::table
+        .filter(months::client_org_id.eq(org))
+        .filter(months::kind.eq(MonthlyKind::Model))
+        .filter(months::usage_month.eq_any(parts.months))
+        .select((months::name, months::usage_month, months::days));
+    let in_months: Vec<(String, UsageDate, i64)> = in_months.load(conn).map_err(mai_storage::Error::from)?;
+    for (name, month, bits) in in_months {
+        found.entry(ModelName::new(name)?).or_default().insert_month(month, bits);
+    }
+    for chunk in parts.days.chunks(BATCH_ROWS) {
+        let on_days = models::table
+            .filter(models::client_org_id.eq(org))
+            .filter(models::usage_date.eq_any(chunk))
+            .select((models::model_name, models::usage_date));
+        let on_days: Vec<(ModelName, UsageDate)> = on_days.load(conn).map_err(mai_storage::Error::from)?;
+        for (name, date) in on_days {
+            found.entry(name).or_default().insert(date);
+        }
+    }
+    Ok(found)
 }
 
 /// What an organization used in a range of days.
@@ -236,8 +240,4 @@ pub fn by_organization(
         sums.extend(rows.into_iter().map(item));
     }
     Ok(sums)
-}
-
-fn totals((tokens, requests, raw_cost, markup_cost): (i64, i64, Usd, Usd)) -> Totals {
-    Totals { tokens, requests, raw_cost, markup_cost }
 }

@@ -106,8 +106,8 @@ fn first_days(
     let strangers: Vec<UserId> = strangers.cloned().collect();
     let known = query::known_before(conn, org, range.from(), &strangers)?;
     let mut firsts = BTreeMap::new();
-    for date in used.iter().filter(|sums| !known.contains(&sums.user_id)).filter_map(|sums| sums.first_day) {
-        *firsts.entry(date).or_default() += 1;
+    for sums in used.iter().filter(|sums| !known.contains(&sums.user_id)) {
+        *firsts.entry(sums.first_day).or_default() += 1;
     }
     Ok(firsts)
 }

@@ -1,12 +1,13 @@
 //! Usage by model and by provider: everything that was used, and the catalogue.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mai_model_prices::{CATALOGUE, provider_name};
-use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UsdPlnRate, ratio, text::sortable};
+use mai_primitives::{ModelName, OrganizationId, Pln, Usd, UsdPlnRate, ratio, text::sortable};
 use mai_storage::DbConnection;
 
 use crate::{
+    day_set::DaySet,
     error::Result,
     listing::{Item, SortKey},
     pln,
@@ -182,14 +183,16 @@ pub(crate) fn read_providers(
 ) -> Result<Vec<ProviderUsage>> {
     let models = read(conn, org, range, current)?;
     let whole = Totals::sum(models.iter().map(|model| model.totals))?.markup_cost;
-    let mut days: HashMap<Option<String>, BTreeSet<UsageDate>> = HashMap::new();
-    for (date, model) in query::days_of_models(conn, org, range.from(), range.to())? {
-        days.entry(model.author().map(str::to_owned)).or_default().insert(date);
+    let mut days: HashMap<Option<String>, DaySet> = HashMap::new();
+    for (model, used) in query::days_of_models(conn, org, range.from(), range.to())? {
+        days.entry(model.author().map(str::to_owned)).or_default().union(&used);
     }
-    let rows = query::daily_rows(conn, org, range.from(), range.to())?;
-    let estimated = rows.iter().filter(|row| row.usd_pln_rate.is_none()).map(|row| row.usage_date);
-    let estimated: BTreeSet<UsageDate> = estimated.collect();
-    let count = |days: usize| i64::try_from(days).unwrap_or(i64::MAX);
+    let mut estimated = DaySet::default();
+    for row in query::daily_rows(conn, org, range.from(), range.to())? {
+        if row.usd_pln_rate.is_none() {
+            estimated.insert(row.usage_date);
+        }
+    }
     let mut providers: BTreeMap<Option<String>, ProviderUsage> = BTreeMap::new();
     for model in models {
         let slug = model.model_name.author().map(str::to_owned);
@@ -198,8 +201,8 @@ pub(crate) fn read_providers(
             models_used: 0,
             totals: Totals::default(),
             cost_pln: Some(Pln::ZERO),
-            days_used: days.get(&slug).map_or(0, |days| count(days.len())),
-            days_estimated: days.get(&slug).map_or(0, |days| count(days.intersection(&estimated).count())),
+            days_used: days.get(&slug).map_or(0, DaySet::count),
+            days_estimated: days.get(&slug).map_or(0, |days| days.shared(&estimated)),
             share_ppm: None,
             slug,
         });

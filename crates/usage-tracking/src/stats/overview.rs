@@ -60,7 +60,7 @@ pub(crate) fn read(
         before: row_totals(&query::daily_rows(conn, org, before.from(), before.to())?)?,
         engagement: engagement::read(conn, org, range, today)?,
         top_models: top_models(models),
-        months: trend::read(conn, org, today, months, current.clone())?.months,
+        months: trend::read_months(conn, org, today, months, current.as_ref())?,
         forecast: forecast::of_month(&recent, today),
         activity: recent.iter().map(|row| (row.usage_date, row.total_requests)).collect(),
         daily: series::read(conn, org, range, grouping, current)?,

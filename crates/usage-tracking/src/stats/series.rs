@@ -12,7 +12,6 @@ use crate::{
     model::ClientDailyUsageModel,
     pln::{self, Conversion, DayRates},
     query,
-    query::PerDay,
     range::DayRange,
     totals::Totals,
 };
@@ -68,7 +67,8 @@ pub struct DailyUsage {
     /// How the costs became PLN.
     pub conversion: Conversion,
     /// The greatest ones over the whole range first, at last all others together, if there are any.
-    /// On each day they add up to the day; in PLN, where each is rounded, nearly.
+    /// On each day they add up to the day; in PLN, where each model or member is rounded, and all others are
+    /// as one, nearly.
     pub series: Vec<Series>,
 }
 
@@ -79,7 +79,7 @@ pub struct Series {
     pub who: SeriesOf,
     /// The sums over the range.
     pub totals: Totals,
-    /// The sum of the rounded days of each member or model in PLN; none where no rate is known.
+    /// The sum of the rounded days in PLN; none where no rate is known.
     pub cost_pln: Option<Pln>,
     /// What was used on each of [`DailyUsage::days`], in their order, and what it is worth in PLN.
     pub per_day: Vec<(Totals, Option<Pln>)>,
@@ -113,24 +113,23 @@ pub(crate) fn read(
     let conversion = Conversion::of(&days, current);
     let rate = conversion.rate();
     let rates = DayRates::of(&days, rate);
-    let dates: Vec<UsageDate> = days.iter().map(|row| row.usage_date).collect();
     let series = match group_by {
         GroupBy::Nothing => Vec::new(),
         GroupBy::User => {
             let users = greatest(users::read(conn, org, range, rate)?, metric, top, |user| user.totals);
             let named: Vec<UserId> = users.iter().map(|user| user.user_id.clone()).collect();
-            let found = query::users_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
+            let found = query::users_per_day(conn, org, (range.from(), range.to()), &named)?;
             let one = |user: &users::UserUsage| {
                 (user.user_id.to_string(), user.display_name().to_owned(), vec![user.user_id.clone()])
             };
-            assemble(&dates, users.iter().map(one).collect(), found, &rates)?
+            assemble(&days, users.iter().map(one).collect(), found, &rates)?
         }
         GroupBy::Model => {
             let models = greatest(models::read(conn, org, range, rate)?, metric, top, |model| model.totals);
             let named: Vec<ModelName> = models.iter().map(|model| model.model_name.clone()).collect();
-            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
             let one = |name: ModelName| (name.to_string(), name.to_string(), vec![name]);
-            assemble(&dates, named.into_iter().map(one).collect(), found, &rates)?
+            assemble(&days, named.into_iter().map(one).collect(), found, &rates)?
         }
         GroupBy::Provider => {
             let providers = models::read_providers(conn, org, range, rate)?;
@@ -145,8 +144,8 @@ pub(crate) fn read(
                 })
                 .collect();
             let named: Vec<ModelName> = groups.iter().flat_map(|(.., own)| own.clone()).collect();
-            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named, rate)?;
-            assemble(&dates, groups, found, &rates)?
+            let found = query::models_per_day(conn, org, (range.from(), range.to()), &named)?;
+            assemble(&days, groups, found, &rates)?
         }
     };
     Ok(DailyUsage { range, days, totals, cost_pln, conversion, series })
@@ -163,32 +162,43 @@ fn greatest<T>(mut items: Vec<T>, metric: Metric, top: usize, totals: impl Fn(&T
     items
 }
 
+/// The series of the groups, and of what is left of the days.
 fn assemble<K: std::hash::Hash + Eq>(
-    dates: &[UsageDate],
+    days: &[ClientDailyUsageModel],
     groups: Vec<Group<K>>,
-    found: PerDay<K>,
+    found: Vec<(UsageDate, K, Totals)>,
     rates: &DayRates,
 ) -> Result<Vec<Series>> {
     let nothing = |date| Ok::<_, Error>((Totals::default(), rates.convert(date, Usd::ZERO)?));
+    let mut left: BTreeMap<UsageDate, Totals> =
+        days.iter().map(|row| (row.usage_date, Totals::from(row))).collect();
     let mut place = HashMap::new();
     let mut named = Vec::new();
     for (index, (id, name, keys)) in groups.into_iter().enumerate() {
         place.extend(keys.into_iter().map(|key| (key, index)));
         named.push((SeriesOf::One { id, name }, BTreeMap::new()));
     }
-    for (date, key, totals) in found.named {
+    for (date, key, totals) in found {
         if let Some((_, days)) = place.get(&key).and_then(|index| named.get_mut(*index)) {
             let before = days.get(&date).copied().map_or_else(|| nothing(date), Ok)?;
             let in_pln = rates.convert(date, totals.markup_cost)?;
             days.insert(date, (before.0.checked_add(totals)?, pln::add(before.1, in_pln)?));
+            let rest = left.entry(date).or_default();
+            *rest = rest.checked_add(totals.checked_neg()?)?;
         }
     }
-    if !found.others.is_empty() {
-        named.push((SeriesOf::Others, found.others));
+    left.retain(|_, totals| *totals != Totals::default());
+    if !left.is_empty() {
+        let others = left
+            .into_iter()
+            .map(|(date, totals)| Ok((date, (totals, rates.convert(date, totals.markup_cost)?))));
+        named.push((SeriesOf::Others, others.collect::<Result<_>>()?));
     }
-    let series = named.into_iter().map(|(who, days)| {
-        let day = |date: &UsageDate| days.get(date).copied().map_or_else(|| nothing(*date), Ok);
-        let per_day: Vec<(Totals, Option<Pln>)> = dates.iter().map(day).collect::<Result<_>>()?;
+    let series = named.into_iter().map(|(who, of_days)| {
+        let day = |row: &ClientDailyUsageModel| {
+            of_days.get(&row.usage_date).copied().map_or_else(|| nothing(row.usage_date), Ok)
+        };
+        let per_day: Vec<(Totals, Option<Pln>)> = days.iter().map(day).collect::<Result<_>>()?;
         Ok(Series {
             who,
             totals: Totals::sum(per_day.iter().map(|(totals, _)| *totals))?,

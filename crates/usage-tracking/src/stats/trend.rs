@@ -80,7 +80,7 @@ pub struct SameDays {
     pub change: Changes,
 }
 
-/// The `count` months of which the last one is counted up to `end`.
+/// The `count` months of which the last one is counted up to `end`, and how far the present one has come.
 pub(crate) fn read(
     conn: &mut DbConnection,
     org: &OrganizationId,
@@ -88,6 +88,24 @@ pub(crate) fn read(
     count: u32,
     current: Option<CurrentRate>,
 ) -> Result<Trend> {
+    let months = read_months(conn, org, end, count, current.as_ref())?;
+    let last = months.last().map(|month| month.figures).unwrap_or_default();
+    let same_days_before = same_days(conn, org, end, &last, current.as_ref())?;
+    // The days of the comparison are days of the month before, which is not among the months if only one is.
+    let days_estimated = if months.len() == 1 { same_days_before.figures.days_estimated } else { 0 };
+    let days_estimated =
+        months.iter().map(|month| month.figures.days_estimated).fold(days_estimated, i64::saturating_add);
+    Ok(Trend { months, same_days_before, conversion: Conversion { current, days_estimated } })
+}
+
+/// The `count` months of which the last one is counted up to `end`, the oldest first.
+pub(crate) fn read_months(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    end: UsageDate,
+    count: u32,
+    current: Option<&CurrentRate>,
+) -> Result<Vec<MonthUsage>> {
     let mut ranges = vec![DayRange::new(end.first_of_month(), end)?];
     // One more, with which the first one is compared.
     for _ in 0..count.max(1) {
@@ -98,7 +116,7 @@ pub(crate) fn read(
     ranges.reverse();
     let mut months: Vec<MonthUsage> = Vec::new();
     for range in ranges {
-        let figures = figures(conn, org, range, current.as_ref())?;
+        let figures = figures(conn, org, range, current)?;
         let before = months.last().map(|month| month.figures).unwrap_or_default();
         months.push(MonthUsage {
             range,
@@ -108,13 +126,7 @@ pub(crate) fn read(
         });
     }
     months.remove(0);
-    let last = months.last().map(|month| month.figures).unwrap_or_default();
-    let same_days_before = same_days(conn, org, end, &last, current.as_ref())?;
-    // The days of the comparison are days of the month before, which is not among the months if only one is.
-    let days_estimated = if months.len() == 1 { same_days_before.figures.days_estimated } else { 0 };
-    let days_estimated =
-        months.iter().map(|month| month.figures.days_estimated).fold(days_estimated, i64::saturating_add);
-    Ok(Trend { months, same_days_before, conversion: Conversion { current, days_estimated } })
+    Ok(months)
 }
 
 fn same_days(

@@ -212,7 +212,7 @@ fn user(
         cost_pln: sums.cost_pln,
         days_active: sums.days_active,
         days_estimated: sums.days_estimated,
-        last_activity: sums.last_activity,
+        last_activity: Some(sums.last_activity),
         share_ppm: None,
     }
 }

@@ -20,7 +20,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use super::{
     NOON,
     assign::{add_member, user},
-    books_of, clock, create_organization, day, id, mismatches, on, org, used,
+    books_of, clock, create_organization, day, give_rate, id, mismatches, on, org, used,
 };
 use crate::{Assignment, Totals, assign::assign, rebuild::compare_day, record_generations, verify::Days};
 
@@ -38,6 +38,8 @@ enum Step {
         merge: bool,
         days: Option<(u8, u8)>,
     },
+    /// A day gets its rate, if it has usage.
+    Rate(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -45,7 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let book = prop::collection::vec(draft, 1..10).prop_map(Step::Book);
     let assign = (0..6_u8, 0..6_u8, any::<bool>(), prop::option::weighted(0.3, (0..3_u8, 0..3_u8)))
         .prop_map(|(from, to, merge, days)| Step::Assign { from, to, merge, days });
-    prop::collection::vec(prop_oneof![book, assign], 1..12)
+    prop::collection::vec(prop_oneof![3 => book, 3 => assign, 1 => (0..3_u8).prop_map(Step::Rate)], 1..12)
 }
 
 fn at<T: Copy>(all: &[T], index: u8) -> T {
@@ -148,6 +150,7 @@ fn bookings_and_assignments_in_any_order_agree_with_a_model() {
                             .write_blocking(|conn| record_generations(conn, &organization, &batch, NOON))
                             .unwrap();
                     }
+                    Step::Rate(date) => give_rate(storage, &organization, at(&DATES, date), 40_000),
                     Step::Assign { from, to, merge, days } => {
                         let (from, to) = (at(&USERS, from), at(&USERS, to));
                         let days = days.map(|(first, last)| (day(at(&DATES, first)), day(at(&DATES, last))));
@@ -204,6 +207,11 @@ fn bookings_and_assignments_at_once_lose_nothing_and_never_collide() {
         };
         let (start, busy) = (Barrier::new(BOOKERS + 1), AtomicUsize::new(BOOKERS));
         let is_first = AtomicBool::new(true);
+        // One of the days has its rate, so that the sums of its month are computed all the time.
+        let first: Vec<_> =
+            DATES.map(|date| on(date, used(&format!("gen-{date}"), "anna", "x/a", 3, 100))).into();
+        write(&|conn| record_generations(conn, &org("a"), &first, NOON).map(drop));
+        give_rate(storage, &org("a"), DATES[1], 40_000);
         std::thread::scope(|scope| {
             for booker in 0..BOOKERS {
                 let (start, busy, write) = (&start, &busy, &write);
@@ -258,7 +266,7 @@ fn bookings_and_assignments_at_once_lose_nothing_and_never_collide() {
         assert_eq!(mismatches(storage, &org("a")), []);
         let books = books_of(storage, &org("a"));
         let requests: i64 = books.days.iter().map(|row| row.total_requests).sum();
-        assert_eq!(requests, i64::try_from(BOOKERS * ROUNDS * 3).unwrap());
+        assert_eq!(requests, i64::try_from(BOOKERS * ROUNDS * 3 + DATES.len()).unwrap());
         assert!(
             books.users.iter().all(|row| row.user_id.as_str() != "x"),
             "whoever books late books for anna"

@@ -6,7 +6,7 @@ use std::sync::{
 use mai_primitives::Usd;
 use mai_storage::testing::TestDb;
 
-use super::{books, day, mismatches, on, org, try_record, used};
+use super::{books, day, give_rate, mismatches, on, org, record, try_record, used};
 use crate::Recorded;
 
 const THREADS: usize = 8;
@@ -66,6 +66,12 @@ fn writers_that_bring_the_same_generations_book_each_once() {
 fn what_is_derived_sees_all_writers() {
     TestDb::each(|storage| {
         let first = day("2026-07-01");
+        // Half of the days have their rates, so that all writers meet in the sums of the month as well.
+        for later in (0..25).step_by(2) {
+            let date = first.plus_days(later).to_string();
+            record(storage, &[on(&date, used(&format!("gen-{date}"), "user-0", "x/0", 0, 0))]);
+            give_rate(storage, &org("a"), &date, 40_000);
+        }
         let days: Vec<_> = (0..25).map(|later| first.plus_days(later).to_string()).collect();
         let start = Barrier::new(THREADS);
         std::thread::scope(|scope| {
@@ -86,9 +92,38 @@ fn what_is_derived_sees_all_writers() {
             }
         });
         for row in books(storage).days {
-            assert_eq!((row.unique_users, row.total_requests, row.total_tokens), (8, 8, 36));
+            let requests = 8 + i64::from(row.usd_pln_rate.is_some());
+            assert_eq!((row.unique_users, row.total_requests, row.total_tokens), (8, requests, 36));
             assert_eq!(row.primary_model.unwrap().as_str(), "x/7");
         }
+        assert_eq!(mismatches(storage, &org("a")), []);
+    });
+}
+
+/// Writers of different days of a month, who do not wait for each other's days, meet in the month's rows: whoever
+/// computes them last has to see what the others have added.
+#[test]
+fn the_sums_of_a_month_have_what_all_writers_added() {
+    TestDb::each(|storage| {
+        let dates: Vec<String> = (1..=THREADS).map(|number| format!("2026-07-{number:02}")).collect();
+        for date in &dates {
+            record(storage, &[on(date, used(&format!("gen-{date}"), "anna", "x/a", 1, 1))]);
+            give_rate(storage, &org("a"), date, 40_000);
+        }
+        let start = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for date in &dates {
+                let start = &start;
+                scope.spawn(move || {
+                    start.wait();
+                    for round in 0..20 {
+                        let new =
+                            on(date, used(&format!("gen-{date}-{round}"), "anna", "x/a", 1, 1_000_000_000));
+                        try_record(storage, &[new]).unwrap();
+                    }
+                });
+            }
+        });
         assert_eq!(mismatches(storage, &org("a")), []);
     });
 }

@@ -10,7 +10,7 @@ use mai_primitives::{GenerationId, UsageDate};
 use mai_storage::testing::TestDb;
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{NOON, day, mismatches, on, org, used};
+use super::{NOON, day, give_rate, mismatches, on, org, used};
 use crate::{Recorded, Totals, query, record_generations};
 
 /// What a generation is reduced to here: id, day, member, model, tokens, cost.
@@ -91,6 +91,7 @@ fn the_books_agree_with_a_model() {
                 let recorded = storage
                     .write_blocking(|conn| record_generations(conn, &org(&organization), &batch, NOON));
                 prop_assert_eq!(recorded.unwrap(), expected);
+                give_rate(storage, &org(&organization), "2026-07-01", 40_000);
             }
             let rows = storage.read_blocking(|conn| {
                 query::daily_rows(conn, &org(&organization), day("2026-06-01"), day("2026-08-01"))

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use diesel::prelude::*;
 use mai_primitives::{Pln, UsageDate, UsdPlnRate, UserId};
-use mai_storage::{DbConnection, Storage, testing::TestDb};
+use mai_storage::{Storage, testing::TestDb};
 
-use super::{Books, books, clock, create_organization, day, on, org, record, service, used, wait};
+use super::{Books, books, clock, create_organization, day, give_rate, on, org, record, service, used, wait};
 use crate::{
     Days, Listing,
     range::DayRange,
-    schema::client_daily_usage as days,
     stats::{
         series::{GroupBy, Metric, SeriesOf},
         users::Activity,
@@ -39,17 +37,7 @@ fn fill(storage: &Storage) -> BTreeMap<UsageDate, i64> {
         let date = day("2026-07-01").plus_days(age);
         let steps = 36_000 + i64::try_from(age * 37).unwrap();
         rates.insert(date, steps);
-        let write = |conn: &mut DbConnection| {
-            diesel::update(days::table.find((org("a"), date)))
-                .set((
-                    days::usd_pln_rate.eq(Some(UsdPlnRate::from_ten_thousandths(steps).unwrap())),
-                    days::rate_table_no.eq(Some("x")),
-                    days::rate_effective_date.eq(Some(date)),
-                ))
-                .execute(conn)
-                .map_err(mai_storage::Error::from)
-        };
-        assert_eq!(storage.write_blocking(write).unwrap(), 1);
+        give_rate(storage, &org("a"), &date.to_string(), steps);
     }
     rates
 }
@@ -64,11 +52,14 @@ fn sums<'a, T: 'a, K: Ord>(
     let mut sums = BTreeMap::new();
     for row in rows {
         let (date, nanos) = of(row);
-        let product = i128::from(nanos) * i128::from(*rates.get(&date).unwrap_or(&FALLBACK));
-        let grosz = i64::try_from((product * 2 + 100_000_000_000) / 200_000_000_000).unwrap();
-        *sums.entry(key(row)).or_default() += grosz;
+        *sums.entry(key(row)).or_default() += in_grosz(rates, date, nanos);
     }
     sums
+}
+
+fn in_grosz(rates: &BTreeMap<UsageDate, i64>, date: UsageDate, nanos: i64) -> i64 {
+    let product = i128::from(nanos) * i128::from(*rates.get(&date).unwrap_or(&FALLBACK));
+    i64::try_from((product * 2 + 100_000_000_000) / 200_000_000_000).unwrap()
 }
 
 #[test]
@@ -141,7 +132,7 @@ fn every_answer_adds_up_rounded_days() {
             let days: i64 = own.days_pln.iter().map(|pln| pln.unwrap().grosz()).sum();
             assert_eq!(days, by_user[user]);
         }
-        series(&usage, &by_user, &by_model, whole);
+        series(&usage, &rates, (&by_user, &by_model), whole);
 
         let range = DayRange::new(day("2026-07-01"), day("2026-07-31")).unwrap();
         let found = wait(usage.clients(range, Listing::default())).unwrap();
@@ -154,27 +145,36 @@ fn every_answer_adds_up_rounded_days() {
     });
 }
 
-/// The series of a chart: each is the sum of its rows, and so is that of all others.
+/// The series of a chart: each is the sum of its rounded rows, and all others are what they leave of each day,
+/// rounded as one.
 fn series(
     usage: &crate::ClientUsageTable,
-    by_user: &BTreeMap<String, i64>,
-    by_model: &BTreeMap<String, i64>,
+    rates: &BTreeMap<UsageDate, i64>,
+    (by_user, by_model): (&BTreeMap<String, i64>, &BTreeMap<String, i64>),
     whole: Option<Pln>,
 ) {
     for (group, rows) in [(GroupBy::User, by_user), (GroupBy::Model, by_model), (GroupBy::Provider, by_model)]
     {
         let found = wait(usage.daily_usage(&org("a"), Days::default(), group, Metric::Cost, 2)).unwrap();
         assert_eq!(found.cost_pln, whole);
-        let mut left: i64 = rows.values().sum();
+        let mut left: Vec<i64> = found.days.iter().map(|row| row.markup_cost.nanos()).collect();
+        assert_eq!(found.series.len(), 3, "{group:?}");
         for one in &found.series {
             let grosz = one.cost_pln.unwrap().grosz();
-            let per_day: i64 = one.per_day.iter().map(|(_, pln)| pln.unwrap().grosz()).sum();
-            assert_eq!(grosz, per_day);
-            left -= grosz;
+            let per_day: Vec<i64> = one.per_day.iter().map(|(_, pln)| pln.unwrap().grosz()).collect();
+            assert_eq!(grosz, per_day.iter().sum::<i64>());
+            if one.who == SeriesOf::Others {
+                let dates = found.days.iter().map(|row| row.usage_date);
+                let rounded = dates.zip(&left).map(|(date, nanos)| in_grosz(rates, date, *nanos));
+                assert_eq!(per_day, rounded.collect::<Vec<_>>());
+            }
+            for (left, (totals, _)) in left.iter_mut().zip(&one.per_day) {
+                *left -= totals.markup_cost.nanos();
+            }
             if let (SeriesOf::One { id, .. }, true) = (&one.who, group != GroupBy::Provider) {
                 assert_eq!(grosz, rows[id]);
             }
         }
-        assert_eq!(left, 0, "{group:?}");
+        assert!(left.iter().all(|nanos| *nanos == 0), "{group:?}");
     }
 }

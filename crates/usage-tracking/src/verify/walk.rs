@@ -15,11 +15,14 @@ use mai_generation_processing::{
 use mai_primitives::{GenerationId, OrganizationId, UsageDate};
 use mai_storage::{DbConnection, Storage};
 
-use super::{Mismatch, compare_days, ledger_rows};
+use super::{Mismatch, MismatchKind, compare_days, ledger_rows};
 use crate::{
     error::{Error, Result},
+    model::MonthlyKind,
+    monthly::compare_month,
     schema::{
-        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
+        client_daily_usage as days, client_model_daily_usage as models, client_monthly_usage as months,
+        client_user_daily_usage as users,
     },
 };
 
@@ -90,12 +93,12 @@ pub fn organizations(conn: &mut DbConnection) -> mai_storage::Result<Vec<Organiz
             }
         )+};
     }
-    add_those_of!(days, users, models, ledger);
+    add_those_of!(days, users, models, months, ledger);
     Ok(found.into_iter().collect())
 }
 
-/// Checks all laws on an organization's days: those of [`check_days`](super::check_days), and those
-/// of the ledger's rows. Blocks the calling thread.
+/// Checks all laws on an organization's days: those of [`check_days`](super::check_days), those of the months
+/// that the range touches, and those of the ledger's rows. Blocks the calling thread.
 ///
 /// After each piece of the work `step` gets what was checked so far and what was found in the piece;
 /// its error ends the check. Usage may be booked meanwhile: each piece is one snapshot, in which
@@ -119,6 +122,9 @@ pub fn check_organization<E: From<Error>>(
     {
         add(days, 0, found)?;
         from = Some(end.plus_days(1));
+    }
+    for month in storage.read_blocking(|conn| months_of(conn, org, range)).map_err(Error::from)? {
+        add(0, 0, storage.read_blocking(|conn| check_month(conn, org, month))?)?;
     }
     let mut last: Option<GenerationId> = None;
     loop {
@@ -155,6 +161,43 @@ fn check_piece(
     let ledger_from = complete_from(conn)?;
     let (days, found) = compare_days(conn, org, start, end, ledger_from)?;
     Ok(Some((end, days, found)))
+}
+
+/// The months, by their first days, that have rows or days with a rate in the range.
+fn months_of(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    range: Days,
+) -> mai_storage::Result<BTreeSet<UsageDate>> {
+    let rated = days::table
+        .filter(days::client_org_id.eq(org))
+        .filter(days::usd_pln_rate.is_not_null())
+        .select(days::usage_date);
+    let rated: Vec<UsageDate> = rated.load(conn)?;
+    let stored = months::table
+        .filter(months::client_org_id.eq(org))
+        .filter(months::kind.eq_any(MonthlyKind::ALL))
+        .select(months::usage_month)
+        .distinct();
+    let stored: Vec<UsageDate> = stored.load(conn)?;
+    let is_asked = |month: &UsageDate| {
+        let last = month.plus_days(u64::from(month.days_in_month()) - 1);
+        range.from.is_none_or(|from| from <= last) && range.to.is_none_or(|to| *month <= to)
+    };
+    Ok(rated.iter().map(|date| date.first_of_month()).chain(stored).filter(is_asked).collect())
+}
+
+fn check_month(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    month: UsageDate,
+) -> crate::Result<Vec<Mismatch>> {
+    let mismatch = |difference| Mismatch {
+        client_org_id: org.clone(),
+        usage_date: month,
+        kind: MismatchKind::Month(Box::new(difference)),
+    };
+    Ok(compare_month(conn, org, month)?.into_iter().map(mismatch).collect())
 }
 
 /// The first day, from a day on, of which any table has a row.

@@ -2,10 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use mai_organization::{
     generation_processing::query::complete_from,
-    usage_tracking::rebuild::{DailyRow, Derived, Difference, DifferenceKind, compare_day, rebuild_day},
+    usage_tracking::{
+        ClientMonthlyUsageModel, MonthlyKind, Totals,
+        monthly::{MonthDifference, compare_month, rebuild_month},
+        rebuild::{DailyRow, Derived, Difference, DifferenceKind, compare_day, rebuild_day},
+    },
 };
 use mai_primitives::{Clock as _, ModelName, OrganizationId, SystemClock, UnixTime, UsageDate};
 use mai_storage::Storage;
@@ -25,7 +29,7 @@ pub(super) struct Arguments {
     /// The month, YYYY-MM.
     #[arg(long, value_parser = month)]
     month: UsageDate,
-    /// Make the daily rows equal to the ledger; without it they are only compared.
+    /// Make the daily rows equal to the ledger, and the month's equal to them; without it they are only compared.
     #[arg(long)]
     apply: bool,
     #[command(flatten)]
@@ -45,30 +49,31 @@ pub(super) fn run(arguments: &Arguments, storage: &Storage) -> Result<ExitCode> 
     let last = month.plus_days(u64::from(month.days_in_month()) - 1);
     let complete_from = storage.read_blocking(complete_from)?;
     let first = complete_from.map_or(*month, |complete| complete.max(*month));
-    ensure!(
-        first <= last,
-        "ledger rows of this month were cleaned up, so that its daily rows cannot be computed again; the ledger \
-         is complete from {first} on"
-    );
     let mut found = Vec::new();
     let mut date = first;
     while date <= last {
         found.extend(day(storage, org, date, *apply)?);
         date = date.plus_days(1);
     }
-    let refused = (first > *month).then(|| (*month, first.minus_days(1)));
+    let refused = (first > *month).then(|| (*month, first.minus_days(1).min(last)));
+    let of_month = month_rows(storage, org, *month, *apply)?;
+    let count = found.len() + of_month.len();
     if output.json {
-        say!("{}", as_json(arguments, &found, refused))?;
+        say!("{}", as_json(arguments, &found, &of_month, refused))?;
     } else {
         for difference in &found {
             say!("{} {}", difference.usage_date, as_text(&difference.kind))?;
         }
+        let name = month.to_string();
+        for difference in &of_month {
+            say!("{} {}", name.get(..7).unwrap_or_default(), month_text(difference))?;
+        }
         if let Some((from, to)) = refused {
             say!("{from} to {to}: left as they are; ledger rows of these days were cleaned up.")?;
         }
-        say!("{}", summary(found.len(), *apply))?;
+        say!("{}", summary(count, *apply))?;
     }
-    Ok(ExitCode::from(u8::from(!found.is_empty() && !apply)))
+    Ok(ExitCode::from(u8::from(count > 0 && !apply)))
 }
 
 /// Compares a day, and makes it right where that is wanted and needed.
@@ -81,9 +86,23 @@ fn day(storage: &Storage, org: &OrganizationId, date: UsageDate, apply: bool) ->
     Ok(storage.write_blocking(|conn| rebuild_day(conn, org, date, now))?)
 }
 
+/// Compares the sums of a month with its daily rows, and makes them right where that is wanted and needed.
+fn month_rows(
+    storage: &Storage,
+    org: &OrganizationId,
+    month: UsageDate,
+    apply: bool,
+) -> Result<Vec<MonthDifference>> {
+    let found = storage.read_blocking(|conn| compare_month(conn, org, month))?;
+    if found.is_empty() || !apply {
+        return Ok(found);
+    }
+    Ok(storage.write_blocking(|conn| rebuild_month(conn, org, month))?)
+}
+
 fn summary(differences: usize, applied: bool) -> String {
     match (differences, applied) {
-        (0, _) => "The daily rows are what the ledger adds up to.".to_owned(),
+        (0, _) => "The daily and monthly rows are what the ledger adds up to.".to_owned(),
         (1, false) => "1 difference; nothing was changed. Add --apply to make it right.".to_owned(),
         (more, false) => format!("{more} differences; nothing was changed. Add --apply to make them right."),
         (1, true) => "1 difference was made right.".to_owned(),
@@ -111,13 +130,51 @@ fn as_text(kind: &DifferenceKind) -> String {
     }
 }
 
-fn as_json(arguments: &Arguments, found: &[Difference], refused: Option<(UsageDate, UsageDate)>) -> Value {
+/// A difference of a row of a month, for people.
+pub(super) fn month_text(difference: &MonthDifference) -> String {
+    let MonthDifference { kind, name, stored, daily } = difference;
+    let whose = match kind {
+        MonthlyKind::User => "member",
+        MonthlyKind::Model => "model",
+    };
+    let text = |row: &Option<ClientMonthlyUsageModel>| match row {
+        None => "nothing".to_owned(),
+        Some(row) => {
+            let days = row.days.count_ones();
+            let (sums, last) = (figures(&Totals::from(row)), row.updated_at.seconds());
+            format!("{sums}, {} PLN on {days} days, last added to at {last}", row.cost_pln)
+        }
+    };
+    format!("month of {whose} {name}: {}; by the daily rows {}", text(stored), text(daily))
+}
+
+/// A row of a month, for programs.
+pub(super) fn month_json(row: &ClientMonthlyUsageModel) -> Value {
+    json!({
+        "totals": totals_json(&Totals::from(row)), "cost_pln": row.cost_pln.to_string(), "days": row.days,
+        "openrouter_user_id": row.openrouter_user_id, "updated_at": row.updated_at.seconds(),
+    })
+}
+
+fn as_json(
+    arguments: &Arguments,
+    found: &[Difference],
+    of_month: &[MonthDifference],
+    refused: Option<(UsageDate, UsageDate)>,
+) -> Value {
+    let month_row = |one: &MonthDifference| {
+        json!({
+            "kind": one.kind.as_str(), "name": one.name, "stored": one.stored.as_ref().map(month_json),
+            "daily": one.daily.as_ref().map(month_json),
+        })
+    };
     json!({
         "client_org_id": arguments.org,
         "month": arguments.month.to_string().get(..7),
         "applied": arguments.apply,
         "refused": refused.map(|(from, to)| json!({ "from": from, "to": to })),
         "differences": found.iter().map(difference_json).collect::<Vec<_>>(),
+        "month_differences": of_month.iter().map(month_row).collect::<Vec<_>>(),
     })
 }
 

@@ -8,6 +8,7 @@ use mai_billing::statements;
 use mai_organization::audit_log::{self, Broken, Verified};
 use mai_organization::usage_tracking::{
     Totals,
+    monthly::MonthDifference,
     verify::{
         Checked, Days, LedgerLaw, Mismatch, MismatchKind, SummedTable, check_organization, organizations,
     },
@@ -16,7 +17,10 @@ use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd};
 use mai_storage::Storage;
 use serde_json::{Map, Value, json};
 
-use super::{Output, audit};
+use super::{
+    Output, audit,
+    rebuild::{month_json, month_text},
+};
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -171,6 +175,7 @@ fn as_text(kind: &MismatchKind) -> String {
         MismatchKind::PrimaryModel { stored, found } => {
             format!("the day's first model is {}, but it should be {}", model(stored), model(found))
         }
+        MismatchKind::Month(difference) => month_text(difference),
         MismatchKind::Generation { id, law } => format!("generation {id}: {}", broken_law(law)),
     }
 }
@@ -215,6 +220,14 @@ fn as_json(mismatch: &Mismatch) -> Value {
         }
         MismatchKind::PrimaryModel { stored, found } => {
             ("primary_model", json!({ "stored": stored, "computed": found }))
+        }
+        MismatchKind::Month(difference) => {
+            let MonthDifference { kind, name, stored, daily } = difference.as_ref();
+            let row = |row: &Option<_>| row.as_ref().map(month_json);
+            (
+                "month",
+                json!({ "kind": kind.as_str(), "name": name, "stored": row(stored), "computed": row(daily) }),
+            )
         }
         MismatchKind::Generation { id, law } => match law {
             LedgerLaw::TotalTokens { stored, computed } => {

@@ -42,7 +42,7 @@ struct UnassignedUser {
     raw_cost: Option<JsonUsd>,
     days_active: i64,
     /// When usage was last added, in Unix seconds.
-    last_activity: Option<i64>,
+    last_activity: i64,
 }
 
 /// Users with usage who are no registered members.
@@ -79,7 +79,7 @@ pub(super) async fn unassigned_usage(
         total_cost: JsonUsd(usage.totals.markup_cost),
         raw_cost: caller.is_reseller().then_some(JsonUsd(usage.totals.raw_cost)),
         days_active: usage.days_active,
-        last_activity: usage.last_activity.map(mai_primitives::UnixTime::seconds),
+        last_activity: usage.last_activity.seconds(),
     };
     Ok(HttpResponse::Ok().json(Unassigned { success: true, items: found.into_iter().map(shown).collect() }))
 }

@@ -135,9 +135,7 @@ fn shown_row(visit: &Visit, frame: &Frame, here: &Here, row: &UserSums) -> Row {
         requests: frame.number(row.totals.requests),
         cost: Amount::new(row.totals.markup_cost, row.cost_pln),
         days: frame.number(row.days_active),
-        last: row
-            .last_activity
-            .map_or_else(|| "–".to_owned(), |at| format::instant(frame.language, calendar, at)),
+        last: format::instant(frame.language, calendar, row.last_activity),
         assign: visit.address.with(&[("assign", row.user_id.as_str())]).link(),
         user: row.user_id.to_string(),
     }
