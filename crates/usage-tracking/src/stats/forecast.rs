@@ -21,7 +21,8 @@ pub struct Forecast {
     pub low: Usd,
     /// With a rest like the dearest.
     pub high: Usd,
-    /// What each of the days after today will probably cost, in their order up to the month's end.
+    /// What is probably still to come of today and of each day after it, in their order up to the month's end.
+    /// With what was spent they add up to the total.
     pub days: Vec<(UsageDate, Usd)>,
 }
 
@@ -59,17 +60,18 @@ pub(crate) fn of_month(rows: &[ClientDailyUsageModel], today: UsageDate) -> Opti
         .map(|row| i128::from(row.markup_cost.nanos()))
         .sum();
     let rest_of_today = (expected(0) - cost_of(today)).max(0);
-    let to_come = (1..=ahead).map(expected).sum::<i128>() + rest_of_today;
+    let to_come: Vec<i128> = std::iter::once(rest_of_today).chain((1..=ahead).map(expected)).collect();
+    let sum_to_come: i128 = to_come.iter().sum();
     let usd = |nanos: i128| i64::try_from(nanos).ok().map(Usd::from_nanos);
     let scaled = |sum: i128| {
-        to_come
+        sum_to_come
             .checked_mul(sum)
             .and_then(|product| product.checked_mul(count))
             .map(|product| product / all.max(1))
     };
-    let days = (1..=ahead).map(|days| Some((today.plus_days(days), usd(expected(days))?)));
+    let days = (0..).zip(to_come).map(|(days, cost)| Some((today.plus_days(days), usd(cost)?)));
     Some(Forecast {
-        total: usd(spent + to_come)?,
+        total: usd(spent + sum_to_come)?,
         low: usd(spent + scaled(least)?)?,
         high: usd(spent + scaled(most)?)?,
         days: days.collect::<Option<_>>()?,
@@ -115,8 +117,8 @@ mod tests {
         let forecast = of_month(&rows, today).unwrap();
         assert_eq!(dollars(&forecast), [60, 60, 60]);
         assert_eq!(
-            (forecast.days.len(), forecast.days[0].0, forecast.days[13].0),
-            (14, day("2026-11-17"), day("2026-11-30"))
+            (forecast.days.len(), forecast.days[0].0, forecast.days[14].0),
+            (15, today, day("2026-11-30"))
         );
     }
 
@@ -132,6 +134,19 @@ mod tests {
         assert_eq!(mondays, [day("2026-11-23"), day("2026-11-30")]);
         // The 2nd, the 9th, today and the two to come.
         assert_eq!(dollars(&forecast), [37, 37, 37]);
+    }
+
+    #[test]
+    fn the_days_to_come_and_what_was_spent_are_the_total() {
+        let today = day("2026-11-16");
+        let mut rows: Vec<_> = (1..=28).map(|back| row(today.minus_days(back), 2)).collect();
+        rows.push(row(today, 1));
+        let forecast = of_month(&rows, today).unwrap();
+        // A dollar of today is still to come.
+        assert_eq!(forecast.days[0], (today, Usd::from_nanos(1_000_000_000)));
+        let to_come: i64 = forecast.days.iter().map(|(_, cost)| cost.nanos()).sum();
+        // Fifteen days and the dollar of today were spent.
+        assert_eq!(forecast.total.nanos(), 31 * 1_000_000_000 + to_come);
     }
 
     #[test]
@@ -151,6 +166,6 @@ mod tests {
         // The last day of a month has nothing to come but its own rest.
         let last = day("2026-11-30");
         let forecast = of_month(&[row(last.minus_days(7), 3)], last).unwrap();
-        assert_eq!((dollars(&forecast), forecast.days.len()), ([6, 6, 6], 0));
+        assert_eq!((dollars(&forecast), forecast.days.len()), ([6, 6, 6], 1));
     }
 }

@@ -350,3 +350,4 @@ form-refused = Nothing was changed: { $value }
 form-unfit-amount = Write the amount in USD, such as 12.50.
 form-cancel = Cancel
 form-save = Save
+chart-today = { $value } so far, { $expected } more expected

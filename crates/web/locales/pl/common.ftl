@@ -358,3 +358,4 @@ form-refused = Niczego nie zmieniono: { $value }
 form-unfit-amount = Podaj kwotę w USD, na przykład 12,50.
 form-cancel = Anuluj
 form-save = Zapisz
+chart-today = { $value } do teraz, prognoza reszty dnia { $expected }

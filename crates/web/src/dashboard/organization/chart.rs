@@ -87,7 +87,7 @@ fn spans(frame: &Frame, from: UsageDate, to: UsageDate, by_month: bool) -> Vec<S
     spans
 }
 
-/// The chart of some lines, which add up to the whole, with what is expected of the days after today.
+/// The chart of some lines, which add up to the whole, with what is still expected of today and the days after it.
 pub(crate) fn chart(
     frame: &Frame,
     range: &Range,
@@ -112,12 +112,15 @@ pub(crate) fn chart(
             let total = parts.iter().fold(0_i64, |sum, part| sum.saturating_add(*part));
             let coming = sum(expected, &span);
             let is_running = span.first <= range.today && span.last >= range.today;
-            let total_shown = if coming > 0 {
-                frame.with("chart-expected", &value(coming))
-            } else if is_running {
-                frame.with("chart-so-far", &value(total))
-            } else {
-                value(total)
+            let total_shown = match (is_running, coming > 0) {
+                (true, true) => {
+                    let (total, coming) = (value(total), value(coming));
+                    let values = [("value", total.as_str()), ("expected", coming.as_str())];
+                    language.with_all("chart-today", &values)
+                }
+                (true, false) => frame.with("chart-so-far", &value(total)),
+                (false, true) => frame.with("chart-expected", &value(coming)),
+                (false, false) => value(total),
             };
             Bar {
                 shown: parts.iter().map(|part| value(*part)).collect(),
@@ -168,7 +171,7 @@ pub(crate) fn chart(
         label: range.label.clone(),
         total: value(whole),
         keys: keys.collect(),
-        has_forecast: !expected.is_empty(),
+        has_forecast: expected.iter().any(|(_, value)| *value > 0),
         data,
     })
 }
