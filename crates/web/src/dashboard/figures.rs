@@ -29,7 +29,7 @@ pub(crate) struct Tile {
     pub(crate) change: Option<String>,
     /// How it went, as SVG.
     pub(crate) line: String,
-    /// How much of a whole is used, in hundredths, and whether that is nearly all.
+    /// How much of a whole is used, in thousandths, and whether that is nearly all.
     pub(crate) progress: Option<(i64, &'static str)>,
 }
 
@@ -118,13 +118,12 @@ pub(crate) struct Ranked {
     pub(crate) figure: String,
     /// Its part of the whole.
     pub(crate) share: String,
-    /// The length of its bar in hundredths.
+    /// The length of its bar: the same part in thousandths.
     pub(crate) width: i64,
 }
 
 /// The greatest of something by a figure, each with its part of the whole. Those without are left out.
 pub(crate) fn ranking(items: Vec<Item>, whole: i64, shown: impl Fn(i64) -> String) -> Vec<Ranked> {
-    let greatest = items.iter().map(|item| item.value).max().unwrap_or(0);
     let used = items.into_iter().filter(|item| item.value > 0);
     (1..)
         .zip(used)
@@ -133,7 +132,7 @@ pub(crate) fn ranking(items: Vec<Item>, whole: i64, shown: impl Fn(i64) -> Strin
             name,
             figure: shown(value),
             share: ratio::parts_per_million(value, whole).map(format::percent).unwrap_or_default(),
-            width: charts::width(value, greatest),
+            width: charts::width(value, whole),
         })
         .collect()
 }
@@ -226,7 +225,7 @@ mod tests {
     fn a_ranking_has_parts_of_the_whole() {
         let rows = ranking(items(&[50, 25, 0]), 100, |value| value.to_string());
         let rows: Vec<_> = rows.iter().map(|row| (row.rank, row.share.as_str(), row.width)).collect();
-        assert_eq!(rows, [(Some(1), "50%", 100), (Some(2), "25%", 50)]);
+        assert_eq!(rows, [(Some(1), "50%", 500), (Some(2), "25%", 250)]);
     }
 
     #[test]

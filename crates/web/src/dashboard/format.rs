@@ -2,7 +2,7 @@
 //! [`mai_primitives::display`], which both languages share. Everything is counted in whole numbers.
 
 use chrono::{Datelike, NaiveDate};
-use mai_primitives::{OrganizationCalendar, UnixTime, UsageDate, UsdPlnRate};
+use mai_primitives::{OrganizationCalendar, UnixTime, UsageDate, Usd, UsdPlnRate, ratio};
 
 use super::language::Language;
 
@@ -87,6 +87,17 @@ pub(crate) fn percent(ppm: i64) -> String {
     match ppm {
         1..5_000 => "<1%".to_owned(),
         _ => format!("{}%", rounded_percent(ppm)),
+    }
+}
+
+/// How much of a limit is used, as whole percent: 100 only where nothing is left of it, and nothing only where
+/// nothing is used. Of a limit of 0 everything is used.
+pub(crate) fn used_percent(language: Language, used: Usd, limit: Usd) -> String {
+    let ppm = ratio::parts_per_million(used.nanos(), limit.nanos()).unwrap_or(1_000_000);
+    match rounded_percent(ppm) {
+        0 if used > Usd::ZERO => "<1%".to_owned(),
+        100.. if used < limit => "99%".to_owned(),
+        percent => format!("{}%", number(language, percent)),
     }
 }
 
@@ -226,6 +237,24 @@ mod tests {
         assert_eq!(shown, ["0%", "<1%", "<1%", "1%", "1%", "44%", "45%", "100%"]);
         let changes = [0, 123_456, -30_000, -4_000, 2_500_000].map(change);
         assert_eq!(changes, ["0%", "+12%", "\u{2212}3%", "0%", "+250%"]);
+    }
+
+    #[test]
+    fn a_limit_is_used_up_only_when_nothing_is_left() {
+        let usd = |text| Usd::parse(text).unwrap();
+        for (used, limit, shown) in [
+            ("0", "200", "0%"),
+            ("0.01", "200", "<1%"),
+            ("1", "200", "1%"),
+            ("199.99", "200", "99%"),
+            ("200", "200", "100%"),
+            ("275.02", "200", "138%"),
+            ("5", "0", "100%"),
+            ("0", "0", "100%"),
+            ("2500", "100", "2,500%"),
+        ] {
+            assert_eq!(used_percent(English, usd(used), usd(limit)), shown, "{used} of {limit}");
+        }
     }
 
     #[test]

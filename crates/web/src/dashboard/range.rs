@@ -1,5 +1,7 @@
 //! Which days a page is about: a named range that moves with time, or two days.
 
+use std::collections::HashMap;
+
 use mai_billing::BillingMonth;
 use mai_organization::usage_tracking::{DayRange, Days};
 use mai_primitives::UsageDate;
@@ -168,6 +170,18 @@ impl Range {
         Days { start: Some(self.days.from()), end: Some(self.days.to()) }
     }
 
+    /// What something comes to on each of the days, 0 where there is nothing of it.
+    pub(crate) fn each_day(&self, values: impl IntoIterator<Item = (UsageDate, i64)>) -> Vec<i64> {
+        let mut sums: HashMap<UsageDate, i64> = HashMap::new();
+        for (day, value) in values {
+            let sum = sums.entry(day).or_default();
+            *sum = sum.saturating_add(value);
+        }
+        let days = (0..).map(|ahead| self.days.from().plus_days(ahead));
+        let days = days.take_while(|day| *day <= self.days.to());
+        days.map(|day| sums.get(&day).copied().unwrap_or(0)).collect()
+    }
+
     /// The first day for a form.
     pub(crate) fn from(&self) -> String {
         self.days.from().to_string()
@@ -227,6 +241,14 @@ mod tests {
         assert_eq!(range(&custom), Ok(texts("2026-11-03", "2026-11-26")));
         assert_eq!(range(&[("end_date", "2026-09-10")]), Ok(texts("2026-09-01", "2026-09-10")));
         assert_eq!(range(&[]), Ok(texts("2026-11-01", "2026-11-26")));
+    }
+
+    #[test]
+    fn days_without_anything_are_days_with_nothing() {
+        let address = Address::to("/x").with(&[("start_date", "2026-11-23")]);
+        let range = Range::of(&address, Language::English, day("2026-11-26")).unwrap();
+        let values = [("2026-11-25", 2), ("2026-11-24", 1), ("2026-11-24", 4), ("2026-11-22", 9)];
+        assert_eq!(range.each_day(values.map(|(date, value)| (day(date), value))), [0, 5, 2, 0]);
     }
 
     #[test]

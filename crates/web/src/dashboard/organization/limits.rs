@@ -172,6 +172,8 @@ async fn render(
     let present = BillingMonth::of(here.today);
     if month != present {
         notices.push(Notice { kind: "info", text: frame.t("limits-other-month") });
+    } else {
+        notices.extend(standing::used_up(&frame, month, &states));
     }
     let own = states.iter().find(|state| state.subject == LimitSubject::Organization);
     let link = |month: BillingMonth| Link {

@@ -58,7 +58,7 @@ pub(super) struct Figures {
     pub(super) requests: String,
     pub(super) cost: Amount,
     pub(super) share: String,
-    /// The length of the share's bar in hundredths.
+    /// The length of the share's bar in thousandths.
     pub(super) width: i64,
     pub(super) days: String,
 }

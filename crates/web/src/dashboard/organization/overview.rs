@@ -2,23 +2,28 @@
 
 use actix_web::HttpResponse;
 use askama::Template;
-use mai_organization::usage_tracking::{
-    Totals,
-    stats::{
-        overview::Overview,
-        series::{GroupBy, Metric, SeriesOf},
+use mai_billing::LimitState;
+use mai_organization::{
+    client_organization::LimitSubject,
+    usage_tracking::{
+        Totals,
+        stats::{
+            overview::Overview,
+            series::{GroupBy, Metric, SeriesOf},
+        },
     },
 };
-use mai_primitives::{UsageDate, Usd, display, ratio};
+use mai_primitives::{UsageDate, display, ratio};
 
 use super::{
     Here,
     chart::{self, Chart, Line},
     choices,
     daily::{self, Days},
+    limits::standing,
 };
 use crate::{
-    api::ApiError,
+    api::{ApiError, limits},
     dashboard::{
         charts::{self, COLOURS, HeatMap},
         figures::{Amount, Data, Item, Notice, Ranked, Tile, cost, ranking, rate_notices},
@@ -101,8 +106,8 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     let ((metric, metric_code), (group, group_code)) = (metric(visit)?, group_by(visit)?);
     let usage = &visit.api.services.client_usage_db;
     let found = usage.overview(&here.id, range.asked(), (group, metric, COLOURS), MONTHS).await?;
-    let row = visit.api.services.client_organization_db.get_any_by_id(&here.id).await?;
-    let limit = row.and_then(|row| row.monthly_limit);
+    let (month, states) = limits::read(&visit.api, &here.id, None).await?;
+    let limit = states.iter().find(|state| state.subject == LimitSubject::Organization);
     let mut frame = here.frame(visit).await?;
     frame.is_live = range.days.to() == here.today;
     here.freshness(visit, &mut frame, &found.daily.conversion).await?;
@@ -116,8 +121,10 @@ pub(super) async fn show(visit: &Visit, here: Here) -> Result<HttpResponse, ApiE
     let is_new =
         found.activity.is_empty() && found.months.iter().all(|month| month.figures.totals.requests == 0);
     let heat_map = HeatMap::of(frame.language, &found.activity, here.today, WEEKS);
+    let mut notices = rate_notices(&frame, &found.daily.conversion);
+    notices.extend(standing::used_up(&frame, month, &states));
     let page_ = Page {
-        notices: rate_notices(&frame, &found.daily.conversion),
+        notices,
         tiles: tiles(&frame, &found, &range, limit)?,
         metrics: choices(visit, "metric", metric_code, &METRICS),
         groups: choices(visit, "group", group_code, &GROUPS),
@@ -156,17 +163,22 @@ fn lines(frame: &Frame, found: &Overview, metric: Metric) -> Vec<Line> {
     found.daily.series.iter().map(line).collect()
 }
 
-/// What is expected of the days after today: of cost, in the present month.
+/// What is still expected of today and the days after it: of cost, in the present month.
 fn expected(found: &Overview, range: &Range, metric: Metric) -> Vec<(UsageDate, i64)> {
     let forecast = found.forecast.as_ref().filter(|_| metric == Metric::Cost && range.is_this_month);
     let days = forecast.into_iter().flat_map(|forecast| &forecast.days);
     days.map(|(day, cost)| (*day, cost.nanos())).collect()
 }
 
-fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> Result<Vec<Tile>, ApiError> {
+fn tiles(
+    frame: &Frame,
+    found: &Overview,
+    range: &Range,
+    limit: Option<&LimitState>,
+) -> Result<Vec<Tile>, ApiError> {
     let (totals, before) = (&found.daily.totals, &found.before);
     let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
-        found.daily.days.iter().map(|row| value(&Totals::from(row))).collect()
+        range.each_day(found.daily.days.iter().map(|row| (row.usage_date, value(&Totals::from(row)))))
     };
     let estimated = found.daily.conversion.days_estimated;
     let amount = Amount::new(totals.markup_cost, found.daily.cost_pln).estimated(estimated);
@@ -181,6 +193,7 @@ fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> 
         frame.with("tile-per-day", &format::compact(frame.language, sum / days))
     };
     let engagement = &found.engagement;
+    let users = found.daily.days.iter().map(|row| (row.usage_date, row.unique_users));
     Ok(vec![
         Tile::new(label, amount.usd, in_pln).compared(cost(totals), cost(before)).drawn(&per_day(cost))?,
         Tile::new(frame.t("tokens"), frame.number(totals.tokens), average(totals.tokens))
@@ -194,29 +207,19 @@ fn tiles(frame: &Frame, found: &Overview, range: &Range, limit: Option<Usd>) -> 
             frame.number(engagement.active_users),
             frame.language.count("tile-of-members", engagement.members),
         )
-        .drawn(&found.daily.days.iter().map(|row| row.unique_users).collect::<Vec<_>>())?,
-        limit_tile(frame, found, limit),
+        .drawn(&range.each_day(users))?,
+        limit_tile(frame, limit),
         forecast_tile(frame, found),
     ])
 }
 
 /// The present month against the organization's limit, whatever range is shown.
-fn limit_tile(frame: &Frame, found: &Overview, limit: Option<Usd>) -> Tile {
+fn limit_tile(frame: &Frame, limit: Option<&LimitState>) -> Tile {
     let label = frame.t("tile-limit");
-    let Some(limit) = limit else {
-        return Tile::new(label, frame.t("tile-no-limit"), frame.t("tile-no-limit-note"));
-    };
-    let used = found.months.last().map_or(0, |month| month.figures.totals.markup_cost.nanos());
-    // Of a limit of 0 everything is used: nothing passes.
-    let ppm = ratio::parts_per_million(used, limit.nanos()).unwrap_or(1_000_000);
-    let state = match ppm {
-        ..800_000 => "ok",
-        800_000..1_000_000 => "warn",
-        _ => "bad",
-    };
-    let note = frame.with("tile-limit-of", &display::usd(limit));
-    let tile = Tile::new(label, format::percent(ppm), note);
-    Tile { progress: Some((charts::width(ppm, 1_000_000), state)), ..tile }
+    match limit {
+        Some(state) => standing::tile(frame, label, state),
+        None => Tile::new(label, frame.t("tile-no-limit"), frame.t("tile-no-limit-note")),
+    }
 }
 
 fn forecast_tile(frame: &Frame, found: &Overview) -> Tile {
@@ -283,7 +286,12 @@ fn months(frame: &Frame, found: &Overview) -> Vec<Month> {
             users: frame.number(month.figures.active_users),
             cost: Amount::new(month.figures.totals.markup_cost, month.figures.cost_pln)
                 .estimated(month.figures.days_estimated),
-            change: month.change.cost_ppm.map_or_else(|| "–".to_owned(), format::change),
+            // The days so far against a whole month would tell of a fall that there is not.
+            change: month
+                .change
+                .cost_ppm
+                .filter(|_| month.is_complete)
+                .map_or_else(|| "–".to_owned(), format::change),
             width: charts::width(cost(&month.figures.totals), greatest),
         })
         .collect();

@@ -79,7 +79,7 @@ pub(super) async fn show(visit: &Visit, here: Here, user: UserId) -> Result<Http
         pln => pln.to_owned(),
     };
     let per_day = |value: fn(&Totals) -> i64| -> Vec<i64> {
-        own.days.iter().map(|row| value(&Totals::from(row))).collect()
+        range.each_day(own.days.iter().map(|row| (row.usage_date, value(&Totals::from(row)))))
     };
     let days = i64::try_from(own.days.len()).unwrap_or(i64::MAX);
     let mut tiles = vec![
@@ -134,14 +134,8 @@ async fn own_limit(
     let (month, states) = limits::read(&visit.api, &here.id, None).await?;
     let own = LimitSubject::Member(user);
     let own = states.iter().find(|state| state.subject == own);
-    let mut used_up = Vec::new();
-    let mut tell = |is_reached: bool, key: &str| {
-        if is_reached {
-            let text = frame.language.with(key, &standing::renewal(frame, month));
-            used_up.push(Notice { kind: "bad", text });
-        }
-    };
-    tell(limits::is_used_up(&states), "limits-organization-reached");
-    tell(own.is_some_and(limits::is_reached), "limits-mine-reached");
+    let own_used_up = own.filter(|state| limits::is_reached(state));
+    let own_used_up = own_used_up.map(|_| standing::reached(frame, month, "limits-mine-reached"));
+    let used_up = standing::used_up(frame, month, &states).into_iter().chain(own_used_up).collect();
     Ok((own.map(|state| standing::tile(frame, frame.t("limits-mine"), state)), used_up))
 }

@@ -16,7 +16,7 @@ use mai_organization::{
         },
     },
 };
-use mai_primitives::{OrganizationId, UsageDate, Usd, display, ratio};
+use mai_primitives::{OrganizationId, Usd, display, ratio};
 
 use super::{frame, open};
 use crate::{
@@ -121,7 +121,7 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         is_new: found.organizations == 0,
         heads: heads(visit, &frame, sorting),
         notices: rate_notices(&frame, &found.fleet.conversion),
-        tiles: tiles(&frame, &found)?,
+        tiles: tiles(&frame, &found, &range)?,
         chart: stacked(&frame, &range, &found)?,
         search: Search::of(visit, &frame.t("organizations-search")),
         rows: rows.collect::<Result<_, _>>()?,
@@ -168,7 +168,7 @@ fn margin(profit: Usd, raw: Usd) -> String {
     ppm.map_or_else(|| "–".to_owned(), format::percent)
 }
 
-fn tiles(frame: &Frame, found: &FleetOverview) -> Result<Vec<Tile>, ApiError> {
+fn tiles(frame: &Frame, found: &FleetOverview, range: &Range) -> Result<Vec<Tile>, ApiError> {
     let (now, before) = (&found.fleet.page.totals, &found.before);
     let (profit, profit_before) = (costs::profit(now)?, costs::profit(before)?);
     let price = Amount::new(now.markup_cost, found.fleet.page.pln);
@@ -185,7 +185,9 @@ fn tiles(frame: &Frame, found: &FleetOverview) -> Result<Vec<Tile>, ApiError> {
         frame.with("fleet-per-organization", &each)
     };
     Ok(vec![
-        tile("client-price", price.usd, in_pln).compared(cost(now), cost(before)).drawn(&per_day(found))?,
+        tile("client-price", price.usd, in_pln)
+            .compared(cost(now), cost(before))
+            .drawn(&range.each_day(found.series.iter().flat_map(|series| series.days.iter().copied())))?,
         tile("raw-cost", display::usd(now.raw_cost), frame.t("fleet-raw-note"))
             .compared(now.raw_cost.nanos(), before.raw_cost.nanos()),
         tile("profit", display::usd(profit), frame.with("fleet-margin-of", &margin(profit, now.raw_cost)))
@@ -197,16 +199,6 @@ fn tiles(frame: &Frame, found: &FleetOverview) -> Result<Vec<Tile>, ApiError> {
             .compared(with_usage, i64::try_from(found.before_of.len()).unwrap_or(i64::MAX)),
         captured(frame, found),
     ])
-}
-
-/// What all organizations together are charged on each day.
-fn per_day(found: &FleetOverview) -> Vec<i64> {
-    let mut days: BTreeMap<UsageDate, i64> = BTreeMap::new();
-    for (day, nanos) in found.series.iter().flat_map(|series| &series.days) {
-        let sum = days.entry(*day).or_default();
-        *sum = sum.saturating_add(*nanos);
-    }
-    days.into_values().collect()
 }
 
 /// What was captured against what OpenRouter has charged.
@@ -288,7 +280,7 @@ fn limit(frame: &Frame, states: &[LimitState]) -> Option<Limit> {
         Some(LimitStanding::Reached) => ("bad", "fleet-limit-reached"),
     };
     Some(Limit {
-        percent: own.map(|own| format!("{}%", own.percent())),
+        percent: own.map(|own| format::used_percent(frame.language, own.used(), own.limit)),
         class,
         word: frame.language.text(key),
         others,

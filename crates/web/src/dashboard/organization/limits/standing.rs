@@ -3,13 +3,21 @@
 use mai_billing::{BillingMonth, LimitState, limits::LimitStanding};
 use mai_primitives::display;
 
-use crate::dashboard::{charts, figures::Tile, format, frame::Frame};
+use crate::{
+    api::limits,
+    dashboard::{
+        charts,
+        figures::{Notice, Tile},
+        format,
+        frame::Frame,
+    },
+};
 
 /// Where a limit stands, in words and as a bar.
 pub(in super::super) struct Standing {
     /// How much of it is used.
     pub(in super::super) percent: String,
-    /// The length of its bar in hundredths.
+    /// The length of its bar in thousandths.
     pub(in super::super) width: i64,
     /// The class of the bar and of the word.
     pub(in super::super) class: &'static str,
@@ -20,17 +28,18 @@ pub(in super::super) struct Standing {
 impl Standing {
     /// Of a limit of 0 everything is used.
     pub(in super::super) fn of(frame: &Frame, state: &LimitState) -> Self {
-        let percent = state.percent();
         let (class, key) = match state.standing() {
             LimitStanding::Ok => ("ok", "limits-ok"),
             LimitStanding::Warning => ("warn", "limits-warning"),
             LimitStanding::Reached => ("bad", "limits-reached"),
         };
-        // What is more than nothing is never shown as nothing.
-        let is_little = percent == 0 && state.used().nanos() > 0;
+        let used = state.used();
         Self {
-            percent: if is_little { format::percent(1) } else { format!("{}%", frame.number(percent)) },
-            width: if is_little { 1 } else { charts::width(percent, 100) },
+            percent: format::used_percent(frame.language, used, state.limit),
+            width: match state.standing() {
+                LimitStanding::Reached => charts::FULL,
+                _ => charts::width(used.nanos(), state.limit.nanos()),
+            },
             class,
             word: frame.t(key),
         }
@@ -45,6 +54,16 @@ pub(in super::super) fn tile(frame: &Frame, label: String, state: &LimitState) -
     let note = frame.language.with_all("limits-tile-note", &values);
     let tile = Tile::new(label, standing.percent, note);
     Tile { progress: Some((standing.width, standing.class)), ..tile }
+}
+
+/// That the organization's own limit is used up, where it is.
+pub(in super::super) fn used_up(frame: &Frame, month: BillingMonth, states: &[LimitState]) -> Option<Notice> {
+    limits::is_used_up(states).then(|| reached(frame, month, "limits-organization-reached"))
+}
+
+/// That a limit is used up, and until when.
+pub(in super::super) fn reached(frame: &Frame, month: BillingMonth, key: &str) -> Notice {
+    Notice { kind: "bad", text: frame.with(key, &renewal(frame, month)) }
 }
 
 /// The day on which the limits of a month begin anew.
