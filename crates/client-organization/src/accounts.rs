@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use diesel::prelude::*;
-use mai_audit_log::{Actor, Details, NewEntry, append};
+use mai_audit_log::{Actor, ActorKind, Details, NewEntry, append};
 use mai_global_settings::Change;
 use mai_primitives::{Clock, OrganizationId, UnixTime, UserId};
 use mai_storage::{DbConnection, Storage, load_for_update};
@@ -47,7 +47,7 @@ pub struct AccountModel {
     pub last_failed_at: Option<UnixTime>,
     /// Until then no password is looked at.
     pub locked_until: Option<UnixTime>,
-    /// When the owner last signed in with a password.
+    /// When the owner last signed in, by a password or a link.
     pub last_sign_in_at: Option<UnixTime>,
     /// When the row was made.
     pub created_at: UnixTime,
@@ -171,6 +171,8 @@ impl AccountTable {
     pub async fn create(&self, new: NewAccount) -> Result<AccountModel> {
         let (now, actor): (UnixTime, _) = (self.clock.now().into(), self.actor.clone());
         new.standing.check()?;
+        // The session of the first start becomes one of this account: its owner is signed in already.
+        let is_signed_in = actor.kind() == ActorKind::Link && new.standing.role == Role::Reseller;
         let account = AccountModel {
             id: digest::new_id("account_")?,
             email: validate::email("email", &new.email)?.to_lowercase(),
@@ -183,7 +185,7 @@ impl AccountTable {
             failed_attempts: 0,
             last_failed_at: None,
             locked_until: None,
-            last_sign_in_at: None,
+            last_sign_in_at: is_signed_in.then_some(now),
             created_at: now,
             updated_at: now,
         };

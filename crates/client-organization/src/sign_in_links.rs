@@ -288,11 +288,15 @@ fn usable_link(
     if used == 0 {
         return Ok(Err((Some(link), SignInRefusal::UsedLink)));
     }
-    if let Some(account) = account.filter(|account| account.failed_attempts > 0) {
-        store(
-            conn,
-            &AccountModel { failed_attempts: 0, last_failed_at: None, locked_until: None, ..account },
-        )?;
+    if let Some(account) = account {
+        let signed_in = AccountModel {
+            failed_attempts: 0,
+            last_failed_at: None,
+            locked_until: None,
+            last_sign_in_at: Some(now),
+            ..account
+        };
+        store(conn, &signed_in)?;
     }
     Ok(Ok(link))
 }

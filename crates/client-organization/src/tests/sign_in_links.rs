@@ -75,6 +75,8 @@ fn an_invitation_lets_its_owner_choose_a_password_within_an_hour() {
             (session.account_id.as_ref(), session.client_org_id.as_ref()),
             (Some(&account.id), Some(&a))
         );
+        let stored = fixture.accounts.get(&account.id).await.unwrap().unwrap();
+        assert_eq!((account.last_sign_in_at, stored.last_sign_in_at), (None, Some(session.created_at)));
         fixture.wait_seconds(3_601);
         let late = fixture.accounts.change_password(&session, None, &PASSWORD.into()).await;
         assert!(matches!(late, Err(Error::Invalid { field: "current", .. })), "{late:?}");
@@ -148,6 +150,8 @@ fn with_an_account_of_the_reseller_the_first_start_is_over() {
         // The session in which the account was made is the account's, and can be ended as one.
         let kept = fixture.sessions.find(&own.token).await.unwrap();
         assert_eq!(kept.account_id.as_ref(), Some(&account.id));
+        let stored = fixture.accounts.get(&account.id).await.unwrap().unwrap();
+        assert_eq!(stored.last_sign_in_at, Some(account.created_at));
         let owner = SessionOwner::Account(account.id.clone());
         assert_eq!(fixture.sessions.list(&owner).await.unwrap().len(), 1);
         fixture.sessions.revoke(&owner, &kept.id).await.unwrap();

@@ -37,7 +37,7 @@ struct Account {
     has_password: bool,
     /// Until when no password is looked at, in Unix seconds; null when one is.
     locked_until: Option<i64>,
-    /// Unix seconds; null before the first time with a password.
+    /// Unix seconds; null before the first time.
     last_sign_in_at: Option<i64>,
     /// Unix seconds.
     created_at: i64,
