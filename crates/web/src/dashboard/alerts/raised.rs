@@ -1,5 +1,7 @@
 //! Alerts that were raised, whether they went anywhere or not.
 
+use std::cmp::Reverse;
+
 use actix_web::HttpResponse;
 use askama::Template;
 use mai_alerts::{AlertKind, AlertQuery};
@@ -50,7 +52,9 @@ pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, Ap
         limit: older::rows_to_read(),
     };
     let rows = visit.api.alerts.raised.list(query).await?;
-    let (rows, older) = older::cut(visit, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
+    let (mut rows, older) = older::cut(visit, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
+    // A limit may pass several parts at once: the greatest is the latest.
+    rows.sort_by_key(|row| Reverse((row.created_at, row.threshold)));
     let kinds = KINDS.map(|(code, label, _)| Link {
         href: place.list(View::Raised).with(&[("kind", code)]).link(),
         label: place.frame.t(label),

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use askama::Template;
 use mai_billing::{BillingMonth, SeatLine, Subscription};
-use mai_primitives::{UsageDate, display};
+use mai_primitives::{UsageDate, display, text::sortable};
 
 use super::Here;
 use crate::{
@@ -70,7 +70,9 @@ pub(super) async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     });
     let tiers = tiers.collect();
     let month = found.month;
-    let (lines, pager) = paged(found.lines, &visit.address, &frame)?;
+    let mut lines = found.lines;
+    lines.sort_by_cached_key(|line| (sortable(name(line)), line.seat.user_id.clone()));
+    let (lines, pager) = paged(lines, &visit.address, &frame)?;
     let page_ = Page {
         months: Months::around(visit, month, present),
         state,
@@ -97,11 +99,16 @@ fn tiles(frame: &Frame, found: &Subscription) -> Vec<Tile> {
     ]
 }
 
+/// What people call who has a seat.
+fn name(line: &SeatLine) -> &str {
+    line.seat.name.as_deref().unwrap_or(line.seat.user_id.as_str())
+}
+
 fn row(frame: &Frame, line: SeatLine, month: BillingMonth) -> Row {
     let added = |day: UsageDate| format::date(frame.language, day);
     let (charged, all) = (frame.number(line.days_charged.into()), frame.number(month.days().into()));
     Row {
-        name: line.seat.name.unwrap_or_else(|| line.seat.user_id.to_string()),
+        name: name(&line).to_owned(),
         email: line.seat.email.unwrap_or_default(),
         added: line.seat.added_on.map_or_else(|| "–".to_owned(), added),
         days: frame.language.with_all("seats-days-of", &[("charged", &charged), ("all", &all)]),

@@ -7,7 +7,7 @@ use askama::Template;
 use mai_organization::client_organization::{
     MemberModel, UserClientMappingForm, UserClientMappingModel, UserClientMappingPatch,
 };
-use mai_primitives::{OpenRouterUserId, UserId};
+use mai_primitives::{OpenRouterUserId, UserId, text::sortable};
 use serde::Deserialize;
 
 use super::{super::Here, View, form::filled};
@@ -96,6 +96,7 @@ async fn show(visit: &Visit, here: &Here, told: Told, typed: Form) -> Result<Htt
         let texts = [name(row), row.user_id.to_string(), row.openrouter_user_id.to_string()];
         texts.iter().any(|text| text.to_lowercase().contains(&wanted))
     });
+    found.sort_by_cached_key(|row| (sortable(&name(row)), row.user_id.clone()));
     let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
     let (shown, pager) = paged(found, &visit.address, &frame)?;
     let row = |row: UserClientMappingModel| Row {
