@@ -145,7 +145,10 @@ fn row(
         last_attempt: delivery.last_attempt_at.map(|at| place.at(at)),
         state: state(visit, frame, &delivery),
         detail: detail(visit, place, &delivery),
-        may_be_sent_again: is_there && alert.is_some_and(|alert| alert.kind != AlertKind::Test),
+        // Before the first attempt it is about to be sent anyway.
+        may_be_sent_again: is_there
+            && delivery.attempts > 0
+            && alert.is_some_and(|alert| alert.kind != AlertKind::Test),
         id: delivery.id,
     }
 }

@@ -254,7 +254,8 @@ async fn made(
             let seconds = grace.parse().map_err(|_| ApiError::field("grace", "is no number of seconds"))?;
             let made = destinations.rotate_secret(owner, &row.id, seconds).await?;
             let secret = made.secret.map(|secret| secret.expose_secret().to_owned());
-            Made::Secret(Box::new(made.model), secret.unwrap_or_default())
+            let secret = secret.ok_or_else(|| ApiError::wrong_state("only webhooks have a secret"))?;
+            Made::Secret(Box::new(made.model), secret)
         }
         OneChange::Test { organization } => {
             let named = organization.map(OrganizationId::new).transpose();
