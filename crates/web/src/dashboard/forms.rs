@@ -3,6 +3,8 @@
 //! A form is sent by POST and carries the proof of its session. A change that was made sends its reader on to a
 //! page whose address says so; one that was refused shows the form again with the reason.
 
+use std::fmt;
+
 use actix_web::{HttpResponse, http::StatusCode};
 use mai_primitives::Usd;
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use super::{
     address::{Address, DONE},
     figures::Notice,
     frame::Frame,
+    language::Language,
     visit::{Visit, redirect},
 };
 use crate::api::{ApiError, caller::Caller};
@@ -63,6 +66,19 @@ pub(crate) fn usd(field: &'static str, text: &str) -> Result<Usd, ApiError> {
     amount.ok_or_else(|| ApiError::field(field, "is no amount in USD, or could be two"))
 }
 
+/// An amount as it is written into a field: `12.5`, in Polish `12,5`. Three places get a fourth there, without which
+/// [`usd`] takes it for what could be a thousand.
+pub(crate) fn amount(language: Language, amount: impl fmt::Display) -> String {
+    let text = amount.to_string();
+    match text.split_once('.') {
+        Some((whole, places)) if language == Language::Polish && places.len() == 3 => {
+            format!("{whole},{places}0")
+        }
+        Some((whole, places)) if language == Language::Polish => format!("{whole},{places}"),
+        _ => text,
+    }
+}
+
 /// What a form says by `true` or `false`.
 pub(crate) fn yes_or_no(field: &'static str, text: &str) -> Result<bool, ApiError> {
     text.parse().map_err(|_| ApiError::field(field, "must be true or false"))
@@ -87,6 +103,8 @@ pub(crate) struct Confirm {
 
 #[cfg(test)]
 mod tests {
+    use mai_primitives::Pln;
+
     use super::*;
 
     #[test]
@@ -102,5 +120,23 @@ mod tests {
         for text in ["1,000", "12,345", "1,000.50", "1.000,50", "", "x"] {
             assert_eq!(usd("cost", text).unwrap_err().field, Some("cost"), "{text}");
         }
+    }
+
+    #[test]
+    fn an_amount_stands_in_a_field_as_it_is_read_from_there() {
+        for (nanos, english, polish) in [
+            (200_000_000_000, "200", "200"),
+            (12_500_000_000, "12.5", "12,5"),
+            (12_125_000_000, "12.125", "12,1250"),
+            (1_000_000_001, "1.000000001", "1,000000001"),
+        ] {
+            let limit = Usd::from_nanos(nanos);
+            let shown = [Language::English, Language::Polish].map(|language| amount(language, limit));
+            assert_eq!(shown, [english, polish]);
+            for text in shown {
+                assert_eq!(usd("cost", &text).unwrap(), limit, "{text}");
+            }
+        }
+        assert_eq!(amount(Language::Polish, Pln::parse("79.00").unwrap()), "79,00");
     }
 }

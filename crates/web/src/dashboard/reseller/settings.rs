@@ -16,8 +16,9 @@ use crate::{
         address::Address,
         figures::Notice,
         format,
-        forms::{Confirm, done, onward, refused},
+        forms::{Confirm, amount, done, onward, refused},
         frame::{Frame, ResellerTab},
+        language::Language,
         percent,
         visit::{Visit, page_as},
     },
@@ -98,7 +99,7 @@ async fn render(
         confirm: (visit.address.get("confirm") == Some("key")).then(|| confirm(&frame)),
         key: key.as_ref().map(last_four),
         rate,
-        tiers: tiers(stored.as_ref(), sent),
+        tiers: tiers(visit.language, stored.as_ref(), sent),
         roles: roles(&frame, stored.as_ref(), sent),
         facts: facts(visit, &frame, stored.as_ref()),
         notices,
@@ -108,11 +109,15 @@ async fn render(
 }
 
 /// The tiers as they were typed, or else as they are.
-fn tiers(stored: Option<&GlobalSettingsModel>, sent: Option<&Sent>) -> Vec<(String, String)> {
+fn tiers(
+    language: Language,
+    stored: Option<&GlobalSettingsModel>,
+    sent: Option<&Sent>,
+) -> Vec<(String, String)> {
     let typed: Vec<_> = sent.map(typed_tiers).unwrap_or_default();
     let mut lines = if typed.is_empty() {
         let tiers = stored.and_then(|row| row.subscription_tiers.clone()).unwrap_or_default();
-        tiers.all().iter().map(|tier| (tier.from.to_string(), tier.price.to_string())).collect()
+        tiers.all().iter().map(|tier| (tier.from.to_string(), amount(language, tier.price))).collect()
     } else {
         typed
     };

@@ -14,7 +14,7 @@ use crate::{
     dashboard::{
         address::Address,
         figures::Notice,
-        forms::{Confirm, onward, refused, usd},
+        forms::{Confirm, amount, onward, refused, usd},
         frame::{Frame, Tab},
         visit::Visit,
     },
@@ -57,7 +57,7 @@ impl Typed {
         let subject = visit.address.get("subject").unwrap_or_default();
         let limits = visit.api.services.usage_limit_db.list(&here.id).await?;
         let present = limits.iter().find(|limit| limit.scope.as_str() == scope && limit.subject == subject);
-        let amount = present.map(|limit| limit.monthly_limit.to_string()).unwrap_or_default();
+        let amount = present.map(|limit| amount(visit.language, limit.monthly_limit)).unwrap_or_default();
         Ok(Self { scope: scope.to_owned(), subject: subject.to_owned(), amount, own: String::new() })
     }
 

@@ -154,7 +154,9 @@ async fn render(
             disable: ask("disable"),
             remove: ask("remove"),
         },
-        typed: typed.unwrap_or_else(|| Typed::of_key(key.as_ref().filter(|_| asked != Some("replace")))),
+        typed: typed.unwrap_or_else(|| {
+            Typed::of_key(visit.language, key.as_ref().filter(|_| asked != Some("replace")))
+        }),
         resets: RESETS.into_iter().map(|(code, text)| (code, frame.language.text(text))).collect(),
         kind,
         is_disabled,

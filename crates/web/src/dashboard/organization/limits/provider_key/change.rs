@@ -15,8 +15,9 @@ use crate::{
     },
     dashboard::{
         figures::Notice,
-        forms::{onward, refused, usd},
+        forms::{amount, onward, refused, usd},
         frame::{Frame, Tab},
+        language::Language,
         visit::{FOR_OTHERS, Visit},
     },
     provider_keys::{NewKey, ProviderKeys},
@@ -54,9 +55,9 @@ pub(super) struct Typed {
 
 impl Typed {
     /// The limit of the present key.
-    pub(super) fn of_key(key: Option<&ManagedKey>) -> Self {
+    pub(super) fn of_key(language: Language, key: Option<&ManagedKey>) -> Self {
         Self {
-            limit: key.and_then(|key| key.limit).map(|limit| limit.to_string()).unwrap_or_default(),
+            limit: key.and_then(|key| key.limit).map(|limit| amount(language, limit)).unwrap_or_default(),
             limit_reset: key.and_then(|key| key.limit_reset.clone()).unwrap_or_default(),
             ..Self::default()
         }
