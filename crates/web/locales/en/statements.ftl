@@ -202,3 +202,4 @@ alerts-acknowledged = The anomaly was acknowledged.
 alerts-note = Note, may be empty
 alerts-unfit-note = The note must have at most 300 characters.
 alerts-name = Name
+statements-with-seats = incl. subscription { $value }

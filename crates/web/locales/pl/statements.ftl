@@ -206,3 +206,4 @@ alerts-acknowledged = Potwierdzono anomalię.
 alerts-note = Uwaga, może być pusta
 alerts-unfit-note = Uwaga może mieć najwyżej 300 znaków.
 alerts-name = Nazwa
+statements-with-seats = w tym subskrypcja { $value }

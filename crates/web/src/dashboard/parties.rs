@@ -1,9 +1,11 @@
 //! Who sells and who buys, as forms; and why a statement has to wait, in words.
 
 use mai_billing::statements::{
-    BillingProfile, BillingSettings, Hold, Numbering, ProfileForm, SettingsForm, Vat,
+    BillingProfile, BillingSettings, Hold, Numbering, ProfileForm, SettingsForm, Standing, Statement,
+    StatementModel, Vat,
 };
 use mai_organization::global_settings::Change;
+use mai_primitives::{Pln, display};
 use serde::Deserialize;
 
 use super::frame::Frame;
@@ -172,6 +174,30 @@ fn hundredths(text: &str) -> Option<u32> {
     }
     let fraction: u32 = format!("{fraction:0<2}").parse().ok()?;
     whole.parse::<u32>().ok()?.checked_mul(100)?.checked_add(fraction)
+}
+
+/// What of a statement's net is for seats, where it is something. Of an issued one only its document tells; one that
+/// cannot be read is found by `verify` and hides no list.
+pub(crate) fn seats(standing: &Standing) -> Option<Pln> {
+    match standing {
+        Standing::NothingToBill => None,
+        Standing::Issued(row) => issued_seats(row),
+        Standing::Ready(statement) | Standing::Held(statement, _) => seats_in(statement),
+    }
+}
+
+/// The same of an issued statement.
+pub(crate) fn issued_seats(row: &StatementModel) -> Option<Pln> {
+    Statement::from_json(&row.document).ok().as_ref().and_then(seats_in)
+}
+
+fn seats_in(statement: &Statement) -> Option<Pln> {
+    Some(statement.totals.subscription_pln).filter(|seats| *seats > Pln::ZERO)
+}
+
+/// That a net has these seats in it.
+pub(crate) fn with_seats(frame: &Frame, seats: Pln) -> String {
+    frame.with("statements-with-seats", &display::pln(seats))
 }
 
 /// Why a statement has to wait.

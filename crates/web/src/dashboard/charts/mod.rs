@@ -23,7 +23,8 @@ pub(crate) fn width(part: i64, whole: i64) -> i64 {
     if part <= 0 || whole <= 0 {
         return 0;
     }
-    let thousandths = ratio::parts_per_million(part, whole).map_or(FULL, |ppm| ppm.saturating_add(500) / 1_000);
+    let thousandths =
+        ratio::parts_per_million(part, whole).map_or(FULL, |ppm| ppm.saturating_add(500) / 1_000);
     thousandths.clamp(1, FULL)
 }
 

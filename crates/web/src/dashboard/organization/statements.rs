@@ -21,7 +21,7 @@ use crate::{
         forms::{done, onward, refused},
         frame::{Frame, Tab},
         older::{self, Older},
-        parties::{BUYER_REFUSALS, BuyerFields, BuyerForm, hold_text},
+        parties::{BUYER_REFUSALS, BuyerFields, BuyerForm, hold_text, issued_seats, seats, with_seats},
         visit::{Visit, page, page_as},
     },
 };
@@ -86,6 +86,8 @@ struct Draft {
     href: String,
     usage: String,
     net: String,
+    /// What of it is for seats.
+    seats: Option<String>,
     gross: String,
     /// Why it cannot be issued yet.
     held: Vec<String>,
@@ -98,6 +100,8 @@ struct Row {
     issued: String,
     usage: String,
     net: String,
+    /// What of it is for seats.
+    seats: Option<String>,
     vat: String,
     gross: String,
     rate: String,
@@ -142,25 +146,26 @@ async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>,
     }
     let present = BillingMonth::of(here.today);
     for month in [present, present.before()] {
-        let (sums, held) = match standing(&visit.api.statements, &here.id, month).await {
+        let (sums, seats, held) = match standing(&visit.api.statements, &here.id, month).await {
             Ok(closing) => {
-                let sums = Sums::of(&closing.standing);
+                let (sums, seats) = (Sums::of(&closing.standing), seats(&closing.standing));
                 match closing.standing {
                     Standing::Issued(_) | Standing::NothingToBill => continue,
-                    Standing::Ready(_) => (sums, Vec::new()),
+                    Standing::Ready(_) => (sums, seats, Vec::new()),
                     Standing::Held(_, holds) => {
-                        (sums, holds.into_iter().map(|hold| hold_text(frame, hold)).collect())
+                        (sums, seats, holds.into_iter().map(|hold| hold_text(frame, hold)).collect())
                     }
                 }
             }
             // A month that cannot be computed hides neither itself nor the others.
-            Err(failure) => (Sums::default(), vec![failure.message]),
+            Err(failure) => (Sums::default(), None, vec![failure.message]),
         };
         drafts.push(Draft {
             month: format::month(frame.language, month.first()),
             href: path_of(&here.id, month),
             usage: sums.usage_usd.map_or_else(unknown, display::usd),
             net: sums.net.map_or_else(unknown, display::pln),
+            seats: sums.net.and(seats).map(|seats| with_seats(frame, seats)),
             gross: sums.gross.map_or_else(unknown, display::pln),
             held,
         });
@@ -182,6 +187,7 @@ fn row(frame: &Frame, statement: StatementModel) -> Row {
         issued: format::date(frame.language, statement.issue_date),
         usage: display::usd(statement.usage_usd),
         net: display::pln(statement.net),
+        seats: issued_seats(&statement).map(|seats| with_seats(frame, seats)),
         vat: display::pln(statement.vat),
         gross: display::pln(statement.gross),
         rate: format::rate(frame.language, statement.usd_pln_rate),

@@ -144,6 +144,8 @@ async fn listed(
     }
     let here = month_link(visit, month);
     let is_over = month <= last_month(&visit.api);
+    // Of a page or of what was searched for nobody can tell whether it is all.
+    let is_closed = rows.len() == everybody && rows.iter().all(|row| row.is_closed);
     Ok(Page {
         notices,
         confirm: confirm(visit, &frame, month, everybody)?,
@@ -154,7 +156,7 @@ async fn listed(
         sum,
         pager: Some(pager),
         count: frame.language.count("organizations-count", count),
-        close: is_over.then(|| issue_link(month, None)),
+        close: (is_over && !is_closed).then(|| issue_link(month, None)),
         back: None,
         seller,
         action: here.href,

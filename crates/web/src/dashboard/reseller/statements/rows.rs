@@ -15,7 +15,7 @@ use crate::{
         address::Address,
         format,
         frame::{Frame, ResellerTab, Tab},
-        parties::hold_text,
+        parties::{hold_text, seats, with_seats},
     },
 };
 
@@ -33,10 +33,14 @@ pub(super) struct Row {
     pub(super) number: Option<(String, String)>,
     pub(super) usage: String,
     pub(super) net: String,
+    /// What of it is for seats.
+    pub(super) seats: Option<String>,
     pub(super) vat: String,
     pub(super) gross: String,
     /// Where it is issued, once nothing holds it back.
     pub(super) issue: Option<String>,
+    /// Whether it is issued or has nothing to bill, so that closing the month changes nothing.
+    pub(super) is_closed: bool,
     /// Whether it was issued just now.
     pub(super) is_new: bool,
 }
@@ -46,19 +50,23 @@ pub(super) struct Row {
 pub(super) struct Sum {
     usage: Usd,
     net: Pln,
+    seats: Pln,
     vat: Pln,
     gross: Pln,
     unknown: i64,
 }
 
 impl Sum {
-    fn add(&mut self, sums: Sums) -> Result<(), ApiError> {
+    fn add(&mut self, sums: Sums, seats: Option<Pln>) -> Result<(), ApiError> {
         let out = || ApiError::unbookable("the sum leaves the range of amounts");
         let usage = sums.usage_usd.unwrap_or(Usd::ZERO);
         self.usage = self.usage.checked_add(usage).ok_or_else(out)?;
-        for (sum, amount) in
-            [(&mut self.net, sums.net), (&mut self.vat, sums.vat), (&mut self.gross, sums.gross)]
-        {
+        for (sum, amount) in [
+            (&mut self.net, sums.net),
+            (&mut self.seats, seats),
+            (&mut self.vat, sums.vat),
+            (&mut self.gross, sums.gross),
+        ] {
             *sum = sum.checked_add(amount.unwrap_or(Pln::ZERO)).ok_or_else(out)?;
         }
         self.unknown += i64::from(sums.usage_usd.is_some() && sums.gross.is_none());
@@ -71,6 +79,11 @@ impl Sum {
 
     pub(super) fn net(&self) -> String {
         display::pln(self.net)
+    }
+
+    /// What of the net is for seats, where it is something.
+    pub(super) fn seats(&self, frame: &Frame) -> Option<String> {
+        (self.seats > Pln::ZERO).then(|| with_seats(frame, self.seats))
     }
 
     pub(super) fn vat(&self) -> String {
@@ -105,10 +118,12 @@ pub(super) fn row(
         }
     };
     let sums = Sums::of(&closing.standing);
-    sum.add(sums)?;
+    let seats = sums.net.and(seats(&closing.standing));
+    sum.add(sums, seats)?;
     let mut notes = notes(frame, &closing);
     let one = format!("{list}/{month}");
     let may_issue = matches!(closing.standing, Standing::Ready(_));
+    let is_closed = matches!(closing.standing, Standing::Issued(_) | Standing::NothingToBill);
     let (href, number, state) = match closing.standing {
         Standing::NothingToBill => (list, None, ("", frame.t("statements-nothing"))),
         Standing::Issued(row) => {
@@ -132,8 +147,10 @@ pub(super) fn row(
         number,
         usage: sums.usage_usd.map_or_else(|| "–".to_owned(), display::usd),
         net: pln(sums.net),
+        seats: seats.map(|seats| with_seats(frame, seats)),
         vat: pln(sums.vat),
         gross: pln(sums.gross),
+        is_closed,
         is_new,
     })
 }
@@ -174,9 +191,11 @@ fn failed(frame: &Frame, id: &OrganizationId, name: String, href: String, failur
         number: None,
         usage: nothing(),
         net: nothing(),
+        seats: None,
         vat: nothing(),
         gross: nothing(),
         issue: None,
+        is_closed: false,
         is_new: false,
     }
 }
