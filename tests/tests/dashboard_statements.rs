@@ -350,7 +350,7 @@ fn an_anomaly_is_acknowledged_and_its_delivery_sent_again() {
             "view=raised&kind=x",
             "view=deliveries&state=x",
             "view=anomalies&range=x",
-            "view=raised&before=x",
+            "view=raised&cursor=x",
         ] {
             assert_eq!(anna.get(&format!("{list}?{wrong}")).await.status.as_u16(), 400, "{wrong}");
         }

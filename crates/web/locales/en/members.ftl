@@ -273,3 +273,4 @@ ready-accounts = Create an account for the administrator and give the one-time l
 ready-limits = Set limits and see the keys
 ready-settings = Look at the settings again
 ready-overview = Open the overview
+api-tokens-none-yet = There is no token yet. Programs that use the API of the reseller need one; create it below.

@@ -1,8 +1,5 @@
 # Statements, alerts and anomalies.
 
-page-newest = Newest
-page-older = Older
-
 statements-title = Statement { $value }
 statements-draft-title = Draft of a statement, { $value }
 statements-draft = Draft

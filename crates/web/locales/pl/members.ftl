@@ -276,3 +276,4 @@ ready-accounts = Utwórz konto administratora i przekaż mu link jednorazowy
 ready-limits = Ustaw limity i przejrzyj klucze
 ready-settings = Przejrzyj ustawienia
 ready-overview = Otwórz przegląd
+api-tokens-none-yet = Nie ma jeszcze żadnego tokenu. Programy korzystające z API sprzedawcy potrzebują tokenu; utwórz go poniżej.

@@ -1,8 +1,5 @@
 # Rozliczenia, powiadomienia i anomalie.
 
-page-newest = Najnowsze
-page-older = Starsze
-
 statements-title = Rozliczenie { $value }
 statements-draft-title = Projekt rozliczenia, { $value }
 statements-draft = Projekt

@@ -9,6 +9,7 @@ use mai_organization::audit_log::{ActorKind, AuditEntryModel, AuditQuery};
 use mai_primitives::{OrganizationCalendar, OrganizationId, UsageDate};
 
 use super::{
+    cursor::{self, CURSOR, Leafing},
     details,
     figures::Notice,
     format,
@@ -16,9 +17,6 @@ use super::{
     visit::{Visit, page},
 };
 use crate::api::{ApiError, audit_log::details_for, paging};
-
-/// How many entries a page has.
-const ROWS: usize = 50;
 
 /// What actions are about: how they begin, and the text for it.
 const SUBJECTS: [(&str, &str); 21] = [
@@ -63,8 +61,7 @@ struct Page {
     filter: Filter,
     subjects: Vec<(String, String, bool)>,
     rows: Vec<Row>,
-    first: Option<String>,
-    next: Option<String>,
+    leafing: Leafing,
     is_reseller: bool,
     /// The page itself with a check of the chain.
     verify: String,
@@ -105,30 +102,23 @@ pub(crate) async fn show(visit: &Visit, frame: Frame, scope: Scope) -> Result<Ht
         organization: scope.organization.clone(),
         action: asked.get("action").map(str::to_owned),
         actor: asked.get("actor").map(str::to_owned),
-        before: asked
-            .get("before")
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| ApiError::field("before", "is no place in the log"))?,
+        before: cursor::asked(visit).map(paging::decode).transpose()?,
         from: from.map(|day| scope.calendar.start_of(day)),
         to: to.map(|day| scope.calendar.start_of(day.plus_days(1))),
-        limit: paging::rows_for(ROWS),
+        limit: cursor::rows_to_read(),
     };
-    let mut entries = visit.api.services.audit_log_db.list(query).await?;
-    let has_more = entries.len() > ROWS;
-    entries.truncate(ROWS);
-    let next = entries.last().filter(|_| has_more).map(|last| last.seq.to_string());
+    let entries = visit.api.services.audit_log_db.list(query).await?;
+    let (entries, leafing) = cursor::cut(&asked.with(&[("verify", "")]), entries, |entry| entry.seq)?;
     let people = people(visit, &scope, &entries).await?;
     let rows = entries.into_iter().map(|entry| row(visit, &frame, &scope, &people, entry));
     let text = |name: &str| asked.get(name).unwrap_or_default().to_owned();
     let is_filtered = ["action", "actor", "from", "to"].iter().any(|name| asked.get(name).is_some());
-    let clear = [("action", ""), ("actor", ""), ("from", ""), ("to", ""), ("before", ""), ("verify", "")];
+    let clear = [("action", ""), ("actor", ""), ("from", ""), ("to", ""), (CURSOR, ""), ("verify", "")];
     let page_ = Page {
         notices: chain(visit, &frame, &scope).await?,
         subjects: subjects(&frame, asked.get("action")),
         rows: rows.collect::<Result<_, _>>()?,
-        first: asked.get("before").map(|_| asked.with(&[("before", "")]).link()),
-        next: next.map(|next| asked.with(&[("before", &next), ("verify", "")]).link()),
+        leafing,
         filter: Filter {
             path: asked.path().to_owned(),
             actor: text("actor"),
@@ -137,7 +127,7 @@ pub(crate) async fn show(visit: &Visit, frame: Frame, scope: Scope) -> Result<Ht
             today: scope.calendar.usage_date(visit.api.clock.now()).to_string(),
             clear: is_filtered.then(|| asked.with(&clear).link()),
         },
-        verify: asked.with(&[("verify", "1"), ("before", "")]).link(),
+        verify: asked.with(&[("verify", "1"), (CURSOR, "")]).link(),
         is_reseller: scope.is_reseller,
         frame,
     };
@@ -228,7 +218,7 @@ fn row(
     entry: AuditEntryModel,
 ) -> Result<Row, ApiError> {
     let link = |changes: &[(&str, &str)]| {
-        let all: Vec<_> = changes.iter().copied().chain([("before", ""), ("verify", "")]).collect();
+        let all: Vec<_> = changes.iter().copied().chain([(CURSOR, ""), ("verify", "")]).collect();
         visit.address.with(&all).link()
     };
     let details = details_for(&entry, scope.is_reseller)?;

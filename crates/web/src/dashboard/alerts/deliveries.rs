@@ -16,10 +16,10 @@ use crate::{
         caller::unknown_organization,
     },
     dashboard::{
+        cursor::{self, Leafing},
         figures::Notice,
         forms::{done, onward, refused},
         frame::{Frame, Link},
-        older::{self, Older},
         visit::{Visit, page, page_as},
     },
 };
@@ -48,7 +48,7 @@ struct Page {
     /// The destination to which the list is bound, and the list without that.
     only: Option<(String, String)>,
     rows: Vec<Row>,
-    older: Older,
+    leafing: Leafing,
     action: String,
     is_of_all: bool,
 }
@@ -87,11 +87,12 @@ async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Pag
         owner: place.owner(),
         destination: destination.clone(),
         state: *state,
-        before: place_of(older::cursor(visit))?,
-        limit: older::rows_to_read(),
+        before: place_of(cursor::asked(visit))?,
+        limit: cursor::rows_to_read(),
     };
     let rows = visit.api.alerts.deliveries.list(query).await?;
-    let (rows, older) = older::cut(visit, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
+    let (rows, leafing) =
+        cursor::cut(&visit.address, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
     let wanted = rows.iter().map(|row| (row.client_org_id.clone(), row.alert_id.clone())).collect();
     let alerts = visit.api.alerts.raised.find(wanted).await?;
     let alerts: HashMap<String, AlertModel> = alerts.into_iter().map(|row| (row.id.clone(), row)).collect();
@@ -111,7 +112,7 @@ async fn listed(visit: &Visit, place: Place, notices: Vec<Notice>) -> Result<Pag
         views: place.views(View::Deliveries),
         states: states.into(),
         only,
-        older,
+        leafing,
         action: visit.address.with(&[("view", "deliveries")]).link(),
         is_of_all: place.organization.is_none(),
         frame: place.frame,

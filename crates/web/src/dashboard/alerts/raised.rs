@@ -10,8 +10,8 @@ use super::{Place, View, told};
 use crate::{
     api::{ApiError, alerts::place as place_of},
     dashboard::{
+        cursor::{self, Leafing},
         frame::{Frame, Link},
-        older::{self, Older},
         visit::{Visit, page},
     },
 };
@@ -29,7 +29,7 @@ struct Page {
     views: Vec<Link>,
     kinds: Vec<Link>,
     rows: Vec<Row>,
-    older: Older,
+    leafing: Leafing,
     is_of_all: bool,
 }
 
@@ -48,11 +48,12 @@ pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, Ap
     let query = AlertQuery {
         organization: place.owner(),
         kind: *kind,
-        before: place_of(older::cursor(visit))?,
-        limit: older::rows_to_read(),
+        before: place_of(cursor::asked(visit))?,
+        limit: cursor::rows_to_read(),
     };
     let rows = visit.api.alerts.raised.list(query).await?;
-    let (mut rows, older) = older::cut(visit, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
+    let (mut rows, leafing) =
+        cursor::cut(&visit.address, rows, |row| (row.created_at.seconds(), row.id.clone()))?;
     // A limit may pass several parts at once: the greatest is the latest.
     rows.sort_by_key(|row| Reverse((row.created_at, row.threshold)));
     let kinds = KINDS.map(|(code, label, _)| Link {
@@ -73,7 +74,7 @@ pub(super) async fn show(visit: &Visit, place: Place) -> Result<HttpResponse, Ap
         rows: rows.collect(),
         views: place.views(View::Raised),
         kinds: kinds.into(),
-        older,
+        leafing,
         is_of_all: place.organization.is_none(),
         frame: place.frame,
     })

@@ -16,11 +16,11 @@ use crate::{
     },
     dashboard::{
         address::{Address, encoded_part},
+        cursor::{self, Leafing},
         figures::Notice,
         format,
         forms::{done, onward, refused},
         frame::{Frame, Tab},
-        older::{self, Older},
         parties::{BUYER_REFUSALS, BuyerFields, BuyerForm, hold_text, issued_seats, seats, with_seats},
         visit::{Visit, page, page_as},
     },
@@ -75,7 +75,7 @@ struct Page {
     notices: Vec<Notice>,
     drafts: Vec<Draft>,
     rows: Vec<Row>,
-    older: Older,
+    leafing: Leafing,
     buyer: BuyerFields,
     action: String,
 }
@@ -123,15 +123,15 @@ async fn filled(
     buyer: BuyerFields,
 ) -> Result<Page, ApiError> {
     let frame = here.frame(visit).await?;
-    let before: Option<String> = older::cursor(visit).map(paging::decode).transpose()?;
+    let before: Option<String> = cursor::asked(visit).map(paging::decode).transpose()?;
     let before = before.map(|month| month.parse()).transpose()?;
-    let rows = visit.api.statements.list(&here.id, before, older::rows_to_read()).await?;
-    let (rows, older) = older::cut(visit, rows, |row| BillingMonth::of(row.month).to_string())?;
+    let rows = visit.api.statements.list(&here.id, before, cursor::rows_to_read()).await?;
+    let (rows, leafing) = cursor::cut(&visit.address, rows, |row| BillingMonth::of(row.month).to_string())?;
     Ok(Page {
         notices,
         drafts: drafts(visit, here, &frame).await?,
         rows: rows.into_iter().map(|statement| row(&frame, statement)).collect(),
-        older,
+        leafing,
         buyer,
         action: Tab::Statements.path(&here.id),
         frame,
@@ -141,7 +141,7 @@ async fn filled(
 /// The drafts of the running month and of the one before, which only the reseller sees.
 async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>, ApiError> {
     let mut drafts = Vec::new();
-    if !here.caller.is_reseller() || older::cursor(visit).is_some() {
+    if !here.caller.is_reseller() || cursor::asked(visit).is_some() {
         return Ok(drafts);
     }
     let present = BillingMonth::of(here.today);

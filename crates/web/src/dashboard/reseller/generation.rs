@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     frame,
-    generations::{self, DONE, address},
+    generations::{self, DONE, KEPT, address},
     open, refusal_page, sent,
 };
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
         pending::{Charged, book},
     },
     dashboard::{
-        address::Address,
         figures::Notice,
         format,
         forms::{self, done, onward, refused},
@@ -265,14 +264,15 @@ struct LookUp {
 }
 
 async fn look_up(visit: Visit, form: web::Form<LookUp>) -> HttpResponse {
-    let visit = on_page(visit, 1, &[]);
+    let visit = on_page(visit, 1, &KEPT);
     let work = async |visit: &Visit| {
         let caller = sent(visit, &form.csrf_token).await?;
         let (org, id) = named(visit)?;
         let table = caller.services(&visit.api).processed_generation_db;
         match table.look_up_again(&org, &id).await {
             Ok(()) if form.to == "list" => {
-                Ok(onward(&Address::to(ResellerTab::Generations.path()), "gen-done-look-up"))
+                let list = visit.address.sharing(ResellerTab::Generations.path(), &KEPT);
+                Ok(onward(&list, "gen-done-look-up"))
             }
             Ok(()) => Ok(onward(&address(&org, &id), "gen-done-look-up")),
             Err(error) => refuse(visit, &caller, error.into(), Typed::default()).await,

@@ -14,6 +14,7 @@ use crate::{
     api::{ApiError, caller::unknown_organization, paging},
     dashboard::{
         address::{Address, encoded_part},
+        cursor::{self, CURSOR, Leafing},
         figures::{Notice, Tile},
         format,
         forms::done,
@@ -22,8 +23,8 @@ use crate::{
     },
 };
 
-/// How many rows a page has.
-const ROWS: usize = 50;
+/// What the list keeps of its address when something is done in it.
+pub(super) const KEPT: [&str; 3] = ["state", "organization", CURSOR];
 
 const STATES: [(&str, &str); 3] =
     [("", "gen-all"), ("pending", "gen-waiting"), ("unresolved", "gen-unresolved")];
@@ -50,9 +51,7 @@ struct Page {
     /// The id that was searched for.
     id: String,
     rows: Vec<Row>,
-    /// The first page, on every other one.
-    first: Option<String>,
-    next: Option<String>,
+    leafing: Leafing,
     is_filtered: bool,
 }
 
@@ -82,7 +81,7 @@ struct Row {
 }
 
 /// Where a page of generations begins: when the one before began, its id, and its organization.
-type Cursor = (i64, String, String);
+type Place = (i64, String, String);
 
 async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let caller = open(visit).await?;
@@ -102,11 +101,11 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     let query = PendingQuery {
         organization: organization.clone(),
         state,
-        after: visit.address.get("after").map(after).transpose()?,
-        limit: paging::rows_for(ROWS),
+        after: cursor::asked(visit).map(after).transpose()?,
+        limit: cursor::rows_to_read(),
     };
     let rows = visit.api.services.processed_generation_db.pending_page(query).await?;
-    let (rows, next) = paging::cut(rows, ROWS, |row| -> Cursor {
+    let (rows, leafing) = cursor::cut(&visit.address, rows, |row| -> Place {
         (row.started_at.seconds(), row.id.to_string(), row.client_org_id.to_string())
     })?;
     let counts = visit.api.storage.read(count_by_state).await?;
@@ -125,7 +124,7 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
     }
     let code = visit.address.get("state").unwrap_or_default();
     let link = |(value, key): (&str, &str)| Link {
-        href: visit.address.with(&[("state", value), ("after", "")]).link(),
+        href: visit.address.with(&[("state", value), (CURSOR, "")]).link(),
         label: frame.t(key),
         is_current: value == code,
     };
@@ -134,11 +133,10 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
         tiles,
         states: STATES.map(link).into(),
         organizations: choices(visit, organization.as_ref()),
-        kept: visit.address.fields(&["organization", "after", "id"]),
+        kept: visit.address.fields(&["organization", CURSOR, "id"]),
         id: visit.address.get("id").unwrap_or_default().to_owned(),
         rows: rows.into_iter().map(|row| self::row(visit, &frame, row)).collect(),
-        first: visit.address.get("after").map(|_| visit.address.with(&[("after", "")]).link()),
-        next: next.map(|next| visit.address.with(&[("after", &next)]).link()),
+        leafing,
         is_filtered: state.is_some() || organization.is_some(),
         frame,
     };
@@ -146,8 +144,8 @@ async fn show(visit: &Visit) -> Result<HttpResponse, ApiError> {
 }
 
 fn after(cursor: &str) -> Result<(UnixTime, GenerationId, OrganizationId), ApiError> {
-    let (started_at, id, organization): Cursor = paging::decode(cursor)?;
-    let wrong = |_| ApiError::field("after", "is no place in the list");
+    let (started_at, id, organization): Place = paging::decode(cursor)?;
+    let wrong = |_| ApiError::field(CURSOR, "is no place in the list");
     let (id, organization) = (GenerationId::new(id), OrganizationId::new(organization));
     Ok((UnixTime::from_seconds(started_at), id.map_err(wrong)?, organization.map_err(wrong)?))
 }
@@ -204,7 +202,10 @@ fn row(visit: &Visit, frame: &Frame, row: PendingGenerationModel) -> Row {
     let at = |at| format::instant(frame.language, calendar, at);
     let waits = row.state == PendingState::Pending;
     Row {
-        look_up: row.reason.can_be_looked_up().then(|| format!("{href}/look-up")),
+        look_up: row
+            .reason
+            .can_be_looked_up()
+            .then(|| visit.address.sharing(format!("{href}/look-up"), &KEPT).link()),
         since: format::ago(frame.language, visit.now(), row.started_at),
         at: at(row.started_at),
         state: state(frame, row.state),

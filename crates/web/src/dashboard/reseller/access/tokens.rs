@@ -70,6 +70,8 @@ struct Page {
     rows: Vec<Row>,
     pager: Pager,
     count: String,
+    /// Whether there is no token at all.
+    is_bare: bool,
     typed: Form,
     today: String,
     action: String,
@@ -101,6 +103,7 @@ async fn show(visit: &Visit, caller: &Caller, told: Told, typed: Form) -> Result
     };
     let now = visit.now();
     let mut found = visit.api.services.api_token_db.list(None).await?;
+    let is_bare = found.is_empty();
     let asked = visit.address.get("confirm");
     let asked = found.iter().find(|row| asked == Some(row.id.as_str()) && is_valid(row, now));
     let confirm = asked.map(|row| confirm(visit, &frame, row));
@@ -120,6 +123,7 @@ async fn show(visit: &Visit, caller: &Caller, told: Told, typed: Form) -> Result
         rows: shown.into_iter().map(|row| shown_row(visit, &frame, row)).collect(),
         pager,
         count: frame.language.count("api-tokens-count", count),
+        is_bare,
         typed,
         today: visit.api.time_zone.usage_date(visit.api.clock.now()).to_string(),
         action: visit.address.path().to_owned(),
