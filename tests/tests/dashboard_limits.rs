@@ -18,7 +18,7 @@ const LIMITS: &str = "/organizations/ours/limits";
 const KEYS: &str = "/organizations/ours/keys";
 const PROVIDER_KEY: &str = "/organizations/ours/provider-key";
 /// What the bar of a limit looks like of which everything is used.
-const FULL_BAR: &str = "<rect class=\"value\" width=\"100\" height=\"6\"></rect>";
+const FULL_BAR: &str = "<rect class=\"value\" width=\"1000\" height=\"6\"></rect>";
 
 async fn register(database: &TestDb, id: &str, name: &str) {
     let form = MemberForm {
@@ -173,6 +173,10 @@ fn limits_are_set_and_taken_away_by_forms() {
             tile.contains(">100%<") && tile.contains("progress bad") && tile.contains(FULL_BAR),
             "{tile}"
         );
+        assert!(tile.contains("used up: $0.00 of $0.00"), "{tile}");
+        for page in [&overview, &anna.get(LIMITS).await.text] {
+            assert!(page.contains("The monthly limit of the organization is used up"), "{page}");
+        }
         let page = done(&mut boss, LIMITS, &[("act", "clear"), ("scope", "organization")]).await;
         assert!(page.contains("The limit of the organization is removed"));
         assert_eq!(get(&gateway, "clients/ours").await["monthly_limit"], Value::Null);

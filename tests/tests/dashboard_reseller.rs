@@ -218,8 +218,9 @@ fn generations_are_settled_and_dismissed_by_forms() {
         assert_eq!(refused.status.as_u16(), 409);
         wait_for(storage, "gen-4", PendingReason::CostUnknown);
         let form = [("csrf_token", &*proof), ("to", "list")];
-        let again = boss.post("/reseller/generations/ours/gen-4/look-up", &form).await;
-        assert_eq!(again.location, "/reseller/generations?done=gen-done-look-up");
+        let filter = "state=unresolved&organization=ours";
+        let again = boss.post(&format!("/reseller/generations/ours/gen-4/look-up?{filter}"), &form).await;
+        assert_eq!(again.location, format!("/reseller/generations?{filter}&done=gen-done-look-up"));
         let row = storage.read_blocking(|conn| find_pending(conn, &ours(), &id("gen-4"))).unwrap();
         assert!(row.is_none_or(|row| row.state == PendingState::Pending));
 

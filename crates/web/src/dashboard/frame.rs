@@ -118,12 +118,13 @@ impl Frame {
         Ok(self)
     }
 
-    /// The same with the tabs of an organization. What a member may not see is not there.
+    /// The same with the tabs of an organization. What a member may not see is not there. None of them is
+    /// `current` where the page is none of them.
     pub(crate) fn of_organization(
         mut self,
         caller: &Caller,
         organization: &OrganizationEntry,
-        current: Tab,
+        current: Option<Tab>,
     ) -> Self {
         let is_member = matches!(caller.role, Role::Member(..));
         let tabs = Tab::ALL.into_iter().filter(|tab| !is_member || tab.is_for_members());
@@ -131,7 +132,7 @@ impl Frame {
             .map(|tab| Link {
                 href: self.address.sharing(tab.path(&organization.id), &SHARED).link(),
                 label: self.language.text(tab.label(is_member)),
-                is_current: tab == current,
+                is_current: current == Some(tab),
             })
             .collect();
         self.organization = Some(organization.name.clone());

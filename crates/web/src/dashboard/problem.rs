@@ -11,7 +11,10 @@ use super::{
     frame::Frame,
     visit::{Reader, Visit, page_as},
 };
-use crate::{api::ApiError, gateway::GatewayError};
+use crate::{
+    api::{ApiError, caller::Caller},
+    gateway::GatewayError,
+};
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -52,10 +55,23 @@ pub(crate) async fn page(visit: &Visit, refusal: &ApiError) -> HttpResponse {
     let asks = refusal.status.is_client_error() && refusal.status != StatusCode::TOO_MANY_REQUESTS;
     let caller = if asks { visit.caller().await.ok() } else { None };
     let frame = match caller {
-        Some(caller) => visit.frame(&title).signed_in(visit, &caller).await.ok(),
+        Some(caller) => signed_in(visit, &title, &caller).await.ok(),
         None => None,
     };
     framed(frame.unwrap_or_else(|| visit.frame(&title)), &visit.request, refusal)
+}
+
+/// The frame for whoever is signed in, with the tabs of the organization of which the page would have been, unless that
+/// is another's.
+async fn signed_in(visit: &Visit, title: &str, caller: &Caller) -> Result<Frame, ApiError> {
+    let frame = visit.frame(title).signed_in(visit, caller).await?;
+    let named = visit.address.path().strip_prefix("/organizations/").and_then(|rest| rest.split('/').next());
+    let named = named.and_then(|part| percent_encoding::percent_decode_str(part).decode_utf8().ok());
+    let id = named.and_then(|named| caller.organization(Some(&named)).ok());
+    Ok(match id.and_then(|id| visit.known(&id).ok()) {
+        Some(organization) => frame.of_organization(caller, &organization, None),
+        None => frame,
+    })
 }
 
 fn framed(frame: Frame, request: &HttpRequest, refusal: &ApiError) -> HttpResponse {

@@ -109,7 +109,7 @@ impl Here {
     async fn frame_titled(&self, visit: &Visit, title: &str) -> Result<Frame, ApiError> {
         let title = visit.language.text(title);
         let frame = visit.frame(&title).signed_in(visit, &self.caller).await?;
-        Ok(frame.of_organization(&self.caller, &self.organization, self.tab))
+        Ok(frame.of_organization(&self.caller, &self.organization, Some(self.tab)))
     }
 
     /// The range of the page.
