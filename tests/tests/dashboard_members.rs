@@ -157,6 +157,9 @@ fn members_are_added_changed_and_imported() {
         reseller(&gateway, "GET", "user-mappings/u2?client_id=ours", &Value::Null, 404).await;
         send(&mut anna, &proof, &format!("{mappings}/add"), &[("user_id", "u2")]).await;
         assert_eq!(get(&gateway, "user-mappings/u2?client_id=ours").await["is_active"], true);
+        send(&mut anna, &proof, &format!("{mappings}/add"), &[("user_id", "u3")]).await;
+        let names = anna.get(&mappings).await.text;
+        assert!(names.find("Jan").unwrap() < names.find("Żółw").unwrap(), "by name and not by id");
     });
     assert!(gateway.stop().success());
 }

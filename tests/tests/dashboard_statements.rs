@@ -127,6 +127,8 @@ fn a_month_is_closed_and_its_statement_is_read() {
             let issued = send(&mut boss, "/reseller/statements", &form).await;
             assert!(issued.text.contains(&format!("{new} statement")), "{}", issued.text);
         }
+        let closed = boss.get("/reseller/statements").await.text;
+        assert!(!closed.contains("confirm=issue"), "nothing is left to issue: {closed}");
         let stored = reseller(&gateway, "GET", "clients/ours/statements", &Value::Null, 200).await;
         let number = stored["items"][0]["number"].as_str().unwrap();
 
