@@ -120,7 +120,7 @@ fn limits_are_set_and_taken_away_by_forms() {
             (
                 [("scope", "organization"), ("subject", ""), ("monthly_limit", "5")],
                 403,
-                "You may not see this",
+                "You do not have access to this page",
             ),
         ] {
             let refused = send(&mut anna, LIMITS, &form).await;

@@ -82,7 +82,7 @@ fn members_are_added_changed_and_imported() {
         assert!(!list.contains("<img") && list.contains("img src=x"), "{list}");
 
         // What is wrong is refused, and what was typed is kept.
-        refused(&send(&mut anna, &proof, &add, &new).await, 409, "with this user id already");
+        refused(&send(&mut anna, &proof, &add, &new).await, 409, "with this user ID already");
         let wrong = [("user_id", "u2"), ("name", "Ewa"), ("email", "no address"), ("role", "member")];
         let page = send(&mut anna, &proof, &add, &wrong).await;
         refused(&page, 400, "no e-mail address");
@@ -150,9 +150,9 @@ fn members_are_added_changed_and_imported() {
         refused(
             &send(&mut anna, &proof, &format!("{mappings}/add"), &taken).await,
             409,
-            "has this id already",
+            "has this ID already",
         );
-        assert!(anna.get(&format!("{mappings}?confirm=u2")).await.text.contains("Remove the id of Żółw?"));
+        assert!(anna.get(&format!("{mappings}?confirm=u2")).await.text.contains("Remove the ID of Żółw?"));
         send(&mut anna, &proof, &format!("{mappings}/remove"), &[("user_id", "u2")]).await;
         reseller(&gateway, "GET", "user-mappings/u2?client_id=ours", &Value::Null, 404).await;
         send(&mut anna, &proof, &format!("{mappings}/add"), &[("user_id", "u2")]).await;
@@ -256,7 +256,7 @@ fn accounts_get_links_and_settings_are_changed_by_who_may() {
             "with this address already",
         );
         let wrong = [("email", "jan@ours.example"), ("name", "Jan"), ("role", "member")];
-        refused(&send(&mut anna, &proof, &format!("{accounts}/add"), &wrong).await, 400, "name the user id");
+        refused(&send(&mut anna, &proof, &format!("{accounts}/add"), &wrong).await, 400, "name the user ID");
 
         // An administrator reaches no account of the reseller, and ends one of the own.
         let listed = boss.get(ACCESS).await.text;
@@ -357,7 +357,7 @@ fn an_organization_is_ready_when_the_form_is_answered() {
             ("markup", "-100", 400, "Write the markup in percent"),
             ("monthly_limit", "x", 400, "Write the amount in USD"),
             ("provider_key", "", 400, "Paste the OpenRouter key"),
-            ("provider", "create", 409, "OpenRouter refuses the provisioning key"),
+            ("provider", "create", 409, "OpenRouter refuses the management key"),
         ] {
             let wrong = form.map(|(known, old)| (known, if known == field { value } else { old }));
             let page = send(&mut boss, &proof, WIZARD, &wrong).await;
@@ -396,7 +396,7 @@ fn an_organization_is_ready_when_the_form_is_answered() {
             (&first["is_trusted_client"], &first["has_identity_secret"]),
             (&json!(true), &json!(true))
         );
-        refused(&send(&mut boss, &proof, WIZARD, &form).await, 409, "another organization has this id");
+        refused(&send(&mut boss, &proof, WIZARD, &form).await, 409, "another organization has this ID");
 
         // With a provisioning key the provider key is made as well.
         let settings = json!({ "openrouter_provisioning_key": MockSettings::default().management_key });

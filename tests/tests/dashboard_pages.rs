@@ -336,7 +336,7 @@ fn a_member_sees_its_own_usage_and_nobody_sees_another_organization() {
             assert!(!own.text.contains(&format!("/organizations/ours{tab}")), "{tab} is not offered");
             let refused = member.get(&format!("/organizations/ours{tab}")).await;
             assert_eq!(refused.status.as_u16(), 403, "{tab}");
-            assert!(refused.text.contains("You may not see this"));
+            assert!(refused.text.contains("You do not have access to this page"));
             assert!(refused.text.contains("<a href=\"/organizations/ours/pricing\">"), "the tabs stay");
         }
         assert_eq!(member.get("/organizations/ours/pricing").await.status.as_u16(), 200);

@@ -88,7 +88,7 @@ fn all_organizations_are_seen_at_a_glance() {
             assert!(page.split("<tfoot>").nth(1).unwrap().contains(&figure), "{figure}");
         }
         // No provider key was read, which is not the same as nothing.
-        assert!(page.contains("<p class=\"figure\">Unknown</p>"), "{page}");
+        assert!(page.contains("<p class=\"figure\">No data</p>"), "{page}");
         assert!(page.contains("Client price by organization") && page.contains("<svg class=\"chart wide\""));
         assert!(page.contains(HOSTILE_SHOWN) && !page.contains("<img"));
         assert!(page.contains("100% <span class=\"badge bad\">used up</span>"), "a limit of 0 is used up");
@@ -151,7 +151,7 @@ fn generations_are_settled_and_dismissed_by_forms() {
     run(async {
         let mut boss = by_link(&gateway, &boss).await;
         let list = boss.get("/reseller/generations?state=unresolved&organization=ours").await.text;
-        assert_eq!(list.matches("waiting for a person").count(), 3, "{list}");
+        assert_eq!(list.matches("awaiting a decision").count(), 3, "{list}");
         assert!(list.contains("$0.25") && list.contains("No answer came") && list.contains(HOSTILE_SHOWN));
         assert!(boss.get("/reseller/generations?state=pending").await.text.contains("No generation fits"));
         let found = boss.get("/reseller/generations?id=gen-1").await;

@@ -346,7 +346,7 @@ fn an_anomaly_is_acknowledged_and_its_delivery_sent_again() {
             shown.contains("Acknowledged") && shown.contains(ESCAPED) && !shown.contains("<img"),
             "{shown}"
         );
-        assert!(anna.get(&format!("{anomalies}&only=new")).await.text.contains("No day stands out"));
+        assert!(anna.get(&format!("{anomalies}&only=new")).await.text.contains("There are no such days"));
         for wrong in [
             "view=x",
             "view=raised&kind=x",

@@ -7,7 +7,7 @@ limits-members = Użytkownicy
 limits-models = Modele
 limits-member = Użytkownik
 limits-kinds = Które limity
-limits-search = Szukaj użytkownika lub modelu
+limits-search = Użytkownik lub model
 limits-count = { $n ->
     [one] { $shown } limit
     [few] { $shown } limity
@@ -26,29 +26,24 @@ limits-actions = Działania
 limits-ok = w limicie
 limits-warning = prawie wyczerpany
 limits-reached = wyczerpany
-limits-edit = Zmień
+limits-edit = Edytuj
 limits-clear = Usuń
 limits-tile-note = { $state }: { $used } z { $limit }
 limits-own = Limit organizacji
 limits-held = Zarezerwowano
 limits-held-note = oczekujące { $pending }, w toku { $flight }
 limits-reached-count = Wyczerpane limity
-limits-near = { $n ->
-    [one] { $shown } kolejny od 80%
-    [few] { $shown } kolejne od 80%
-    [many] { $shown } kolejnych od 80%
-   *[other] { $shown } kolejnego od 80%
-}
+limits-near = ponad 80%: { $shown }
 limits-renewed = Odnowienie limitów
 limits-renewed-note = o północy, { $value }
 limits-other-month = Zużycie z innego miesiąca w odniesieniu do dzisiejszych limitów.
 limits-set-title = Ustaw limit
 limits-scope = Dla
 limits-subject-field = Id użytkownika lub nazwa modelu
-limits-amount = Kwota miesięcznie, USD
-limits-set-hint = Zastępuje limit, który już istnieje. Przy kwocie 0 żadne wywołanie nie przejdzie.
+limits-amount = Kwota na miesiąc (USD)
+limits-set-hint = Zastępuje istniejący limit. Kwota 0 blokuje wszystkie wywołania.
 limits-set-button = Ustaw limit
-limits-own-hint = Cena klienta za całe zużycie w miesiącu kalendarzowym. Przy kwocie 0 żadne wywołanie nie przejdzie.
+limits-own-hint = Cena klienta za całe zużycie w miesiącu kalendarzowym. Kwota 0 blokuje wszystkie wywołania.
 limits-own-read-only = Ten limit może zmienić tylko sprzedawca. Skontaktuj się z nim, jeśli limit nie wystarcza.
 limits-set = Limit ustawiono. Obowiązuje od razu.
 limits-set-unknown = Limit ustawiono. W cenniku nie ma modelu o tej nazwie; sprawdź pisownię.
@@ -68,15 +63,15 @@ limits-rule-4 = W toku to kwota zarezerwowana na wywołania, które jeszcze trwa
 empty-limits = Żaden użytkownik ani model nie ma limitu. Ustaw pierwszy powyżej, a pojawi się tutaj wraz z wykorzystaniem.
 empty-limits-found = Żaden limit nie pasuje. Wyczyść wyszukiwanie.
 limits-mine = Mój limit miesięczny
-limits-mine-reached = Twój limit miesięczny jest wyczerpany. Wywołania są odrzucane do { $value } lub do podniesienia limitu przez administratora.
-limits-organization-reached = Limit miesięczny organizacji jest wyczerpany. Wywołania są odrzucane do { $value } lub do podniesienia limitu.
+limits-mine-reached = Twój limit miesięczny jest wyczerpany. Żądania są odrzucane do { $value } lub do podniesienia limitu przez administratora.
+limits-organization-reached = Limit miesięczny organizacji jest wyczerpany. Żądania są odrzucane do { $value } lub do podniesienia limitu.
 
 keys-title = Klucze bramy
 keys-table = Klucze
 keys-which = Które klucze
 keys-usable = Działające
 keys-all = Wszystkie
-keys-search = Szukaj według nazwy, początku klucza lub użytkownika
+keys-search = Nazwa, klucz lub użytkownik
 keys-count = { $n ->
     [one] { $shown } klucz
     [few] { $shown } klucze
@@ -109,7 +104,8 @@ keys-open-webui-field = Używany przez Open WebUI: błędy w strumieniu mają je
 keys-trusted-field = Zaufany klient: nagłówki z tożsamością użytkownika są uznawane
 keys-secret-field = Sekret do podpisanych tożsamości, od 32 do 512 znaków (opcjonalnie)
 keys-secret-forget = Usuń obecny sekret
-keys-form-hint = Bez użytkownika klucz należy do całej organizacji. Działa do końca ostatniego dnia. Z sekretem uznawane są tylko podpisane tożsamości; przy pustym polu obecny sekret pozostaje.
+keys-form-hint = Bez użytkownika klucz należy do całej organizacji. Działa do końca ostatniego dnia. Z sekretem uznawane są tylko podpisane tożsamości.
+keys-secret-stays = Przy pustym polu obecny sekret pozostaje.
 keys-made = Klucz { $value } jest gotowy
 keys-made-text = Klucz jest pokazywany tylko ten jeden raz. Skopiuj go teraz i przechowuj jak hasło.
 keys-made-base = Adres bazowy
@@ -169,7 +165,7 @@ provider-key-remove-text = Klucz zostanie wyłączony w OpenRouter i usunięty t
 provider-key-forget = Usuń
 provider-key-forget-title = Usunąć klucz dostawcy organizacji { $value }?
 provider-key-forget-text = Klucz zostanie usunięty tutaj, a w OpenRouter pozostanie bez zmian. Każde wywołanie organizacji będzie odrzucane, dopóki nie będzie innego klucza.
-provider-key-replace = Zastąp nowym kluczem
+provider-key-replace = Utwórz nowy klucz w OpenRouter
 provider-key-replace-title = Zastąpić klucz dostawcy?
 provider-key-replace-text = W OpenRouter zostanie utworzony nowy klucz, używany od razu. Obecny klucz utworzony tutaj zostanie wyłączony, a wprowadzony ręcznie tylko usunięty z tej usługi.
 provider-key-create-title = Utwórz klucz w OpenRouter
@@ -178,9 +174,9 @@ provider-key-create-hint = Bez nazwy klucz otrzyma nazwę organizacji, bez kwoty
 provider-key-limit-title = Limit klucza
 provider-key-limit-field = Limit, USD kosztu zakupu
 provider-key-limit-hint = Tego limitu pilnuje OpenRouter. Odnawia się o północy UTC. Bez kwoty limitu nie ma.
-provider-key-store-title = Wprowadź klucz
+provider-key-store-title = Wprowadź własny klucz
 provider-key-field = Klucz OpenRouter
-provider-key-store-hint = Klucz jest przechowywany w postaci zaszyfrowanej i nigdy nie jest pokazywany. Zastępuje obecny klucz.
+provider-key-store-hint = Klucz jest przechowywany w postaci zaszyfrowanej i nigdy nie jest pokazywany. Zastępuje ewentualny obecny klucz.
 provider-key-unfit = Klucz ma od 1 do 512 widocznych znaków.
 provider-key-left = Stan klucza w OpenRouter różni się od stanu tutaj; sprawdź klucz w OpenRouter. { $value }
 provider-key-created = Klucz utworzono w OpenRouter. Jest już używany.

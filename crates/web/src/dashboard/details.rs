@@ -57,8 +57,6 @@ impl Reader<'_> {
     fn text(&self, name: &str, value: &Value) -> String {
         match value {
             Value::Null => "–".to_owned(),
-            Value::Bool(true) => self.frame.t("ops-yes"),
-            Value::Bool(false) => self.frame.t("ops-no"),
             Value::String(text) => text.clone(),
             Value::Number(seconds) if name.ends_with("_at") || name.ends_with("timestamp") => {
                 let at = seconds.as_i64().map(UnixTime::from_seconds);

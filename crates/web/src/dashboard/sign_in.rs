@@ -57,7 +57,8 @@ impl Page {
         let title = visit.language.text(match form {
             Form::Password => "sign-in-title",
             Form::Link => "link-title",
-            Form::NewPassword { .. } => "password-title",
+            Form::NewPassword { asks_current: true } => "password-title",
+            Form::NewPassword { asks_current: false } => "password-set-title",
             Form::NewAccount => "account-title",
         });
         Self {

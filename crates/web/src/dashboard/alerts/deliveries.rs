@@ -26,9 +26,9 @@ use crate::{
 
 const STATES: [(&str, &str, Option<DeliveryState>); 4] = [
     ("all", "alerts-all", None),
-    ("waiting", "alerts-waiting", Some(DeliveryState::Waiting)),
-    ("delivered", "alerts-delivered", Some(DeliveryState::Delivered)),
-    ("failed", "alerts-failed", Some(DeliveryState::Failed)),
+    ("waiting", "alerts-only-waiting", Some(DeliveryState::Waiting)),
+    ("delivered", "alerts-only-delivered", Some(DeliveryState::Delivered)),
+    ("failed", "alerts-only-failed", Some(DeliveryState::Failed)),
 ];
 
 /// Which delivery is sent once more, and which organization its alert is about.

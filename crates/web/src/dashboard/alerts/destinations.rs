@@ -125,7 +125,9 @@ pub(super) fn channel(frame: &Frame, channel: Channel) -> String {
 /// What a destination hears of.
 fn kinds(frame: &Frame, destination: &DestinationModel) -> String {
     match (destination.wants_limits, destination.wants_anomalies) {
-        (true, true) => format!("{}, {}", frame.t("alerts-limits"), frame.t("alerts-anomalies")),
+        (true, true) => {
+            format!("{}, {}", frame.t("alerts-limits"), frame.t("alerts-anomalies").to_lowercase())
+        }
         (true, false) => frame.t("alerts-limits"),
         (false, true) => frame.t("alerts-anomalies"),
         (false, false) => frame.t("alerts-of-nothing"),

@@ -40,7 +40,16 @@ const COLUMNS: [Sortable<Sort>; 5] = [
 
 const LISTS: [(&str, &str); 2] = [("catalogue", "pricing-catalogue"), ("all", "pricing-all")];
 
-/// The categories with their texts and classes.
+/// The categories, with their texts as a choice of models.
+const CATEGORY_CHOICES: [(&str, &str); 5] = [
+    ("Budget", "category-all-budget"),
+    ("Standard", "category-all-standard"),
+    ("Fast", "category-all-fast"),
+    ("Premium", "category-all-premium"),
+    ("Reasoning", "category-all-reasoning"),
+];
+
+/// The categories, with their texts and classes at a model.
 const CATEGORIES: [(&str, &str); 5] = [
     ("Budget", "category-budget"),
     ("Standard", "category-standard"),
@@ -186,7 +195,7 @@ fn categories(visit: &Visit, chosen: Option<&str>) -> Vec<Link> {
         is_current: chosen.is_none(),
     };
     let mut links = vec![all];
-    links.extend(choices(visit, "category", chosen.unwrap_or_default(), &CATEGORIES));
+    links.extend(choices(visit, "category", chosen.unwrap_or_default(), &CATEGORY_CHOICES));
     links
 }
 

@@ -77,6 +77,8 @@ struct Page {
     rows: Vec<Row>,
     leafing: Leafing,
     buyer: BuyerFields,
+    /// The VAT of organizations that have none of their own.
+    default_vat: String,
     action: String,
 }
 
@@ -133,6 +135,7 @@ async fn filled(
         rows: rows.into_iter().map(|statement| row(&frame, statement)).collect(),
         leafing,
         buyer,
+        default_vat: default_vat(visit, &frame).await?,
         action: Tab::Statements.path(&here.id),
         frame,
     })
@@ -171,6 +174,14 @@ async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>,
         });
     }
     Ok(drafts)
+}
+
+/// The VAT of organizations that have none of their own.
+async fn default_vat(visit: &Visit, frame: &Frame) -> Result<String, ApiError> {
+    Ok(match visit.api.statements.settings().await?.vat.percent() {
+        Some(percent) => frame.with("statements-vat-default-of", &percent),
+        None => frame.t("statements-vat-none"),
+    })
 }
 
 /// What stands for an amount that is not certain yet.

@@ -206,7 +206,7 @@ fn captured(frame: &Frame, found: &FleetOverview) -> Tile {
     let (drift, label) = (&found.drift, frame.t("fleet-captured"));
     let Some(hundredths) = drift.ratio() else {
         let key = if drift.unknown > 0 { "fleet-captured-unfinished" } else { "fleet-captured-unread" };
-        return Tile::new(label, frame.t("unknown"), frame.t(key));
+        return Tile::new(label, frame.t("no-data"), frame.t(key));
     };
     let point = if frame.code() == "pl" { ',' } else { '.' };
     let figure = format!("{}{point}{:02}%", hundredths / 100, hundredths % 100);

@@ -82,8 +82,12 @@ fn told<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {
 fn tiles(frame: &Frame, found: &Examination, shown: &Shown) -> Vec<Tile> {
     let bytes = |bytes: u64| bytes_shown(frame, bytes);
     let count = |count: u64| frame.number(i64::try_from(count).unwrap_or(i64::MAX));
-    let waiting = i64::try_from(found.waiting.as_secs()).unwrap_or(i64::MAX);
-    let unresolved = found.unresolved_count.map_or_else(|| frame.t("unknown"), |count| frame.number(count));
+    let oldest = if found.lag_bytes == 0 {
+        frame.t("health-waiting-none")
+    } else {
+        frame.with("health-waiting", &count(found.waiting.as_secs()))
+    };
+    let unresolved = found.unresolved_count.map_or_else(|| frame.t("no-data"), |count| frame.number(count));
     let used = u128::from(found.stats.retained_bytes) * 100 / u128::from(shown.journal_limit.max(1));
     let width = i64::try_from(used).unwrap_or(100).min(100);
     let state = match width {
@@ -97,11 +101,7 @@ fn tiles(frame: &Frame, found: &Examination, shown: &Shown) -> Vec<Tile> {
         frame.with("tile-limit-of", &bytes(shown.journal_limit)),
     );
     vec![
-        Tile::new(
-            frame.t("health-backlog"),
-            bytes(found.lag_bytes),
-            frame.with("health-waiting", &frame.number(waiting)),
-        ),
+        Tile::new(frame.t("health-backlog"), bytes(found.lag_bytes), oldest),
         Tile { progress: Some((width, state)), ..journal },
         Tile::new(frame.t("gen-unresolved"), unresolved, frame.t("gen-unresolved-note")),
         Tile::new(
@@ -173,9 +173,11 @@ fn sources(
     let rate_shown = rate.as_ref().map(|table| {
         let day = format::date(frame.language, table.effective_date);
         let rate = format::rate(frame.language, table.rate);
-        frame.language.with_all("foot-rate", &[("rate", &rate), ("table", &table.table_no), ("day", &day)])
+        frame
+            .language
+            .with_all("health-rate-of", &[("rate", &rate), ("table", &table.table_no), ("day", &day)])
     });
-    let unknown = || frame.t("unknown");
+    let unknown = || frame.t("no-data");
     let ratio = drift.and_then(|drift| drift.ratio());
     let ratio = ratio.map(|ratio| {
         let point = if frame.code() == "pl" { ',' } else { '.' };
@@ -200,7 +202,10 @@ fn sources(
 fn process(visit: &Visit, frame: &Frame, shown: &Shown) -> Vec<(String, String)> {
     let count = |count: u64| frame.number(i64::try_from(count).unwrap_or(i64::MAX));
     let started = format::instant(frame.language, visit.api.time_zone, shown.started_at);
-    let age = shown.directory_age.map(|age| frame.with("run-seconds", &count(age.as_secs())));
+    let compared = shown.directory_age.map(|age| {
+        let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        format::ago(frame.language, visit.now(), visit.now().plus_seconds(-seconds))
+    });
     let facts = [
         ("health-version", frame.version.to_owned()),
         ("health-started", started),
@@ -208,7 +213,7 @@ fn process(visit: &Visit, frame: &Frame, shown: &Shown) -> Vec<(String, String)>
         ("health-applied", count(shown.records.1)),
         ("health-look-ups", count(shown.look_ups.0)),
         ("health-look-ups-failed", count(shown.look_ups.1)),
-        ("health-directory", age.unwrap_or_else(|| frame.t("unknown"))),
+        ("health-directory", compared.unwrap_or_else(|| frame.t("no-data"))),
     ];
     facts.map(|(key, value)| (frame.t(key), value)).into()
 }

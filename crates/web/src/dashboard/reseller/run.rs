@@ -101,7 +101,7 @@ fn step(visit: &Visit, frame: &Frame, step: StepModel) -> Step {
     let own = current.filter(|own| own.run_id == step.run_id && own.position == step.position);
     let (so_far, total) = own.map_or((step.done, step.total), |own| (own.done, own.total));
     let progress = (step.status == StepStatus::Running).then(|| {
-        let total = total.map_or_else(|| frame.t("unknown"), |total| frame.number(total));
+        let total = total.map_or_else(|| frame.t("no-data"), |total| frame.number(total));
         frame.language.with_all("run-progress", &[("done", &frame.number(so_far)), ("total", &total)])
     });
     let state = match step.status {
