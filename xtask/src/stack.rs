@@ -131,6 +131,8 @@ pub(crate) struct Stack {
     pub(crate) gateway_url: String,
     /// Base URL of the mock, with `/api/v1`.
     pub(crate) mock_url: String,
+    /// Base URL of the mock's NBP.
+    pub(crate) nbp_url: String,
     /// The gateway key.
     pub(crate) key: String,
     installation: Installation,
@@ -156,11 +158,16 @@ impl Stack {
         command.args(["--port", "0"]);
         let mut mock = Service::start(command, log)?;
         let mock_url = mock.announced("OPENROUTER_BASE_URL=")?;
+        let nbp_url = mock.announced("NBP_BASE_URL=")?;
         let installation = Installation {
             binary: programs.join("mai-usage"),
             folder: folder.path().to_path_buf(),
             upstream: mock_url.clone(),
-            settings: settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            settings: [("NBP_BASE_URL", nbp_url.as_str())]
+                .iter()
+                .chain(settings)
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
         };
         let created = ["--name", "Bench", "--id", ORGANIZATION, "--provider-key", PROVIDER_KEY, "--json"];
         installation.json(&[&["org", "create"], &created[..]].concat())?;
@@ -173,6 +180,7 @@ impl Stack {
             _mock: mock,
             gateway_url,
             mock_url,
+            nbp_url,
             key,
             organization: OrganizationId::new(ORGANIZATION)?,
             start: begun.elapsed(),

@@ -14,6 +14,7 @@ pub mod expression;
 pub mod lock;
 pub mod migrate;
 pub mod open_webui;
+pub mod planner;
 pub mod pool;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -23,6 +24,7 @@ pub use connection::{DatabaseUrl, DbConnection};
 pub use error::{Error, Result, TransactionError};
 pub use expression::sum_i64;
 pub use lock::{lock_alone, lock_shared};
+pub use planner::learn_sizes;
 pub use pool::{PoolSettings, Storage};
 
 /// How many rows one statement of a batch may carry. SQLite binds at most 32,766 values, and our

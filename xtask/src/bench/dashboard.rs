@@ -5,14 +5,16 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use indicatif::ProgressBar;
 use mai_organization::{
+    exchange_rates::{NbpClient, NbpSettings, RateUpdater},
     generation_processing::{NewGeneration, UsageSource},
-    usage_tracking::{query, record_generations, verify::organizations},
+    usage_tracking::{ClientUsageTable, query, record_generations, verify::organizations},
 };
 use mai_primitives::{
     Clock as _, GenerationId, MarkupRate, ModelName, OpenRouterUserId, OrganizationCalendar, OrganizationId,
@@ -63,6 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
     let stack = Stack::start(&programs, &log)?;
     let organization = fill(&stack.storage(), args)?;
+    settle(&stack)?;
     let token = stack.sign_in_token(&organization)?;
     let host = stack.gateway_url.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
     let reader = Reader::sign_in(host, &token)?;
@@ -100,6 +103,27 @@ fn fill(storage: &Storage, args: &Args) -> Result<OrganizationId> {
     }
     bar.finish_and_clear();
     Ok(seeded)
+}
+
+/// Gives all days that are over their rates and lets the database look at its tables, as the daily run does.
+fn settle(stack: &Stack) -> Result<()> {
+    // It fails where there is one already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (storage, clock) = (stack.storage(), Arc::new(SystemClock));
+    let nbp = NbpClient::new(NbpSettings::at(stack.nbp_url.as_str()))?;
+    let updater = RateUpdater::new(storage.clone(), nbp, clock.clone());
+    let usage = ClientUsageTable::new(storage.clone(), clock);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let begun = Instant::now();
+    let fixed = runtime.block_on(async {
+        if let Some(first) = usage.first_day_without_rate().await? {
+            updater.bring_up_to_date(first).await?;
+        }
+        anyhow::Ok(usage.fix_daily_rates().await?)
+    })?;
+    println!("{} days were given their rates in {} ms", fixed.days, begun.elapsed().as_millis());
+    storage.write_blocking(mai_storage::learn_sizes)?;
+    Ok(())
 }
 
 /// A generation of each of many models on a day, by members in turn.

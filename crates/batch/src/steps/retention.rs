@@ -1,10 +1,11 @@
 //! Deletes what was kept long enough: old rows of the ledger, and what is about days or runs that long ago.
-//! Daily usage stays for ever.
+//! Daily usage stays for ever. Then lets the database look at what is left.
 
 use std::sync::Arc;
 
 use mai_generation_processing::{cleanup::Cleanup, query::complete_from};
 use mai_primitives::{UnixTime, UsageDate};
+use mai_storage::learn_sizes;
 use serde::Serialize;
 
 use crate::{
@@ -48,19 +49,22 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Outcome> {
         Ok((result, validations_forgotten, runs_deleted))
     });
     match cleaned.await {
-        Ok((result, validations_forgotten, runs_deleted)) => Outcome::done(CleanupResult {
-            days_to_keep: result.days_to_keep,
-            cutoff_date: result.cutoff_date,
-            records_before: result.records_before,
-            records_deleted: result.records_deleted,
-            records_remaining: result.records_remaining,
-            old_tokens_removed: result.old_tokens_removed,
-            old_cost_removed: result.old_cost_removed.to_string(),
-            storage_saved_kb: result.storage_saved_kb,
-            cleanup_timestamp: result.cleanup_timestamp,
-            validations_forgotten,
-            runs_deleted,
-        }),
+        Ok((result, validations_forgotten, runs_deleted)) => {
+            context.lease.write(|conn| Ok(learn_sizes(conn)?)).await?;
+            Outcome::done(CleanupResult {
+                days_to_keep: result.days_to_keep,
+                cutoff_date: result.cutoff_date,
+                records_before: result.records_before,
+                records_deleted: result.records_deleted,
+                records_remaining: result.records_remaining,
+                old_tokens_removed: result.old_tokens_removed,
+                old_cost_removed: result.old_cost_removed.to_string(),
+                storage_saved_kb: result.storage_saved_kb,
+                cleanup_timestamp: result.cleanup_timestamp,
+                validations_forgotten,
+                runs_deleted,
+            })
+        }
         Err(Error::LeaseLost) => Err(Error::LeaseLost),
         Err(cause) => {
             let (failure, now) = (cause.to_string(), context.clock.now());

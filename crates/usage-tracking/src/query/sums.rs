@@ -115,7 +115,8 @@ pub fn by_user(
 /// The registered members, and those of `strangers`, whom nobody registered, who used something before
 /// the day `before`.
 ///
-/// Of each registered member the index by member and day tells it at once, however long the history is.
+/// Of each registered member the index by member and day tells it at once, however long the history is. Only
+/// the index has to be read for the one column; SQLite walks the days instead where all columns are selected.
 pub fn known_before(
     conn: &mut DbConnection,
     org: &OrganizationId,
@@ -125,7 +126,7 @@ pub fn known_before(
     let earlier = || users::table.filter(users::client_org_id.eq(org)).filter(users::usage_date.lt(before));
     let registered = members::table
         .filter(members::client_org_id.eq(org))
-        .filter(exists(earlier().filter(users::user_id.eq(members::user_id))))
+        .filter(exists(earlier().filter(users::user_id.eq(members::user_id)).select(users::user_id)))
         .select(members::user_id);
     let mut known: HashSet<UserId> = registered.load(conn)?.into_iter().collect();
     for chunk in strangers.chunks(BATCH_ROWS) {
