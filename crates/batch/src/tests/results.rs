@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use diesel::connection::SimpleConnection as _;
 use mai_generation_processing::{NewPendingGeneration, PendingReason, pending::insert_pending};
 use mai_primitives::{Clock, GenerationId, MarkupRate, OpenRouterUserId, Usd, UserId};
-use mai_storage::{PoolSettings, Storage, testing::TestDb};
+use mai_storage::{DbConnection, PoolSettings, Storage, testing::TestDb};
 use mai_usage_tracking::drift::{KeyReading, store_reading};
 use serde_json::json;
 
@@ -146,6 +147,19 @@ fn the_ledger_is_kept_for_its_time_and_validations_with_it() {
         let (_, steps) = do_run(&batch, "2026-09-13", true);
         assert_eq!(details(&steps, "daily_validation")["data_corrections"], 0);
     });
+}
+
+#[test]
+fn sqlite_knows_its_tables_after_a_run() {
+    let db = TestDb::sqlite();
+    let clock = clock("2026-07-15T12:00:00Z");
+    record(&db.storage, &[used("a", "g1", "2026-07-14", "anna", "openai/o3", 1_000)], clock.now().into());
+    do_run(&batch(&db.storage, &clock, "p"), "2026-07-14", false);
+    // An error where nothing is known.
+    let known = "CREATE TEMP TABLE known (stat TEXT NOT NULL); INSERT INTO known VALUES \
+                 ((SELECT max(stat) FROM sqlite_stat1 WHERE tbl = 'client_user_daily_usage'))";
+    let read = |conn: &mut DbConnection| Ok::<_, mai_storage::Error>(conn.batch_execute(known)?);
+    db.storage.write_blocking(read).unwrap();
 }
 
 #[test]
