@@ -103,8 +103,6 @@ pub fn assign(
     let before = Balance::of(conn, org, [from, to], &dates)?;
     let moved = Totals::sum(theirs.iter().map(Totals::from))?;
     merge_days(conn, org, (from, to), theirs)?;
-    let rated = monthly::rated(conn, org, dates.iter().copied())?;
-    monthly::refresh_users(conn, org, &rated, &[from, to])?;
     let assigned = Assigned {
         days: dates.len(),
         totals: moved,
@@ -113,6 +111,8 @@ pub fn assign(
         failed: move_failed(conn, org, (from, to), |date| range.contain(date))?,
         is_external_id,
     };
+    let rated = monthly::rated(conn, org, dates.iter().copied())?;
+    monthly::refresh_users(conn, org, &rated, &[from, to])?;
     let after = Balance::of(conn, org, [from, to], &dates)?;
     if before != after {
         return Err(Error::Unbalanced);

@@ -153,7 +153,7 @@ pub fn rebuild_month(
 }
 
 /// Lets one transaction at a time compute months of an organization. Whoever had the lock before has
-/// committed, so that what is read afterwards has all of it. It is the last lock of a transaction.
+/// committed, so that what is read afterwards has all of it. It comes after the locks of the days.
 fn lock(conn: &mut DbConnection, org: &OrganizationId) -> mai_storage::Result<()> {
     lock_alone(conn, &format!("months of {org}"))
 }

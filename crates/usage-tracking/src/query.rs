@@ -20,7 +20,8 @@ pub use self::{
     pages::{DayKey, model_rows_after, user_rows_after},
     series::{OrganizationDay, models_per_day, organizations_per_day, users_per_day},
     sums::{
-        ModelSums, OrganizationSums, UserSums, by_model, by_organization, by_user, known_before, unique_users,
+        ModelSums, OrganizationSums, UserSums, by_model, by_organization, by_user, first_days, known_before,
+        unique_users,
     },
 };
 use crate::{

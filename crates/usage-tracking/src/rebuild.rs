@@ -17,7 +17,7 @@ use crate::{
     daily,
     error::{Error, Result},
     model::ClientDailyUsageModel,
-    query,
+    monthly, query,
     sums::Sums,
     totals::Totals,
 };
@@ -89,6 +89,10 @@ pub fn rebuild_day(
     daily::lock_day(conn, org, date, now)?;
     let (found, missing) = compare(conn, org, date)?;
     daily::add(conn, org, &missing, now)?;
+    if !found.is_empty() {
+        // Where the organization's row was lost, its rate went with it, and its month has to know.
+        monthly::refresh_all(conn, org, [date])?;
+    }
     Ok(found)
 }
 

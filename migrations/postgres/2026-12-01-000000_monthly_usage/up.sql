@@ -18,6 +18,9 @@ CREATE TABLE client_monthly_usage (
     PRIMARY KEY (client_org_id, kind, usage_month, name)
 );
 
+-- Nobody adds to the days between the reading below and the end of the migration.
+LOCK TABLE client_daily_usage, client_user_daily_usage, client_model_daily_usage IN SHARE ROW EXCLUSIVE MODE;
+
 -- Of the days that have their rate already. An amount is converted as `UsdPlnRate::convert` does it, in parts
 -- that do not leave 64 bits.
 WITH

@@ -50,8 +50,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Outcome> {
     });
     match cleaned.await {
         Ok((result, validations_forgotten, runs_deleted)) => {
-            context.lease.write(|conn| Ok(learn_sizes(conn)?)).await?;
-            Outcome::done(CleanupResult {
+            let mut outcome = Outcome::done(CleanupResult {
                 days_to_keep: result.days_to_keep,
                 cutoff_date: result.cutoff_date,
                 records_before: result.records_before,
@@ -63,7 +62,15 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Outcome> {
                 cleanup_timestamp: result.cleanup_timestamp,
                 validations_forgotten,
                 runs_deleted,
-            })
+            })?;
+            match context.lease.write(|conn| Ok(learn_sizes(conn)?)).await {
+                Err(Error::LeaseLost) => return Err(Error::LeaseLost),
+                Err(cause) => {
+                    outcome.failure = Some(format!("the database did not look at its tables: {cause}"))
+                }
+                Ok(()) => {}
+            }
+            Ok(outcome)
         }
         Err(Error::LeaseLost) => Err(Error::LeaseLost),
         Err(cause) => {

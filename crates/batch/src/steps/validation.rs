@@ -3,9 +3,10 @@
 //! A day is compared on one snapshot, with no lock, and what the organization's row said in that snapshot is
 //! kept with the result. Usage that is booked later changes that row, whereby the day is unvalidated again
 //! and compared by the next run. Only a day that differs is corrected, in a transaction during which nobody
-//! books for the organization.
+//! books for the organization. The sums of the months that these days belong to are compared with the days and
+//! corrected alike.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{dsl::min, prelude::*, upsert::excluded};
 use futures_util::{StreamExt, stream};
@@ -15,7 +16,9 @@ use mai_generation_processing::{query::complete_from, schema::processed_generati
 use mai_primitives::{ModelName, OrganizationId, UnixTime, UsageDate};
 use mai_storage::{BATCH_ROWS, DbConnection, Error as StorageError, on_backend};
 use mai_usage_tracking::{
-    ClientDailyUsageModel, Error as UsageError, Totals, query,
+    ClientDailyUsageModel, ClientMonthlyUsageModel, Error as UsageError, Totals,
+    monthly::{MonthDifference, compare_month, rebuild_month},
+    query,
     rebuild::{DailyRow, Derived, Difference, DifferenceKind, compare_day, rebuild_day},
     schema::client_daily_usage as days,
     verify::organizations,
@@ -243,13 +246,23 @@ async fn validate(
 ) -> Result<(usize, BTreeMap<UsageDate, usize>)> {
     let Unvalidated { org, days } = unvalidated;
     let (whose, now) = (org.clone(), context.now());
+    let months: BTreeSet<UsageDate> = days.iter().map(|(date, _)| date.first_of_month()).collect();
     let compared = context.storage.read(move |conn| compare(conn, &whose, days)).await?;
-    let count = compared.len();
-    if compared.iter().all(|day| day.is_right && day.is_known) {
-        return Ok((count, BTreeMap::new()));
+    let (count, run_id) = (compared.len(), context.run.id.clone());
+    let mut corrected = BTreeMap::new();
+    if !compared.iter().all(|day| day.is_right && day.is_known) {
+        let (whose, run_id) = (org.clone(), run_id.clone());
+        corrected = context.lease.write(move |conn| store(conn, &whose, &compared, &run_id, now)).await?;
     }
-    let run_id = context.run.id.clone();
-    let corrected = context.lease.write(move |conn| store(conn, &org, &compared, &run_id, now)).await?;
+    for month in months {
+        let whose = org.clone();
+        if context.storage.read(move |conn| compare_month(conn, &whose, month)).await?.is_empty() {
+            continue;
+        }
+        let (whose, run_id) = (org.clone(), run_id.clone());
+        let correct = move |conn: &mut DbConnection| correct_month(conn, &whose, month, &run_id, now);
+        *corrected.entry(month).or_default() += context.lease.write(correct).await?;
+    }
     Ok((count, corrected))
 }
 
@@ -342,6 +355,33 @@ fn correct(
             .with("stored", stored)
             .with("ledger", ledger);
         let entry = NewEntry::done(Some(org), "usage.correct", target.trim()).with(details);
+        append(conn, &Actor::system(), now, &entry)?;
+    }
+    Ok(found.len())
+}
+
+/// Makes the sums of a month equal to its days, with an entry of the audit log for each correction.
+fn correct_month(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    month: UsageDate,
+    run_id: &str,
+    now: UnixTime,
+) -> Result<usize> {
+    let found = rebuild_month(conn, org, month)?;
+    for MonthDifference { kind, name, stored, daily } in &found {
+        let sums =
+            |row: &Option<ClientMonthlyUsageModel>| row.as_ref().map(|row| figures(&Totals::from(row)));
+        let target = format!("client_monthly_usage {month} {kind} {name}");
+        let details = Details::none()
+            .with("run", run_id)
+            .with("usage_month", month.to_string())
+            .with("table", "client_monthly_usage")
+            .with("kind", kind.as_str())
+            .with("key", name.as_str())
+            .with_some("stored", sums(stored))
+            .with_some("daily", sums(daily));
+        let entry = NewEntry::done(Some(org), "usage.correct", &target).with(details);
         append(conn, &Actor::system(), now, &entry)?;
     }
     Ok(found.len())

@@ -2,6 +2,7 @@ use diesel::prelude::*;
 use mai_primitives::{UnixTime, UserId};
 use mai_storage::{Storage, testing::TestDb};
 use mai_usage_tracking::{
+    monthly::compare_month,
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
     },
@@ -127,6 +128,42 @@ fn a_wrong_row_of_each_table_is_corrected_and_told() {
         assert_eq!(found["clients_data"][1]["client_name"], serde_json::Value::Null);
         let counted: Vec<i64> = after.validations.iter().map(|row| row.corrections).collect();
         assert_eq!(counted, [1, 0, 1, 1]);
+    });
+}
+
+/// As a process of an earlier version leaves them, which gives a day its rate and does not know of months.
+#[test]
+fn sums_of_a_month_are_made_equal_to_their_days() {
+    TestDb::each(|storage| {
+        let clock = clock(NOON);
+        create_organization(storage, "a", &clock);
+        fill(storage);
+        spoil(storage, |conn| {
+            diesel::update(days::table.find((org("a"), day("2026-07-14"))))
+                .set((
+                    days::usd_pln_rate.eq(Some(40_000_i64)),
+                    days::rate_table_no.eq(Some("1/A/NBP/2026")),
+                    days::rate_effective_date.eq(Some(day("2026-07-14"))),
+                ))
+                .execute(conn)
+        });
+        let wrong = |storage: &Storage| {
+            storage.read_blocking(|conn| compare_month(conn, &org("a"), day("2026-07-01"))).unwrap().len()
+        };
+        assert_eq!(wrong(storage), 4);
+        let (run, steps) = do_run(&batch(storage, &clock, "p"), "2026-07-14", false);
+        assert_eq!((run.status, wrong(storage)), (RunStatus::Succeeded, 0));
+        let told: Vec<_> = corrections(storage).into_iter().map(|entry| entry.target).collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told.contains(&"client_monthly_usage 2026-07-01 user jan".to_owned()), "{told:?}");
+        let found = details(&steps, "daily_validation");
+        assert_eq!(
+            (&found["data_corrections"], &found["clients_data"][0]["days"][0]),
+            (&4.into(), &"2026-07-01".into())
+        );
+        // A second run finds nothing.
+        let (_, steps) = do_run(&batch(storage, &clock, "p"), "2026-07-14", true);
+        assert_eq!(details(&steps, "daily_validation")["data_corrections"], 0);
     });
 }
 

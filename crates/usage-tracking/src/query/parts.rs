@@ -71,7 +71,6 @@ pub(super) struct Part {
     pub(super) days: i64,
     /// Those of them that have no rate of their own yet.
     pub(super) days_estimated: i64,
-    pub(super) first_day: UsageDate,
     pub(super) updated_at: UnixTime,
 }
 
@@ -88,19 +87,17 @@ impl Part {
             cost_pln: pln::add(self.cost_pln, other.cost_pln)?,
             days: self.days + other.days,
             days_estimated: self.days_estimated + other.days_estimated,
-            first_day: self.first_day.min(other.first_day),
             updated_at: self.updated_at.max(other.updated_at),
         })
     }
 }
 
-/// A name, the four sums, the sum in PLN, days with usage and with a rate, the first of the days, and when
-/// usage was last added.
-type DaysRow = (String, (i64, i64, Usd, Usd), Option<Pln>, (i64, i64), UsageDate, UnixTime);
+/// A name, the four sums, the sum in PLN, days with usage and with a rate, and when usage was last added.
+type DaysRow = (String, (i64, i64, Usd, Usd), Option<Pln>, (i64, i64), UnixTime);
 
-/// A month, a name, its id at OpenRouter, the four sums, the sum in PLN, the days as bits, and when usage was
+/// A name, its id at OpenRouter, the four sums, the sum in PLN, the days as bits, and when usage was
 /// last added.
-type MonthRow = (UsageDate, String, Option<OpenRouterUserId>, (i64, i64, Usd, Usd), Pln, i64, UnixTime);
+type MonthRow = (String, Option<OpenRouterUserId>, (i64, i64, Usd, Usd), Pln, i64, UnixTime);
 
 /// What each member or model has in the days from `from` to `to`, both included; days without a rate of their
 /// own are converted by `current`.
@@ -113,30 +110,26 @@ pub(super) fn gather(
 ) -> Result<HashMap<String, Part>> {
     let parts = Parts::of(conn, org, from, to)?;
     let mut found: HashMap<String, Part> = HashMap::new();
-    for (month, name, external, sums, cost_pln, bits, updated_at) in
-        month_rows(conn, org, kind, &parts.months)?
-    {
+    for (name, external, sums, cost_pln, bits, updated_at) in month_rows(conn, org, kind, &parts.months)? {
         let part = Part {
             openrouter_user_id: external,
             totals: totals(sums),
             cost_pln: Some(cost_pln),
             days: day_set::count(bits),
             days_estimated: 0,
-            first_day: day_set::first(month, bits),
             updated_at,
         };
         add(&mut found, name, part)?;
     }
     for chunk in parts.days.chunks(BATCH_ROWS) {
         for (external, row) in days_rows(conn, org, kind, chunk, current)? {
-            let (name, sums, cost_pln, (days, with_rate), first_day, updated_at) = row;
+            let (name, sums, cost_pln, (days, with_rate), updated_at) = row;
             let part = Part {
                 openrouter_user_id: external,
                 totals: totals(sums),
                 cost_pln,
                 days,
                 days_estimated: days - with_rate,
-                first_day,
                 updated_at,
             };
             add(&mut found, name, part)?;
@@ -167,7 +160,6 @@ fn month_rows(
             .filter(months::kind.eq(kind))
             .filter(months::usage_month.eq_any(chunk))
             .select((
-                months::usage_month,
                 months::name,
                 months::openrouter_user_id,
                 (months::total_tokens, months::total_requests, months::raw_cost, months::markup_cost),
@@ -202,7 +194,6 @@ fn days_rows(
                 ),
                 sum_pln($table::markup_cost, days::usd_pln_rate.nullable(), current),
                 (count_star(), count(days::usd_pln_rate.nullable())),
-                min($table::usage_date).assume_not_null(),
                 max($table::updated_at).assume_not_null(),
             );
             let rows = $table::table

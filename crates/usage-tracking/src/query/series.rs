@@ -6,33 +6,27 @@ use diesel::prelude::*;
 use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
-use super::parts::totals;
+use super::{parts::totals, rows_of_user};
 use crate::{
-    schema::{
-        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
-    },
+    schema::{client_daily_usage as days, client_model_daily_usage as models},
     totals::Totals,
 };
 
-/// What each of the named members used per day from `from` to `to`, both included, by day.
+/// What each of the named members used per day from `from` to `to`, both included.
+///
+/// Each is asked for alone: of several at once SQLite would read the days of all members.
 pub fn users_per_day(
     conn: &mut DbConnection,
     org: &OrganizationId,
     (from, to): (UsageDate, UsageDate),
     named: &[UserId],
 ) -> Result<Vec<(UsageDate, UserId, Totals)>> {
-    let rows = users::table
-        .filter(users::client_org_id.eq(org))
-        .filter(users::usage_date.between(from, to))
-        .filter(users::user_id.eq_any(named.to_vec()))
-        .select((
-            users::usage_date,
-            users::user_id,
-            (users::total_tokens, users::total_requests, users::raw_cost, users::markup_cost),
-        ))
-        .order(users::usage_date);
-    let rows: Vec<(UsageDate, UserId, _)> = rows.load(conn)?;
-    Ok(rows.into_iter().map(|(date, user, sums)| (date, user, totals(sums))).collect())
+    let mut found = Vec::new();
+    for user in named {
+        let rows = rows_of_user(conn, org, user, from, to)?;
+        found.extend(rows.into_iter().map(|row| (row.usage_date, user.clone(), Totals::from(&row))));
+    }
+    Ok(found)
 }
 
 /// What was used of each of the named models per day from `from` to `to`, both included, by day.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::{
-    dsl::{count, count_star, exists},
+    dsl::{count, count_star, exists, min},
     prelude::*,
 };
 use mai_exchange_rates::sum_pln;
@@ -14,7 +14,7 @@ use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
 use super::parts::{Part, Parts, gather, totals};
 use crate::{
-    day_set::DaySet,
+    day_set::{self, DaySet},
     model::MonthlyKind,
     schema::{
         client_daily_usage as days, client_model_daily_usage as models, client_monthly_usage as months,
@@ -38,8 +38,6 @@ pub struct UserSums {
     pub days_active: i64,
     /// Those of them that have no rate of their own yet.
     pub days_estimated: i64,
-    /// The first of them.
-    pub first_day: UsageDate,
     /// When usage was last added.
     pub last_activity: UnixTime,
 }
@@ -87,6 +85,39 @@ pub fn unique_users(
     Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
 }
 
+/// The first day of each member with usage in the days from `from` to `to`, both included.
+pub fn first_days(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    from: UsageDate,
+    to: UsageDate,
+) -> crate::Result<HashMap<UserId, UsageDate>> {
+    let parts = Parts::of(conn, org, from, to)?;
+    let in_months = months::table
+        .filter(months::client_org_id.eq(org))
+        .filter(months::kind.eq(MonthlyKind::User))
+        .filter(months::usage_month.eq_any(parts.months))
+        .select((months::name, months::usage_month, months::days));
+    let in_months: Vec<(String, UsageDate, i64)> = in_months.load(conn).map_err(mai_storage::Error::from)?;
+    let mut firsts: HashMap<String, UsageDate> = HashMap::new();
+    let mut add = |name, day: UsageDate| {
+        firsts.entry(name).and_modify(|first| *first = day.min(*first)).or_insert(day);
+    };
+    for (name, month, bits) in in_months {
+        add(name, day_set::first(month, bits));
+    }
+    for chunk in parts.days.chunks(BATCH_ROWS) {
+        let on_days = users::table
+            .filter(users::client_org_id.eq(org))
+            .filter(users::usage_date.eq_any(chunk))
+            .group_by(users::user_id)
+            .select((users::user_id, min(users::usage_date).assume_not_null()));
+        let on_days: Vec<(String, UsageDate)> = on_days.load(conn).map_err(mai_storage::Error::from)?;
+        on_days.into_iter().for_each(|(name, day)| add(name, day));
+    }
+    firsts.into_iter().map(|(name, first)| Ok((UserId::new(name)?, first))).collect()
+}
+
 /// Sums per member with usage in the days from `from` to `to`, both included, in no order. In PLN they are
 /// those of the rounded days; days without a rate of their own are converted by `current`.
 pub fn by_user(
@@ -105,7 +136,6 @@ pub fn by_user(
             cost_pln: part.cost_pln,
             days_active: part.days,
             days_estimated: part.days_estimated,
-            first_day: part.first_day,
             last_activity: part.updated_at,
         })
     };

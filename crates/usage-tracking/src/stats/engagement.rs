@@ -1,18 +1,13 @@
 //! How many of the members use it, how often, and who is new.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mai_client_organization::{MemberModel, MemberRole, members::members_of};
 use mai_primitives::{OrganizationId, UsageDate, UserId};
 use mai_storage::DbConnection;
 
 use super::row_totals;
-use crate::{
-    error::Result,
-    query::{self, UserSums},
-    range::DayRange,
-    totals::Totals,
-};
+use crate::{error::Result, query, range::DayRange, totals::Totals};
 
 /// How the members of an organization take part over a range of days.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +57,11 @@ pub(crate) fn read(
     today: UsageDate,
 ) -> Result<Engagement> {
     let rows = query::daily_rows(conn, org, range.from(), range.to())?;
-    let used = query::by_user(conn, org, range.from(), range.to(), None)?;
+    let used = query::first_days(conn, org, range.from(), range.to())?;
     let mut members = members_of(conn, org)?;
     let firsts = first_days(conn, org, range, &used, &members)?;
     members.retain(|member| member.is_active && member.role != MemberRole::Pending);
-    let users: HashSet<&UserId> = used.iter().map(|sums| &sums.user_id).collect();
-    let idle = members.iter().filter(|member| !users.contains(&member.user_id)).count();
+    let idle = members.iter().filter(|member| !used.contains_key(&member.user_id)).count();
     let new_users: i64 = firsts.values().sum();
     let active_users = number(used.len());
     Ok(Engagement {
@@ -93,21 +87,22 @@ pub(crate) fn read(
     })
 }
 
-/// How many members were first seen on each day: those with usage in the range and with none before.
+/// How many members were first seen on each day: those with usage in the range, on `used` at first, and with
+/// none before.
 fn first_days(
     conn: &mut DbConnection,
     org: &OrganizationId,
     range: DayRange,
-    used: &[UserSums],
+    used: &HashMap<UserId, UsageDate>,
     members: &[MemberModel],
 ) -> Result<BTreeMap<UsageDate, i64>> {
     let registered: HashSet<&UserId> = members.iter().map(|member| &member.user_id).collect();
-    let strangers = used.iter().map(|sums| &sums.user_id).filter(|user| !registered.contains(user));
+    let strangers = used.keys().filter(|user| !registered.contains(user));
     let strangers: Vec<UserId> = strangers.cloned().collect();
     let known = query::known_before(conn, org, range.from(), &strangers)?;
     let mut firsts = BTreeMap::new();
-    for sums in used.iter().filter(|sums| !known.contains(&sums.user_id)) {
-        *firsts.entry(sums.first_day).or_default() += 1;
+    for (_, date) in used.iter().filter(|(user, _)| !known.contains(user)) {
+        *firsts.entry(*date).or_default() += 1;
     }
     Ok(firsts)
 }

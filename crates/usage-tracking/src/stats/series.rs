@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use mai_client_organization::members::members_of;
 use mai_exchange_rates::CurrentRate;
 use mai_primitives::{ModelName, OrganizationId, Pln, UsageDate, Usd, UserId};
 use mai_storage::DbConnection;
 
-use super::{models, row_totals, users};
+use super::{models, row_totals};
 use crate::{
     error::{Error, Result},
     model::ClientDailyUsageModel,
@@ -116,13 +117,20 @@ pub(crate) fn read(
     let series = match group_by {
         GroupBy::Nothing => Vec::new(),
         GroupBy::User => {
-            let users = greatest(users::read(conn, org, range, rate)?, metric, top, |user| user.totals);
-            let named: Vec<UserId> = users.iter().map(|user| user.user_id.clone()).collect();
+            let mut users = query::by_user(conn, org, range.from(), range.to(), rate)?;
+            users.sort_by(|a, b| a.user_id.cmp(&b.user_id));
+            let users = greatest(users, metric, top, |user| user.totals);
+            let named: Vec<UserId> = users.into_iter().map(|user| user.user_id).collect();
+            let mut names: HashMap<UserId, String> = members_of(conn, org)?
+                .into_iter()
+                .filter_map(|member| Some((member.user_id, member.name?)))
+                .collect();
             let found = query::users_per_day(conn, org, (range.from(), range.to()), &named)?;
-            let one = |user: &users::UserUsage| {
-                (user.user_id.to_string(), user.display_name().to_owned(), vec![user.user_id.clone()])
+            let one = |user: UserId| {
+                let name = names.remove(&user).unwrap_or_else(|| user.to_string());
+                (user.to_string(), name, vec![user])
             };
-            assemble(&days, users.iter().map(one).collect(), found, &rates)?
+            assemble(&days, named.into_iter().map(one).collect(), found, &rates)?
         }
         GroupBy::Model => {
             let models = greatest(models::read(conn, org, range, rate)?, metric, top, |model| model.totals);

@@ -108,10 +108,14 @@ fn the_sums_of_a_month_have_what_all_writers_added() {
         let dates: Vec<String> = (1..=THREADS).map(|number| format!("2026-07-{number:02}")).collect();
         for date in &dates {
             record(storage, &[on(date, used(&format!("gen-{date}"), "anna", "x/a", 1, 1))]);
-            give_rate(storage, &org("a"), date, 40_000);
         }
-        let start = Barrier::new(THREADS);
+        let start = Barrier::new(THREADS + 1);
         std::thread::scope(|scope| {
+            // The days get their rates while usage is added to them.
+            scope.spawn(|| {
+                start.wait();
+                dates.iter().rev().for_each(|date| give_rate(storage, &org("a"), date, 40_000));
+            });
             for date in &dates {
                 let start = &start;
                 scope.spawn(move || {

@@ -20,7 +20,7 @@ use crate::{
     monthly::rebuild_month,
     query,
     rebuild::rebuild_day,
-    schema::{client_monthly_usage as months, client_user_daily_usage as users},
+    schema::{client_daily_usage as days, client_monthly_usage as months, client_user_daily_usage as users},
     verify::{self, MismatchKind, check_organization},
 };
 
@@ -118,7 +118,7 @@ fn every_answer_is_the_sum_of_its_days() {
                     let found = query::by_user(conn, a, *from, *to, None)?.into_iter().map(|one| {
                         let figures =
                             (one.totals, one.cost_pln.map(Pln::grosz), one.days_active, one.days_estimated);
-                        (one.user_id.to_string(), (figures, one.first_day))
+                        (one.user_id.to_string(), figures)
                     });
                     let users: BTreeMap<_, _> = found.collect();
                     let found = query::by_model(conn, a, *from, *to, None)?.into_iter().map(|one| {
@@ -127,15 +127,23 @@ fn every_answer_is_the_sum_of_its_days() {
                         (one.model_name.to_string(), figures)
                     });
                     let models: BTreeMap<_, _> = found.collect();
-                    Ok::<_, Error>((users, models, query::unique_users(conn, a, *from, *to)?))
+                    Ok::<_, Error>((
+                        users,
+                        models,
+                        query::unique_users(conn, a, *from, *to)?,
+                        query::first_days(conn, a, *from, *to)?,
+                    ))
                 };
-                let (users, models, unique) = storage.read_blocking(read).unwrap();
+                let (users, models, unique, firsts) = storage.read_blocking(read).unwrap();
                 let counted = |sum: &Plain| (sum.0, sum.1, i64::try_from(sum.2.len()).unwrap(), sum.3);
-                let expected: BTreeMap<_, _> = of_users
-                    .iter()
-                    .map(|(name, sum)| (name.clone(), (counted(sum), *sum.2.first().unwrap())))
-                    .collect();
+                let expected: BTreeMap<_, _> =
+                    of_users.iter().map(|(name, sum)| (name.clone(), counted(sum))).collect();
                 assert_eq!(users, expected, "{from} to {to}");
+                let firsts: BTreeMap<_, _> =
+                    firsts.into_iter().map(|(user, first)| (user.to_string(), first)).collect();
+                let of_days: BTreeMap<_, _> =
+                    of_users.iter().map(|(name, sum)| (name.clone(), *sum.2.first().unwrap())).collect();
+                assert_eq!(firsts, of_days, "{from} to {to}");
                 assert_eq!(unique, i64::try_from(expected.len()).unwrap(), "{from} to {to}");
                 let expected: BTreeMap<_, _> =
                     of_models.iter().map(|(name, sum)| (name.clone(), counted(sum))).collect();
@@ -269,6 +277,23 @@ fn a_day_that_is_emptied_leaves_its_month() {
         record(storage, &[moved]);
         assert_eq!(books(storage).days.len(), 1);
         assert_eq!(rows(storage), []);
+    });
+}
+
+/// With the organization's row of a day its rate is lost: the month must not have the day any more.
+#[test]
+fn a_rebuilt_day_that_lost_its_rate_leaves_its_month() {
+    TestDb::each(|storage| {
+        record(
+            storage,
+            &[used("g1", "anna", "x/a", 10, 1_000), on("2026-07-16", used("g2", "anna", "x/a", 10, 1_000))],
+        );
+        give_rate(storage, &org("a"), "2026-07-15", 40_000);
+        give_rate(storage, &org("a"), "2026-07-16", 40_000);
+        spoil(storage, |conn| diesel::delete(days::table.find((org("a"), day("2026-07-15")))).execute(conn));
+        storage.write_blocking(|conn| rebuild_day(conn, &org("a"), day("2026-07-15"), NOON)).unwrap();
+        assert_eq!(mismatches(storage, &org("a")), []);
+        assert!(rows(storage).iter().all(|row| row.days == 1 << 15), "{:?}", rows(storage));
     });
 }
 

@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments, storage: &Storage) -> Result<ExitCode> 
         if let Some((from, to)) = refused {
             say!("{from} to {to}: left as they are; ledger rows of these days were cleaned up.")?;
         }
-        say!("{}", summary(count, *apply))?;
+        say!("{}", summary(count, *apply, refused.is_some()))?;
     }
     Ok(ExitCode::from(u8::from(count > 0 && !apply)))
 }
@@ -100,8 +100,9 @@ fn month_rows(
     Ok(storage.write_blocking(|conn| rebuild_month(conn, org, month))?)
 }
 
-fn summary(differences: usize, applied: bool) -> String {
+fn summary(differences: usize, applied: bool, is_partial: bool) -> String {
     match (differences, applied) {
+        (0, _) if is_partial => "Nothing else differs.".to_owned(),
         (0, _) => "The daily and monthly rows are what the ledger adds up to.".to_owned(),
         (1, false) => "1 difference; nothing was changed. Add --apply to make it right.".to_owned(),
         (more, false) => format!("{more} differences; nothing was changed. Add --apply to make them right."),

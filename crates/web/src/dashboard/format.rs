@@ -2,7 +2,8 @@
 //! [`mai_primitives::display`], which both languages share. Everything is counted in whole numbers.
 
 use chrono::{Datelike, NaiveDate};
-use mai_primitives::{OrganizationCalendar, UnixTime, UsageDate, Usd, UsdPlnRate, ratio};
+use mai_billing::limits::LimitState;
+use mai_primitives::{OrganizationCalendar, UnixTime, UsageDate, Usd, UsdPlnRate};
 
 use super::language::Language;
 
@@ -90,13 +91,11 @@ pub(crate) fn percent(ppm: i64) -> String {
     }
 }
 
-/// How much of a limit is used, as whole percent: 100 only where nothing is left of it, and nothing only where
-/// nothing is used. Of a limit of 0 everything is used.
-pub(crate) fn used_percent(language: Language, used: Usd, limit: Usd) -> String {
-    let ppm = ratio::parts_per_million(used.nanos(), limit.nanos()).unwrap_or(1_000_000);
-    match rounded_percent(ppm) {
-        0 if used > Usd::ZERO => "<1%".to_owned(),
-        100.. if used < limit => "99%".to_owned(),
+/// How much of a limit is used, by the whole percent that tells where it stands; nothing only where nothing is
+/// used.
+pub(crate) fn used_percent(language: Language, state: &LimitState) -> String {
+    match state.percent() {
+        0 if state.used() > Usd::ZERO => "<1%".to_owned(),
         percent => format!("{}%", number(language, percent)),
     }
 }
@@ -183,7 +182,9 @@ pub(crate) fn rate(language: Language, rate: UsdPlnRate) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mai_primitives::{Pln, Usd, display};
+    use mai_billing::BillingMonth;
+    use mai_organization::client_organization::limits::LimitSubject;
+    use mai_primitives::{OrganizationId, Pln, Usd, display};
 
     use super::*;
     use Language::{English, Polish};
@@ -245,15 +246,24 @@ mod tests {
         for (used, limit, shown) in [
             ("0", "200", "0%"),
             ("0.01", "200", "<1%"),
-            ("1", "200", "1%"),
+            ("1", "200", "<1%"),
+            ("2", "200", "1%"),
             ("199.99", "200", "99%"),
             ("200", "200", "100%"),
-            ("275.02", "200", "138%"),
+            ("275.02", "200", "137%"),
             ("5", "0", "100%"),
             ("0", "0", "100%"),
             ("2500", "100", "2,500%"),
         ] {
-            assert_eq!(used_percent(English, usd(used), usd(limit)), shown, "{used} of {limit}");
+            let state = LimitState {
+                client_org_id: OrganizationId::new("a").unwrap(),
+                month: BillingMonth::of(day("2026-11-22")),
+                subject: LimitSubject::Organization,
+                limit: usd(limit),
+                spent: usd(used),
+                pending: Usd::ZERO,
+            };
+            assert_eq!(used_percent(English, &state), shown, "{used} of {limit}");
         }
     }
 

@@ -280,7 +280,7 @@ fn limit(frame: &Frame, states: &[LimitState]) -> Option<Limit> {
         Some(LimitStanding::Reached) => ("bad", "fleet-limit-reached"),
     };
     Some(Limit {
-        percent: own.map(|own| format::used_percent(frame.language, own.used(), own.limit)),
+        percent: own.map(|own| format::used_percent(frame.language, own)),
         class,
         word: frame.language.text(key),
         others,

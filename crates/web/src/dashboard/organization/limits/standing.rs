@@ -35,7 +35,7 @@ impl Standing {
         };
         let used = state.used();
         Self {
-            percent: format::used_percent(frame.language, used, state.limit),
+            percent: format::used_percent(frame.language, state),
             width: match state.standing() {
                 LimitStanding::Reached => charts::FULL,
                 _ => charts::width(used.nanos(), state.limit.nanos()),
