@@ -305,7 +305,7 @@ fn an_anomaly_is_acknowledged_and_its_delivery_sent_again() {
         let deliveries = format!("{list}?view=deliveries");
         let shown = anna.get(&deliveries).await.text;
         assert!(
-            shown.contains("Delivered") && shown.contains("Hook") && shown.contains("Unusual cost"),
+            shown.contains(">delivered<") && shown.contains("Hook") && shown.contains("Unusual cost"),
             "{shown}"
         );
         let stored = by_api(&gateway, "alert-deliveries").await["items"][0].clone();
