@@ -45,9 +45,9 @@ fleet-empty = Create the first one. Its usage, price and profit appear here seco
 
 gen-title = Generation
 gen-text = What OpenRouter charged for these generations is not known. It is looked up automatically for 72 hours; after that it needs a decision by hand.
-gen-waiting = Being looked up
+gen-waiting = Looking up
 gen-waiting-note = automatically, no decision is needed
-gen-unresolved = Awaiting a decision
+gen-unresolved = To decide
 gen-unresolved-note = settle or dismiss them
 gen-which = Which generations
 gen-all = All

@@ -251,7 +251,7 @@ seats-tier-range = { $value } użytkowników
 seats-tiers = Progi cenowe
 seats-current = bieżący
 seats-total = Suma miesięczna
-seats-total-note = według dni miesiąca
+seats-total-note = proporcjonalnie do liczby dni
 seats-details = Rozliczenie według użytkownika
 seats-added = Data dodania
 seats-days = Dni rozliczane
@@ -293,7 +293,7 @@ category-budget = Budżetowy
 category-standard = Standardowy
 category-fast = Szybki
 category-premium = Premium
-category-reasoning = Rozumujący
+category-reasoning = Z rozumowaniem
 
 exports-text = Liczby z wybranych dni w plikach, z dokładnością do nanodolara.
 export-table = Tabela
