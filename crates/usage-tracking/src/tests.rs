@@ -177,15 +177,19 @@ fn totals(tokens: i64, requests: i64, raw: i64, markup: i64) -> Totals {
     Totals { tokens, requests, raw_cost: Usd::from_nanos(raw), markup_cost: Usd::from_nanos(markup) }
 }
 
-/// Gives a day of an organization its rate in ten-thousandths as the job does, if it has usage and no rate.
-fn give_rate(storage: &Storage, org: &OrganizationId, date: &str, steps: i64) {
-    let table = PublishedRate {
+/// A table of NBP with this rate in ten-thousandths.
+fn rate(date: &str, steps: i64) -> PublishedRate {
+    PublishedRate {
         effective_date: day(date),
         table_no: "001/A/NBP/2026".into(),
         rate: UsdPlnRate::from_ten_thousandths(steps).unwrap(),
         fetched_at: NOON,
-    };
-    storage.write_blocking(|conn| fix(conn, org, &[(day(date), table.clone())])).unwrap();
+    }
+}
+
+/// Gives a day of an organization its rate as the job does, if it has usage and no rate.
+fn give_rate(storage: &Storage, org: &OrganizationId, date: &str, steps: i64) {
+    storage.write_blocking(|conn| fix(conn, org, &[(day(date), rate(date, steps))])).unwrap();
 }
 
 /// What disagrees on any day or in any month of an organization.

@@ -1,7 +1,11 @@
 //! The sums of months: every answer is that of the days, whatever changes the days changes the months, and a
 //! wrong row is found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::mpsc,
+    time::Duration,
+};
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use mai_generation_processing::UsageSource;
@@ -11,12 +15,13 @@ use mai_storage::{DbConnection, Storage, testing::TestDb};
 use super::{
     NOON,
     assign::{add_member, user},
-    books, clock, create_organization, day, give_rate, mismatches, on, org, record, service, spoil, totals,
-    used, wait, wrong_months,
+    books, clock, create_organization, day, give_rate, mismatches, on, org, rate, record, service, spoil,
+    totals, used, wait, wrong_months,
 };
 use crate::{
     Assignment, ClientMonthlyUsageModel, Error, Listing, MonthlyKind, Totals,
     assign::assign,
+    day_rates::fix,
     monthly::rebuild_month,
     query,
     rebuild::rebuild_day,
@@ -277,6 +282,35 @@ fn a_day_that_is_emptied_leaves_its_month() {
         record(storage, &[moved]);
         assert_eq!(books(storage).days.len(), 1);
         assert_eq!(rows(storage), []);
+    });
+}
+
+/// Usage comes while the day gets its rate: it waits for the day, and sees by then that the month has it.
+#[test]
+fn usage_that_waits_for_a_rate_reaches_the_month() {
+    TestDb::each(|storage| {
+        record(storage, &[used("g1", "anna", "x/a", 10, 1_000)]);
+        let (fixed, go) = mpsc::channel();
+        let (done, finished) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                go.recv().unwrap();
+                record(storage, &[used("g2", "ben", "x/a", 10, 1_000)]);
+                done.send(()).unwrap();
+            });
+            let rated = storage.write_blocking(|conn| {
+                let days = fix(conn, &org("a"), &[(day("2026-07-15"), rate("2026-07-15", 40_000))])?;
+                fixed.send(()).unwrap();
+                // The other one cannot finish before this transaction; it is given the time to try.
+                let early = finished.recv_timeout(Duration::from_millis(300));
+                assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+                Ok::<_, Error>(days)
+            });
+            assert_eq!(rated.unwrap(), 1);
+        });
+        assert_eq!(mismatches(storage, &org("a")), []);
+        let named: Vec<_> = rows(storage).into_iter().map(|row| row.name).collect();
+        assert_eq!(named, ["anna", "ben", "x/a"]);
     });
 }
 
