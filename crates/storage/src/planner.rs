@@ -12,7 +12,10 @@ use crate::{connection::DbConnection, error::Result};
 pub fn learn_sizes(conn: &mut DbConnection) -> Result<()> {
     match conn {
         // To analyze (0x2) within bounds (0x10), also tables that this connection did not use (0x10000).
-        DbConnection::Sqlite(inner) => Ok(inner.batch_execute("PRAGMA optimize = 0x10012;")?),
+        // Connections read what was found with the schema, and that anew when it changes: hence the table.
+        DbConnection::Sqlite(inner) => Ok(inner.batch_execute(
+            "PRAGMA optimize = 0x10012; CREATE TABLE sizes_learned (at INTEGER) STRICT; DROP TABLE sizes_learned;",
+        )?),
         DbConnection::Postgres(_) => Ok(()),
     }
 }

@@ -6,9 +6,11 @@ use diesel::prelude::*;
 use mai_primitives::{ModelName, OrganizationId, UsageDate, Usd, UserId};
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
-use super::{parts::totals, rows_of_user};
+use super::parts::totals;
 use crate::{
-    schema::{client_daily_usage as days, client_model_daily_usage as models},
+    schema::{
+        client_daily_usage as days, client_model_daily_usage as models, client_user_daily_usage as users,
+    },
     totals::Totals,
 };
 
@@ -23,8 +25,16 @@ pub fn users_per_day(
 ) -> Result<Vec<(UsageDate, UserId, Totals)>> {
     let mut found = Vec::new();
     for user in named {
-        let rows = rows_of_user(conn, org, user, from, to)?;
-        found.extend(rows.into_iter().map(|row| (row.usage_date, user.clone(), Totals::from(&row))));
+        let rows = users::table
+            .filter(users::client_org_id.eq(org))
+            .filter(users::user_id.eq(user))
+            .filter(users::usage_date.between(from, to))
+            .select((
+                users::usage_date,
+                (users::total_tokens, users::total_requests, users::raw_cost, users::markup_cost),
+            ));
+        let rows: Vec<(UsageDate, _)> = rows.load(conn)?;
+        found.extend(rows.into_iter().map(|(date, sums)| (date, user.clone(), totals(sums))));
     }
     Ok(found)
 }
