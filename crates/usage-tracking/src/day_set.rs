@@ -61,7 +61,9 @@ mod tests {
 
     fn set(days: &[&str]) -> DaySet {
         let mut set = DaySet::default();
-        days.iter().for_each(|text| set.insert(day(text)));
+        for text in days {
+            set.insert(day(text));
+        }
         set
     }
 

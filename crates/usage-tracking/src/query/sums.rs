@@ -113,7 +113,9 @@ pub fn first_days(
             .group_by(users::user_id)
             .select((users::user_id, min(users::usage_date).assume_not_null()));
         let on_days: Vec<(String, UsageDate)> = on_days.load(conn).map_err(mai_storage::Error::from)?;
-        on_days.into_iter().for_each(|(name, day)| add(name, day));
+        for (name, day) in on_days {
+            add(name, day);
+        }
     }
     firsts.into_iter().map(|(name, first)| Ok((UserId::new(name)?, first))).collect()
 }
