@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>) -> Result<Outcome> {
             match context.lease.write(|conn| Ok(learn_sizes(conn)?)).await {
                 Err(Error::LeaseLost) => return Err(Error::LeaseLost),
                 Err(cause) => {
-                    outcome.failure = Some(format!("the database did not look at its tables: {cause}"))
+                    outcome.failure = Some(format!("the database did not look at its tables: {cause}"));
                 }
                 Ok(()) => {}
             }

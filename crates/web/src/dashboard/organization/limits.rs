@@ -170,10 +170,10 @@ async fn render(
     let members = visit.api.services.member_db.list(&here.id).await?;
     let frame = here.frame(visit).await?;
     let present = BillingMonth::of(here.today);
-    if month != present {
-        notices.push(Notice { kind: "info", text: frame.t("limits-other-month") });
-    } else {
+    if month == present {
         notices.extend(standing::used_up(&frame, month, &states));
+    } else {
+        notices.push(Notice { kind: "info", text: frame.t("limits-other-month") });
     }
     let own = states.iter().find(|state| state.subject == LimitSubject::Organization);
     let link = |month: BillingMonth| Link {
