@@ -203,8 +203,7 @@ fn remove(
 }
 
 /// What somebody used on a day, or was used of something, and the day's rate.
-type RatedDay =
-    (UsageDate, String, Option<OpenRouterUserId>, (i64, i64, Usd, Usd), UnixTime, Option<UsdPlnRate>);
+type RatedDay = (UsageDate, String, Option<OpenRouterUserId>, (i64, i64, Usd, Usd), UnixTime, UsdPlnRate);
 
 /// The rows of a month as they follow from the daily rows.
 fn computed(
@@ -229,7 +228,7 @@ fn computed(
                     $external,
                     ($table::total_tokens, $table::total_requests, $table::raw_cost, $table::markup_cost),
                     $table::updated_at,
-                    days::usd_pln_rate,
+                    days::usd_pln_rate.assume_not_null(),
                 ))
         }};
     }
@@ -265,8 +264,7 @@ fn add_day(
     (org, kind, month): (&OrganizationId, MonthlyKind, UsageDate),
     (date, name, external, (tokens, requests, raw_cost, markup_cost), updated_at, rate): RatedDay,
 ) -> Result<()> {
-    let out_of_range = Error::OutOfRange("amounts in PLN");
-    let in_pln = rate.map_or(Some(Pln::ZERO), |rate| rate.convert(markup_cost)).ok_or(out_of_range)?;
+    let in_pln = rate.convert(markup_cost).ok_or(Error::OutOfRange("amounts in PLN"))?;
     let row = rows.entry((kind, name.clone())).or_insert_with(|| ClientMonthlyUsageModel {
         client_org_id: org.clone(),
         kind,

@@ -173,6 +173,21 @@ fn month_rows(
     Ok(found)
 }
 
+/// On which days of these months each member or model was used: its name, the month, and the days as bits.
+pub(super) fn month_days(
+    conn: &mut DbConnection,
+    org: &OrganizationId,
+    kind: MonthlyKind,
+    whole: &[UsageDate],
+) -> mai_storage::Result<Vec<(String, UsageDate, i64)>> {
+    let rows = months::table
+        .filter(months::client_org_id.eq(org))
+        .filter(months::kind.eq(kind))
+        .filter(months::usage_month.eq_any(whole))
+        .select((months::name, months::usage_month, months::days));
+    Ok(rows.load(conn)?)
+}
+
 fn days_rows(
     conn: &mut DbConnection,
     org: &OrganizationId,

@@ -12,7 +12,7 @@ use mai_primitives::{
 };
 use mai_storage::{BATCH_ROWS, DbConnection, Result, sum_i64};
 
-use super::parts::{Part, Parts, gather, totals};
+use super::parts::{Part, Parts, gather, month_days, totals};
 use crate::{
     day_set::{self, DaySet},
     model::MonthlyKind,
@@ -93,17 +93,11 @@ pub fn first_days(
     to: UsageDate,
 ) -> crate::Result<HashMap<UserId, UsageDate>> {
     let parts = Parts::of(conn, org, from, to)?;
-    let in_months = months::table
-        .filter(months::client_org_id.eq(org))
-        .filter(months::kind.eq(MonthlyKind::User))
-        .filter(months::usage_month.eq_any(parts.months))
-        .select((months::name, months::usage_month, months::days));
-    let in_months: Vec<(String, UsageDate, i64)> = in_months.load(conn).map_err(mai_storage::Error::from)?;
     let mut firsts: HashMap<String, UsageDate> = HashMap::new();
     let mut add = |name, day: UsageDate| {
         firsts.entry(name).and_modify(|first| *first = day.min(*first)).or_insert(day);
     };
-    for (name, month, bits) in in_months {
+    for (name, month, bits) in month_days(conn, org, MonthlyKind::User, &parts.months)? {
         add(name, day_set::first(month, bits));
     }
     for chunk in parts.days.chunks(BATCH_ROWS) {
@@ -200,13 +194,7 @@ pub(crate) fn days_of_models(
 ) -> crate::Result<HashMap<ModelName, DaySet>> {
     let parts = Parts::of(conn, org, from, to)?;
     let mut found: HashMap<ModelName, DaySet> = HashMap::new();
-    let in_months = months::table
-        .filter(months::client_org_id.eq(org))
-        .filter(months::kind.eq(MonthlyKind::Model))
-        .filter(months::usage_month.eq_any(parts.months))
-        .select((months::name, months::usage_month, months::days));
-    let in_months: Vec<(String, UsageDate, i64)> = in_months.load(conn).map_err(mai_storage::Error::from)?;
-    for (name, month, bits) in in_months {
+    for (name, month, bits) in month_days(conn, org, MonthlyKind::Model, &parts.months)? {
         found.entry(ModelName::new(name)?).or_default().insert_month(month, bits);
     }
     for chunk in parts.days.chunks(BATCH_ROWS) {

@@ -178,17 +178,17 @@ fn hundredths(text: &str) -> Option<u32> {
 
 /// What of a statement's net is for seats, where it is something. Of an issued one only its document tells; one that
 /// cannot be read is found by `verify` and hides no list.
-pub(crate) fn seats(standing: &Standing) -> Option<Pln> {
+pub(crate) fn seats(standing: &Standing) -> Result<Option<Pln>, ApiError> {
     match standing {
-        Standing::NothingToBill => None,
+        Standing::NothingToBill => Ok(None),
         Standing::Issued(row) => issued_seats(row),
-        Standing::Ready(statement) | Standing::Held(statement, _) => seats_in(statement),
+        Standing::Ready(statement) | Standing::Held(statement, _) => Ok(seats_in(statement)),
     }
 }
 
 /// The same of an issued statement.
-pub(crate) fn issued_seats(row: &StatementModel) -> Option<Pln> {
-    Statement::from_json(&row.document).ok().as_ref().and_then(seats_in)
+pub(crate) fn issued_seats(row: &StatementModel) -> Result<Option<Pln>, ApiError> {
+    Ok(seats_in(&Statement::from_json(&row.document)?))
 }
 
 fn seats_in(statement: &Statement) -> Option<Pln> {

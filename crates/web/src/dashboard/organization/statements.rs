@@ -132,7 +132,7 @@ async fn filled(
     Ok(Page {
         notices,
         drafts: drafts(visit, here, &frame).await?,
-        rows: rows.into_iter().map(|statement| row(&frame, statement)).collect(),
+        rows: rows.into_iter().map(|statement| row(&frame, statement)).collect::<Result<_, _>>()?,
         leafing,
         buyer,
         default_vat: default_vat(visit, &frame).await?,
@@ -151,7 +151,7 @@ async fn drafts(visit: &Visit, here: &Here, frame: &Frame) -> Result<Vec<Draft>,
     for month in [present, present.before()] {
         let (sums, seats, held) = match standing(&visit.api.statements, &here.id, month).await {
             Ok(closing) => {
-                let (sums, seats) = (Sums::of(&closing.standing), seats(&closing.standing));
+                let (sums, seats) = (Sums::of(&closing.standing), seats(&closing.standing)?);
                 match closing.standing {
                     Standing::Issued(_) | Standing::NothingToBill => continue,
                     Standing::Ready(_) => (sums, seats, Vec::new()),
@@ -189,16 +189,16 @@ fn unknown() -> String {
     "–".to_owned()
 }
 
-fn row(frame: &Frame, statement: StatementModel) -> Row {
+fn row(frame: &Frame, statement: StatementModel) -> Result<Row, ApiError> {
     let month = BillingMonth::of(statement.month);
     let day = format::date(frame.language, statement.rate_effective_date);
-    Row {
+    Ok(Row {
         href: path_of(&statement.client_org_id, month),
         month: format::month(frame.language, month.first()),
         issued: format::date(frame.language, statement.issue_date),
         usage: display::usd(statement.usage_usd),
         net: display::pln(statement.net),
-        seats: issued_seats(&statement).map(|seats| with_seats(frame, seats)),
+        seats: issued_seats(&statement)?.map(|seats| with_seats(frame, seats)),
         vat: display::pln(statement.vat),
         gross: display::pln(statement.gross),
         rate: format::rate(frame.language, statement.usd_pln_rate),
@@ -207,7 +207,7 @@ fn row(frame: &Frame, statement: StatementModel) -> Row {
             .with_all("statements-table", &[("table", &statement.rate_table_no), ("day", &day)]),
         files: files(&statement.client_org_id, month),
         number: statement.number,
-    }
+    })
 }
 
 /// Changes who buys; the reseller's only.

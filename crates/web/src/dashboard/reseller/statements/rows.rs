@@ -118,7 +118,7 @@ pub(super) fn row(
         }
     };
     let sums = Sums::of(&closing.standing);
-    let seats = sums.net.and(seats(&closing.standing));
+    let seats = sums.net.and(seats(&closing.standing)?);
     sum.add(sums, seats)?;
     let mut notes = notes(frame, &closing);
     let one = format!("{list}/{month}");
